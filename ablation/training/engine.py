@@ -1,0 +1,94 @@
+"""How a step is executed: device, precision, memory format, compilation, peak memory.
+
+Owns what may change the speed and the last bits. Never knows a model, a batch or a configuration.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def find_device(asked: str) -> torch.device:
+    """Return the device asked for; `auto` takes the first of cuda, mps and cpu.
+
+    Raises:
+        ValueError: the device is not on this machine. Nothing falls back silently.
+    """
+    here = [name for name, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())) if there]
+    if asked == "auto":
+        return torch.device(here[0] if here else "cpu")
+    kind, _, index = asked.partition(":")
+    if kind not in [*here, "cpu"] or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
+        raise ValueError(f"engine.device={asked}: not available on this machine, which has {', '.join([*here, 'cpu'])}")
+    return torch.device(asked)
+
+
+class Engine:
+    """One run's device and precision.
+
+    Args:
+        device: auto, cuda, cuda:N, mps or cpu.
+        precision: fp32 (exact: TF32 is off), bf16 (autocast) or fp16 (autocast with loss scaling).
+        compile: compile the model with `torch.compile`.
+        cpu_threads: of torch's CPU kernels, or None for torch's own choice.
+    """
+
+    def __init__(self, device: str, precision: str, compile: bool = False, cpu_threads: int | None = None) -> None:
+        self.device = find_device(device)
+        self.precision = precision
+        self.compile = compile
+        if cpu_threads is not None:
+            torch.set_num_threads(cpu_threads)
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.benchmark = True
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+
+    @property
+    def name(self) -> str:
+        """The hardware in words, for the record."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"{self.device.type}, {torch.get_num_threads()} threads" if self.device.type == "cpu" else self.device.type
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        """Move a model to the device in channels_last memory format; compile it in place where asked."""
+        model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.compile:
+            model.compile()
+        return model
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context of a forward pass."""
+        return torch.autocast(self.device.type, PRECISIONS[self.precision], enabled=self.precision != "fp32")
+
+    def step(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """Backpropagate a finite loss and step; fp16 losses are scaled and overflowing steps skipped."""
+        optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+
+    def reset_peak_memory(self) -> None:
+        """Start a new measurement, so that one run of a sweep does not inherit another's peak."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        elif sys.platform == "linux":
+            Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+
+    def peak_memory(self) -> int:
+        """Return the peak since the last reset in bytes: allocated on the GPU, or resident of this process on a CPU."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated(self.device))
+        if sys.platform == "linux":
+            status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+            return int(status["VmHWM"].split()[0]) * 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,213 @@
+"""The training loop: epochs as a generator of plain rows, and a state_dict that continues it bit for bit.
+
+Owns weights, optimizer state and history of a run. Never knows a file, a signal or a configuration.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ablation.data.augment import Augment, MixedBatch
+from ablation.data.images import Dataset, Images
+from ablation.training.engine import Engine
+from ablation.training.evaluate import Evaluation, evaluate
+from ablation.training.optim import Schedule
+from ablation.training.streams import generator, seed_of
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of epochs.jsonl: epochs count from 1, accuracies are percent, images_per_second is of training alone."""
+
+    epoch: int
+    lr: float
+    train_loss: float
+    test_loss: float
+    test_acc: float
+    val_acc: float | None
+    seconds: float
+    images_per_second: float
+
+
+class Diverged(Exception):
+    """A loss that is not finite: a result of the run, not an error."""
+
+    outcome = "diverged"
+
+
+class Stopped(Exception):
+    """Asked to stop inside an epoch; the epoch counts for nothing."""
+
+
+class Fit:
+    """One classifier being trained.
+
+    Args:
+        classifier: on the engine's device.
+        dataset: train, test and perhaps val images, on the engine's device.
+        augment: crops, flips, normalisation and mixing.
+        optimizer: over the classifier's parameters; its lr is the schedule's base.
+        schedule: factor on the base lr, by epoch.
+        epochs: in all, >= 1.
+        batch_size: images a step; the last batch of an epoch may be smaller.
+        seed: of the streams order, crop_flip, mix and dropout.
+        engine: precision and device.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        dataset: Dataset,
+        augment: Augment,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        *,
+        epochs: int,
+        batch_size: int,
+        seed: int,
+        engine: Engine,
+    ) -> None:
+        self.classifier, self.dataset, self.augment = classifier, dataset, augment
+        self.optimizer, self.schedule, self.engine = optimizer, schedule, engine
+        self.epochs, self.batch_size, self.seed = epochs, batch_size, seed
+        self.base_lr: float = optimizer.defaults["lr"]
+        self.history: list[Epoch] = []
+        self.logits: dict[str, Tensor] = {}
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return self.run()
+
+    def run(
+        self, stopping: Callable[[], bool] = lambda: False, progress: Callable[[int], None] = lambda images: None
+    ) -> Iterator[Epoch]:
+        """Yield a row after each remaining epoch.
+
+        Args:
+            stopping: asked before every step; once true, the generator ends and the unfinished epoch is dropped.
+            progress: told after every step how many images it took.
+
+        Raises:
+            Diverged: the loss of a step (before the optimizer took it) or of the test set is NaN or infinite.
+        """
+        while len(self.history) < self.epochs:
+            try:
+                self.history.append(self._epoch(len(self.history), stopping, progress))
+            except Stopped:
+                return
+            yield self.history[-1]
+
+    def _epoch(self, index: int, stopping: Callable[[], bool], progress: Callable[[int], None]) -> Epoch:
+        lr = self.base_lr * self.schedule(index, self.epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        began = time.monotonic()
+        train_loss = self._train(index, lr, stopping, progress)  # .item() inside: the device has finished
+        trained = time.monotonic()
+        test = self._evaluate(self.dataset.test)
+        if not math.isfinite(test.loss):
+            raise Diverged(f"test loss is {test.loss} after epoch {index + 1} at lr {lr:g}")
+        val_acc = self._evaluate(self.dataset.val).accuracy if self.dataset.val is not None else None
+        epoch = Epoch(
+            epoch=index + 1,
+            lr=lr,
+            train_loss=train_loss,
+            test_loss=test.loss,
+            test_acc=test.accuracy,
+            val_acc=val_acc,
+            seconds=time.monotonic() - began,
+            images_per_second=len(self.dataset.train) / (trained - began),
+        )
+        self._keep_logits(epoch, test.logits)
+        return epoch
+
+    def _train(self, index: int, lr: float, stopping: Callable[[], bool], progress: Callable[[int], None]) -> float:
+        """Take one pass over the training images; return the mean loss of the (mixed) batches, weighted by images."""
+        train, device = self.dataset.train, self.engine.device
+        order = torch.randperm(len(train), generator=generator(self.seed, "order", index)).to(device)
+        draws = self.augment.draw(len(train), generator(self.seed, "crop_flip", index))
+        offsets, flips = draws.offsets.to(device), draws.flips.to(device)  # once an epoch, not once a batch
+        mix = generator(self.seed, "mix", index)
+        torch.manual_seed(seed_of(self.seed, "dropout", index))
+        self.classifier.train()
+        total = torch.zeros((), device=device)
+        for step, start in enumerate(range(0, len(train), self.batch_size), start=1):
+            if stopping():
+                raise Stopped
+            rows = slice(start, start + self.batch_size)
+            chosen = order[rows]
+            batch = self.augment.train(train.pixels[chosen], train.labels[chosen], offsets[rows], flips[rows], mix)
+            loss = self._loss(batch)
+            if not torch.isfinite(loss):
+                raise Diverged(f"loss is {loss.item()} in epoch {index + 1}, step {step}, at lr {lr:g}")
+            self.engine.step(loss, self.optimizer)
+            total += loss.detach() * len(chosen)
+            progress(len(chosen))
+        return total.item() / len(train)
+
+    def _loss(self, batch: MixedBatch) -> Tensor:
+        """Cross-entropy against both label sets, weighted by the visible share (CutMix, section 3.1)."""
+        with self.engine.autocast():
+            logits = self.classifier(batch.images.contiguous(memory_format=torch.channels_last))
+        logits = logits.float()
+        own = F.cross_entropy(logits, batch.labels_a)
+        if batch.lam == 1:
+            return own
+        return batch.lam * own + (1 - batch.lam) * F.cross_entropy(logits, batch.labels_b)
+
+    def _evaluate(self, images: Images) -> Evaluation:
+        return evaluate(self.classifier, images, self.augment, self.batch_size, self.engine)
+
+    def best(self, rows: list[Epoch], metric: str = "test_acc") -> Epoch:
+        """Return the row with the highest metric; of equals the first."""
+        return max(rows, key=lambda row: (getattr(row, metric), -row.epoch))
+
+    def chosen(self) -> dict[str, Epoch]:
+        """Return the rows of the three accuracies that are never mixed.
+
+        `best` is chosen on the test set (the report's protocol, optimistic), `last` is not chosen, `val` (only with
+        held-out images) is chosen on them.
+        """
+        if not self.history:
+            return {}
+        rows = {"best": self.best(self.history), "last": self.history[-1]}
+        return rows if self.dataset.val is None else {**rows, "val": self.best(self.history, "val_acc")}
+
+    def _keep_logits(self, epoch: Epoch, logits: Tensor) -> None:
+        """Keep the test logits of the epochs that `chosen` will name, so that no weights need to be run again."""
+        rows = [*self.history, epoch]
+        self.logits["last"] = logits
+        if self.best(rows) is epoch:
+            self.logits["best"] = logits
+        if epoch.val_acc is not None and self.best(rows, "val_acc") is epoch:
+            self.logits["val"] = logits
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Return the test logits (N, classes) float32 of each chosen epoch."""
+        return {kind: logits.numpy() for kind, logits in self.logits.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that continues the run: tensors and plain types only, so that `weights_only=True` loads it."""
+        return {
+            "history": [asdict(row) for row in self.history],
+            "logits": dict(self.logits),
+            "model": self.classifier.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.engine.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.history = [Epoch(**row) for row in state["history"]]
+        self.logits = dict(state["logits"])
+        self.classifier.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.engine.scaler.load_state_dict(state["scaler"])
