@@ -1,0 +1,57 @@
+"""One process a run: a POSIX record lock (`lockf`) on the run's folder.
+
+`lockf`, not `flock`: it is free at once when its holder dies, whatever child processes live on. The file stays behind, empty
+locks hold nothing. On network file systems the server must support POSIX locks (NFS 4 does).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+NAME = "lock"
+
+
+class Busy(Exception):
+    """Another process holds the run."""
+
+
+class Lock:
+    """The right to write a run's folder, held until `release` or the process's end.
+
+    Raises:
+        Busy: another process holds it; the message says which.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / NAME).open("a+")
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "another process"
+            self._file.close()
+            raise Busy(f"held by {holder}") from None
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Give the folder back."""
+        self._file.close()  # POSIX: closing releases
+
+
+def locked(folder: Path) -> bool:
+    """Tell whether a living process holds the run (never the caller's own: POSIX locks do not see their own process)."""
+    try:
+        file = (folder / NAME).open("r")
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False

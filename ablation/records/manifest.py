@@ -1,0 +1,40 @@
+"""What a sweep planned, written before its first run starts: the skeleton of its table.
+
+Owns runs/sweeps/<sweep id>/manifest.json. Reads no run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ablation.records.files import write_json
+
+NAME = "manifest.json"
+
+
+def write_manifest(
+    folder: Path, *, command: str, study: dict[str, Any], tracker: dict[str, Any], runs: dict[str, dict[str, Any]]
+) -> Path:
+    """Write a sweep's manifest.
+
+    Args:
+        folder: runs/sweeps/<sweep id>; its name is the sweep's id.
+        command: as typed.
+        study: the whole resolved study, so that the table needs no configuration.
+        tracker: the resolved tracker.
+        runs: flat identity by run id, in the order of the sweep.
+
+    Returns:
+        The file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "sweep_id": folder.name,
+        "command": command,
+        "study": study,
+        "tracker": tracker,
+        "runs": [{"run_id": run_id, "config": config} for run_id, config in runs.items()],
+    }
+    write_json(folder / NAME, content)
+    return folder / NAME

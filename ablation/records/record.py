@@ -1,0 +1,248 @@
+"""A run's folder: the truth about one run, written by one process.
+
+Owns config.yaml, provenance.json, epochs.jsonl, predictions.npz, outcome.json and run.log, and hands every row to the mirror.
+Knows no model and no configuration: names and values come in as arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import statistics
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from ablation.records import files
+from ablation.records.lock import Lock
+from ablation.records.provenance import source_digest
+
+FORMAT = 1
+CHOSEN = ("best", "last", "val")  # the three accuracies, never mixed
+FINISHED = ("done", "diverged")  # both are results: the same code would end the same way again
+
+log = logging.getLogger(__name__)
+log.setLevel(logging.DEBUG)
+
+
+class Mirror(Protocol):
+    """A tracker: what W&B shows of a run. It may be lost without hurting the record."""
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Mode, and the run's folder relative to runs/."""
+
+    def open(
+        self, run_id: str, name: str, group: str, config: dict[str, Any], folder: Path, history: list[dict[str, Any]]
+    ) -> None:
+        """Begin, or go on after the rows in `history`."""
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Take one row."""
+
+    def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
+        """Take a picture (H, W, 3) uint8, asked for only when one is due."""
+
+    def close(self, summary: dict[str, Any], failed: bool) -> None:
+        """End within a time limit."""
+
+
+class Record:
+    """One run's folder, held as a context: whatever ends the block becomes the outcome.
+
+    Args:
+        folder: runs/<run id>.
+        digest: of the run's identity.
+        config: the whole identity as one flat dictionary.
+        study: name of the study under which the run is trained.
+    """
+
+    def __init__(self, folder: Path, *, digest: str, config: dict[str, Any], study: str) -> None:
+        self.folder, self.digest = folder, digest
+        self.mirror: Mirror | None = None
+        self.rows: list[dict[str, Any]] = []
+        self._outcome: dict[str, Any] = {
+            "format": FORMAT,
+            "run_id": folder.name,
+            "digest": digest,
+            "outcome": "running",
+            "study": study,
+            "seed": config["seed"],
+            "config": config,
+            **dict.fromkeys(CHOSEN),
+            "error": None,
+        }
+
+    def skip(self, rerun: str = "never") -> bool:
+        """Tell whether the run has ended in a result already, and say so; touches nothing.
+
+        Args:
+            rerun: `stale` trains a run again that other code made; its old folder is kept beside the new one.
+
+        Raises:
+            ValueError: the folder holds a run of another identity or format.
+        """
+        old = files.read_json(self.folder / "outcome.json")
+        if old is None:
+            return False
+        if (old["format"], old["digest"]) != (FORMAT, self._outcome["digest"]):
+            raise ValueError(
+                f"{self.folder}: holds run {old['digest']} in format {old['format']}, expected {self._outcome['digest']} in"
+                f" format {FORMAT}: move the folder away to go on"
+            )
+        if old["outcome"] not in FINISHED:
+            return False
+        stale = old["code"]["source"] != source_digest()
+        if stale and rerun == "stale":
+            self._set_aside(old["code"]["source"])
+            return False
+        by = f", by other code (source {old['code']['source']}, now {source_digest()}; rerun=stale trains it again)"
+        log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], _accuracies(old), by if stale else "")
+        return True
+
+    def _set_aside(self, source: str) -> None:
+        """Keep the old record: a number that was published must stay traceable."""
+        target = self.folder.parent / "replaced" / f"{self.folder.name}.{source}"
+        target.parent.mkdir(exist_ok=True)
+        self.folder.rename(target)
+        log.info("%s: made by other code, trained again (the old record is in %s)", self.folder.name, target)
+
+    def __enter__(self) -> Record:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = Lock(self.folder)
+        self._handler = logging.FileHandler(self.folder / "run.log")
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger().addHandler(self._handler)
+        files.write_json(self.folder / "outcome.json", self._outcome)
+        log.info("%s", self.folder.name)
+        return self
+
+    def describe(self, config_yaml: str, provenance: dict[str, Any], **facts: Any) -> None:
+        """Write config.yaml and provenance.json; keep facts (parameters, macs, device) for the outcome.
+
+        Raises:
+            ValueError: a resumed run would go on with other data.
+        """
+        old = files.read_json(self.folder / "provenance.json")
+        checksums = [p["data_checksum"] for p in (old, provenance) if p]
+        if len(set(checksums)) > 1:
+            raise ValueError(f"{self.folder}: began with data {checksums[0][:16]}, found data {checksums[1][:16]}: put it back")
+        if old and old["code"]["source"] != provenance["code"]["source"]:
+            log.warning("%s: goes on with other code than it began with", self.folder.name)
+        files.write(self.folder / "config.yaml", lambda file: file.write(config_yaml.encode()))
+        files.write_json(self.folder / "provenance.json", provenance)
+        self._outcome |= {"code": provenance["code"], **facts}
+
+    def restore(self, history: list[Any], chosen: Mapping[str, Any]) -> None:
+        """Rebuild epochs.jsonl from the history inside the checkpoint: one truth."""
+        self.rows = [asdict(row) for row in history]
+        text = "".join(_line(row) for row in self.rows)
+        files.write(self.folder / "epochs.jsonl", lambda file: file.write(text.encode()))
+        self._choose(chosen)
+        if self.rows:
+            log.info("%s: resume epoch=%d", self.folder.name, len(self.rows))
+
+    def reflect(self, mirror: Mirror, runs: Path) -> None:
+        """Open the mirror: one W&B run a run, its id the run id, its group the study, its folder under `runs`."""
+        config, name = self._outcome["config"], self.folder.name.rpartition("-")[0]
+        mirror.open(self.folder.name, name, self._outcome["study"], config, runs, self.rows)
+        self.mirror = mirror
+
+    def show(self, name: str, pixels: Callable[[], np.ndarray]) -> None:
+        """Offer the mirror a picture of the epoch just appended."""
+        if self.mirror:
+            self.mirror.image(name, pixels, len(self.rows))
+
+    def append(self, epoch: Any, chosen: Mapping[str, Any]) -> None:
+        """Add one row (a dataclass), flushed, to epochs.jsonl and to the mirror."""
+        row = asdict(epoch)
+        self.rows.append(row)
+        with (self.folder / "epochs.jsonl").open("a") as file:
+            file.write(_line(row))
+        self._choose(chosen)
+        quiet = sys.stdout.isatty()  # there a bar tells; a file gets one line an epoch, and run.log always
+        log.log(logging.DEBUG if quiet else logging.INFO, "%s", _sentence(row, self._outcome["config"]["train.epochs"]))
+        if self.mirror:
+            self.mirror.log(row)
+
+    def _choose(self, chosen: Mapping[str, Any]) -> None:
+        self._outcome |= {kind: {"epoch": row.epoch, "test_acc": row.test_acc} for kind, row in chosen.items()}
+
+    def finish(self, logits: dict[str, np.ndarray], labels: np.ndarray, **facts: Any) -> None:
+        """Write predictions.npz: test logits (N, classes) float32 of each chosen epoch, and labels (N,); keep last facts."""
+        self._outcome |= facts
+        files.write(self.folder / "predictions.npz", lambda file: np.savez(file, **logits, labels=labels))  # type: ignore[arg-type]
+
+    def summary(self) -> dict[str, Any]:
+        """Return every value that the table shows, flat, as it goes into the mirror's summary."""
+        flat = {key: value for key, value in self._outcome.items() if not isinstance(value, dict | list) and value is not None}
+        for kind in CHOSEN:
+            for key, value in (self._outcome[kind] or {}).items():
+                flat[f"{kind}/{key}"] = value
+        return flat | {f"code/{key}": value for key, value in self._outcome.get("code", {}).items()}
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        """Close the mirror, write the outcome, give the lock back; swallow the error only if it is a result."""
+        word = _outcome_of(error)
+        self._outcome |= {
+            "outcome": word,
+            "epochs": len(self.rows),
+            "seconds": math.fsum(row["seconds"] for row in self.rows),
+            "images_per_second": statistics.median(row["images_per_second"] for row in self.rows) if self.rows else None,
+        }
+        if error is not None:
+            text = "".join(traceback.format_exception(error)) if word == "failed" else None
+            self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
+            log.error("%s: %s: %s", word, self.folder.name, _first_line(error))
+        else:
+            log.info("  done: %s, %d epochs in %.1f s", _accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
+        if self.mirror:
+            self.mirror.close(self.summary(), failed=word in ("failed", "interrupted", "preempted"))
+            self._outcome["tracker"] = self.mirror.status
+        try:
+            files.write_json(self.folder / "outcome.json", self._outcome)
+            if word == "done":
+                self._drop_resume_files()
+        finally:
+            logging.getLogger().removeHandler(self._handler)
+            self._handler.close()
+            self._lock.release()
+        return word == "diverged"
+
+    def _drop_resume_files(self) -> None:
+        """A done run is never resumed: 1 GB a file for VGG16."""
+        for file in (self.folder / "checkpoints").glob("epoch-*.pt"):
+            file.unlink()
+
+
+def _outcome_of(error: BaseException | None) -> str:
+    """Name how a block ended: exceptions that are more than failures carry their word."""
+    if error is None:
+        return "done"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "outcome", "failed"))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _accuracies(outcome: dict[str, Any]) -> str:
+    parts = (f"{kind} {outcome[kind]['test_acc']:.2f} % (epoch {outcome[kind]['epoch']})" for kind in CHOSEN if outcome[kind])
+    return ", ".join(parts) or "no epoch finished"
+
+
+def _sentence(row: dict[str, Any], epochs: int) -> str:
+    val = "" if row["val_acc"] is None else f"  val {row['val_acc']:.2f} %"
+    loss = f"train loss {row['train_loss']:.4f}  test loss {row['test_loss']:.4f}"
+    return f"  epoch {row['epoch']}/{epochs}  {loss}  test {row['test_acc']:.2f} %{val}  {row['images_per_second']:,.0f} img/s"
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"

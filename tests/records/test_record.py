@@ -1,0 +1,256 @@
+"""A run's folder: every end leaves its word, what is done is not touched, what is foreign is refused."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ablation.records import record as module
+from ablation.records.lock import Busy, Lock, locked
+from ablation.records.manifest import write_manifest
+from ablation.records.record import Record
+
+IDENTITY = {"seed": 0, "resizer": "none", "train.epochs": 2}
+CODE = {"commit": None, "dirty": None, "source": module.source_digest()}
+
+
+@dataclass(frozen=True)
+class Row:
+    epoch: int
+    test_acc: float
+    train_loss: float = 1.0
+    test_loss: float = 1.0
+    val_acc: float | None = None
+    seconds: float = 2.0
+    images_per_second: float = 10.0
+
+
+class Spy:
+    """A mirror that remembers: stands in for W&B, which is not under test here."""
+
+    status: dict[str, Any] = {"mode": "offline", "path": None}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+        self.closed: Any = None
+
+    def open(self, *arguments: Any) -> None:
+        self.rows = list(arguments[-1])
+
+    def log(self, row: Any) -> None:
+        self.rows.append(row)
+
+    def image(self, *arguments: Any) -> None: ...
+
+    def close(self, summary: dict[str, Any], failed: bool) -> None:
+        self.closed = (summary, failed)
+
+
+def opened(folder: Path, digest: str = "abc") -> Record:
+    return Record(folder, digest=digest, config=IDENTITY, study="table1")
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "outcome.json").read_text())
+    return content
+
+
+def trained(folder: Path, error: BaseException | None = None, spy: Spy | None = None) -> Record:
+    record = opened(folder)
+    with record:
+        record.describe("seed: 0\n", {"code": CODE, "data_checksum": "d" * 64}, parameters=5, macs=7, device="cpu")
+        record.restore([], {})
+        record.reflect(spy or Spy(), folder.parent)
+        first, second = Row(1, 90.0), Row(2, 80.0)
+        record.append(first, {"best": first, "last": first})
+        record.append(second, {"best": first, "last": second})
+        if error is not None:
+            raise error
+        record.finish({"best": np.zeros((3, 2), np.float32)}, np.arange(3), peak_memory_bytes=9)
+    return record
+
+
+def test_a_done_run(tmp_path: Path) -> None:
+    spy = Spy()
+    trained(tmp_path / "a", spy=spy)
+    content = outcome(tmp_path / "a")
+    assert content["outcome"] == "done" and content["config"] == IDENTITY and content["error"] is None
+    assert content["best"] == {"epoch": 1, "test_acc": 90.0} and content["last"] == {"epoch": 2, "test_acc": 80.0}
+    assert (content["epochs"], content["seconds"], content["images_per_second"]) == (2, 4.0, 10.0)
+    assert (content["parameters"], content["macs"], content["peak_memory_bytes"]) == (5, 7, 9)
+    rows = (tmp_path / "a" / "epochs.jsonl").read_text().splitlines()
+    assert [json.loads(row)["epoch"] for row in rows] == [1, 2] and len(spy.rows) == 2
+    with np.load(tmp_path / "a" / "predictions.npz") as predictions:
+        assert set(predictions) == {"best", "labels"}
+    summary, failed = spy.closed
+    assert not failed and summary["best/test_acc"] == 90.0 and summary["last/epoch"] == 2 and summary["outcome"] == "done"
+    assert not locked(tmp_path / "a")
+
+
+class Diverged(Exception):
+    outcome = "diverged"
+
+
+class Preempted(Exception):
+    outcome = "preempted"
+
+
+@pytest.mark.parametrize(
+    ("error", "word", "swallowed", "failed"),
+    [
+        (Diverged("loss is nan"), "diverged", True, False),
+        (Preempted(), "preempted", False, True),
+        (KeyboardInterrupt(), "interrupted", False, True),
+        (RuntimeError("out of\nmemory"), "failed", False, True),
+        (SystemExit(3), "failed", False, True),
+    ],
+)
+def test_every_end_leaves_its_word(tmp_path: Path, error: BaseException, word: str, swallowed: bool, failed: bool) -> None:
+    spy = Spy()
+    if swallowed:
+        trained(tmp_path / "a", error, spy)
+    else:
+        with pytest.raises(type(error)):
+            trained(tmp_path / "a", error, spy)
+    content = outcome(tmp_path / "a")
+    assert content["outcome"] == word and content["error"]["type"] == type(error).__name__
+    assert ("RuntimeError" in str(content["error"]["traceback"])) == (word == "failed" and isinstance(error, RuntimeError))
+    assert spy.closed[1] == failed and spy.closed[0]["outcome"] == word
+    assert not locked(tmp_path / "a")
+
+
+def test_while_it_runs_it_says_running_and_holds_the_lock(tmp_path: Path) -> None:
+    with opened(tmp_path / "a"):
+        assert outcome(tmp_path / "a")["outcome"] == "running"
+        assert _elsewhere(tmp_path / "a") == "busy"
+    assert _elsewhere(tmp_path / "a") == "free"
+
+
+def _elsewhere(folder: Path) -> str:
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(_try, (folder,))
+
+
+def _try(folder: Path) -> str:
+    seen = locked(folder)
+    try:
+        Lock(folder).release()
+    except Busy as error:
+        assert seen and "process" in str(error)
+        return "busy"
+    assert not seen
+    return "free"
+
+
+def _die_holding(folder: Path) -> None:
+    folder.mkdir()
+    held = Lock(folder)
+    (folder / "held").touch()
+    time.sleep(60)
+    held.release()
+
+
+def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
+    holder = multiprocessing.get_context("fork").Process(target=_die_holding, args=(tmp_path / "a",))
+    holder.start()
+    while not (tmp_path / "a" / "held").exists():
+        time.sleep(0.01)
+    assert locked(tmp_path / "a")
+    holder.kill()
+    holder.join()
+    assert not locked(tmp_path / "a")
+    Lock(tmp_path / "a").release()
+
+
+@pytest.mark.parametrize("error", [None, Diverged("loss is nan")])
+def test_a_result_is_skipped_and_said(tmp_path: Path, error: Exception | None, caplog: pytest.LogCaptureFixture) -> None:
+    trained(tmp_path / "a", error)
+    with caplog.at_level("INFO"):
+        assert opened(tmp_path / "a").skip()
+    assert "skipped (best 90.00 % (epoch 1), last 80.00 % (epoch 2))" in caplog.text and "other code" not in caplog.text
+
+
+def test_a_failure_is_not_skipped(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        trained(tmp_path / "a", RuntimeError("no"))
+    assert not opened(tmp_path / "a").skip() and not opened(tmp_path / "b").skip()
+
+
+def test_other_code_is_said_and_rerun_on_request(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(tmp_path / "a")
+    monkeypatch.setattr(module, "source_digest", lambda: "other")
+    with caplog.at_level("INFO"):
+        assert opened(tmp_path / "a").skip()
+    assert f"by other code (source {CODE['source']}, now other; rerun=stale trains it again)" in caplog.text
+    assert not opened(tmp_path / "a").skip(rerun="stale")
+    assert not (tmp_path / "a").exists()
+    assert outcome(tmp_path / "replaced" / f"a.{CODE['source']}")["outcome"] == "done"
+
+
+def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path / "a")
+    with pytest.raises(ValueError, match=r"holds run abc in format 1, expected xyz in format 1"):
+        opened(tmp_path / "a", digest="xyz").skip()
+
+
+def test_other_data_on_resume_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        trained(tmp_path / "a", RuntimeError("no"))
+    with (
+        pytest.raises(ValueError, match=r"began with data dddddddddddddddd, found data eeeeeeeeeeeeeeee"),
+        opened(tmp_path / "a") as record,
+    ):
+        record.describe("", {"code": CODE, "data_checksum": "e" * 64})
+
+
+def test_a_nan_never_becomes_invalid_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"), opened(tmp_path / "a") as record:
+        record.append(Row(1, float("nan")), {})
+    assert outcome(tmp_path / "a")["outcome"] == "failed"
+
+
+def test_the_log_is_this_runs_alone(tmp_path: Path) -> None:
+    trained(tmp_path / "a"), trained(tmp_path / "b")
+    text = (tmp_path / "a" / "run.log").read_text()
+    assert "epoch 2/2" in text and "done: best 90.00 %" in text
+    assert text.count("epoch 2/2") == 1
+
+
+def test_the_manifest_is_the_plan(tmp_path: Path) -> None:
+    file = write_manifest(
+        tmp_path / "sweeps" / "x", command="python run.py", study={"name": "s"}, tracker={}, runs={"r": IDENTITY}
+    )
+    content = json.loads(file.read_text())
+    assert content["sweep_id"] == "x" and content["runs"] == [{"run_id": "r", "config": IDENTITY}]
+
+
+def test_the_source_digest_sees_code_and_not_reporting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ablation.records import provenance
+
+    def digest(**files: str) -> str:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        for name, text in files.items():
+            path = folder / name.replace("__", "/").replace("_py", ".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        monkeypatch.setattr(provenance, "PACKAGE", folder)
+        provenance.source_digest.cache_clear()
+        return provenance.source_digest()
+
+    try:
+        base = digest(models__a_py="1", reporting__b_py="1")
+        assert digest(models__a_py="1", reporting__b_py="2") == base
+        assert digest(models__a_py="2", reporting__b_py="1") != base
+        assert digest(models__c_py="1", reporting__b_py="1") != base
+    finally:
+        monkeypatch.undo()
+        provenance.source_digest.cache_clear()
