@@ -1,0 +1,135 @@
+"""Before the first run starts: every run of the command composed, checked and built; the manifest written, the plan printed.
+
+Hydra only warns about an Exception in a callback and goes on, so everything here ends in SystemExit when something is wrong.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from ablation.records.files import read_json
+from ablation.records.manifest import write_manifest
+from ablation.records.record import FINISHED
+from ablation.sweep import settings
+from ablation.sweep.refusal import Refused, one_line
+
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of the command."""
+
+    folder: Path
+    overrides: list[str]
+    config: DictConfig
+    identity: dict[str, Any]
+
+    @property
+    def state(self) -> str:
+        """`done`, `diverged`, `to resume` or `to do`, from the run's folder."""
+        outcome = (read_json(self.folder / "outcome.json") or {}).get("outcome")
+        if outcome in FINISHED:
+            return str(outcome)
+        return "to resume" if any(self.folder.glob("checkpoints/epoch-*.pt")) else "to do"
+
+
+PLANNED: list[Planned] = []  # the runs of this process's command: run.py computes the exit code from them
+
+
+class PlanCallback(Callback):
+    """Hydra's hooks. Keeps nothing in attributes: launchers pickle it."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Plan a single run; it has no manifest."""
+        _guard(config, lambda: [(list(config.hydra.overrides.task), config)], sweep=None)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Plan every run of a sweep."""
+        _guard(config, lambda: _jobs(config), sweep=Path(config.hydra.sweep.dir))
+
+
+def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], DictConfig]]], sweep: Path | None) -> None:
+    """Plan, or end the process: a refusal must reach the user and nothing may start after it."""
+    overrides: list[str] = list(config.hydra.overrides.task)
+    try:
+        _check_all(jobs())
+        if sweep or config.plan:
+            _print(config)
+        if config.plan:
+            sys.stdout.flush()
+            raise SystemExit(0)
+        if sweep:
+            _write(config, sweep)
+    except Exception as error:
+        print(f"refused: {one_line(error, overrides)}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _jobs(config: DictConfig) -> Iterator[tuple[list[str], DictConfig]]:
+    """Yield (overrides, whole configuration) of every job, in the sweeper's order, by the calls that Hydra itself makes."""
+    loader = GlobalHydra.instance().config_loader()
+    arguments = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*arguments, *config.hydra.overrides.task])
+    for overrides in BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]:
+        yield list(overrides), loader.load_sweep_config(config, list(overrides))
+
+
+def _check_all(jobs: Iterable[tuple[list[str], DictConfig]]) -> None:
+    """Check all runs without torch first, which takes a second; then build each distinct cell that is still to be trained."""
+    planned: dict[Path, Planned] = {}
+    for overrides, config in jobs:
+        settings.check(config, overrides)
+        folder = settings.run_folder(config)
+        if folder in planned:
+            raise Refused(f"{' '.join(overrides)}: planned twice (run {folder.name}); name each run once")
+        planned[folder] = Planned(folder, overrides, config, settings.identity(config))
+    PLANNED[:] = planned.values()
+    for run in PLANNED:
+        if run.config.plan or run.state not in FINISHED or run.config.rerun != "never":
+            from ablation.sweep import plan  # torch: seconds, so only where there is something to build
+
+            plan.size(run.config)
+            if run.config.hydra.launcher._target_ == BASIC and not run.config.plan:
+                plan.check_size(run.config)
+
+
+def _print(config: DictConfig) -> None:
+    """Print what would run, what is done, and which axes the study added."""
+    typed = {override.partition("=")[0].lstrip("+~") for override in config.hydra.overrides.task}
+    added = {key: value for key, value in (config.hydra.sweeper.params or {}).items() if key not in typed}
+    if added and len(PLANNED) > 1:
+        print(f"study {config.study.name} adds {' '.join(f'{key}={value}' for key, value in added.items())}")
+    states = [run.state for run in PLANNED]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    print(f"plan: {len(PLANNED)} runs: {counts}")
+    if config.plan:
+        from ablation.sweep import plan
+
+        width = max(len(run.folder.name) for run in PLANNED)
+        for run, state in zip(PLANNED, states, strict=True):
+            size = plan.size(run.config)
+            counted = f"{size.parameters:>11,} parameters  {size.macs / 1e9:7.3f} GMACs an image"
+            print(f"  {run.folder.name:{width}}  {state:9}  {counted}")
+
+
+def _write(config: DictConfig, sweep: Path) -> None:
+    """Write the sweep's manifest."""
+    write_manifest(
+        sweep,
+        command=shlex.join(["python", *sys.argv]),
+        study=settings.plain(config.study),
+        tracker=settings.plain(config.tracker),
+        runs={run.folder.name: run.identity for run in PLANNED},
+    )

@@ -1,0 +1,72 @@
+"""A command's end: one line for what went wrong, the runs that did not finish, and the exit code.
+
+Exit codes: 0 done or diverged, 1 failed or refused, 75 preempted (EX_TEMPFAIL), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from ablation.records.files import read_json
+from ablation.sweep.refusal import Refused, one_line
+from ablation.sweep.stop import Preempted
+
+
+def carry_out(main: Callable[[], None]) -> int:
+    """Run Hydra's `main` on the command line and return the exit code.
+
+    HYDRA_FULL_ERROR=1, typed by the user, still shows the traceback.
+    """
+    _multirun_first(sys.argv)
+    asked = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a report of its own
+    began, code = time.time(), 0
+    try:
+        main()
+    except KeyboardInterrupt:
+        code = 130
+    except Preempted:
+        code = 75
+    except (HydraException, OmegaConfBaseException, Refused) as error:
+        if asked:
+            raise
+        print(f"refused: {one_line(error, sys.argv[1:])}", file=sys.stderr)
+        code = 1
+    except Exception:
+        if asked:
+            raise
+        code = 1  # a run's record has said why
+    return _settle(code, began)
+
+
+def _multirun_first(argv: list[str]) -> None:
+    """Hydra's parser knows -m only in front of the overrides: let it stand anywhere."""
+    for flag in ("-m", "--multirun"):
+        if flag in argv[2:]:
+            argv.remove(flag)
+            argv.insert(1, flag)
+
+
+def _settle(code: int, began: float) -> int:
+    """List the planned runs that did not end in a result; their outcomes decide the exit code."""
+    planning = sys.modules.get("ablation.sweep.callback")
+    if planning is None:
+        return code  # --help, --cfg, or refused before planning
+    words: dict[str, str] = {}
+    for run in planning.PLANNED:
+        file = run.folder / "outcome.json"
+        fresh = file.exists() and file.stat().st_mtime >= began - 1  # not what an earlier command left
+        words[run.folder.name] = str((read_json(file) or {}).get("outcome")) if fresh else run.state
+    unfinished = {run_id: word for run_id, word in words.items() if word not in ("done", "diverged")}
+    if unfinished and words:
+        print(f"{len(unfinished)} of {len(words)} runs not finished; the same command goes on:", file=sys.stderr)
+        for run_id, word in unfinished.items():
+            print(f"  {word:11} {run_id}", file=sys.stderr)
+    seen = unfinished.values()
+    return 130 if code == 130 or "interrupted" in seen else 75 if "preempted" in seen else 1 if "failed" in seen else code

@@ -1,0 +1,41 @@
+"""What makes a run the run it is: pure functions of its flat identity.
+
+The identity is one flat dictionary: option names under `data`, `resizer`, ..., values under dotted keys, and the seed.
+Equal identity, equal digest, equal folder, whatever launches it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+GROUPS = ("data", "backbone", "resizer", "aug", "optimizer", "schedule")
+LONGEST = 64  # characters of a run id: W&B's limit is 128, a file name's 255
+
+
+def digest(identity: dict[str, Any]) -> str:
+    """Return the first 10 hex digits of sha256 over the identity as canonical JSON (sorted keys; 1.0 is 1)."""
+    plain = {key: _canonical(value) for key, value in identity.items()}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:10]
+
+
+def run_id(identity: dict[str, Any]) -> str:
+    """Return `<resizer>-<aug>-<backbone>-s<seed>-<digest>`: `[a-z0-9_-]`, at most 64 characters, the readable part cut."""
+    readable = "-".join(re.sub(r"[^a-z0-9_]", "_", str(identity[group]).lower()) for group in ("resizer", "aug", "backbone"))
+    tail = f"-s{identity['seed']}-{digest(identity)}"
+    return readable[: LONGEST - len(tail)] + tail
+
+
+def cell(identity: dict[str, Any]) -> str:
+    """Return the digest of a run's cell: its identity without the seed."""
+    return digest({key: value for key, value in identity.items() if key != "seed"})
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list | tuple):
+        return [_canonical(element) for element in value]
+    return value

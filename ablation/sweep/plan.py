@@ -1,0 +1,103 @@
+"""What a run would be, without training it: built on the meta device, counted, and compared with what this machine can do.
+
+Owns parameters and multiply-accumulates. Allocates nothing, opens neither data nor weights.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig
+from torch.utils.flop_counter import FlopCounterMode
+
+from ablation.sweep import settings
+from ablation.sweep.identity import GROUPS, cell
+from ablation.sweep.refusal import Refused, one_line
+
+TOO_LARGE = 1e16  # multiply-accumulates: about a week on two CPU cores
+_SIZES: dict[str, Size] = {}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Trainable parameters of a run's classifier, and multiply-accumulates of one image forward (convolutions and linears)."""
+
+    parameters: int
+    macs: int
+
+
+def size(config: DictConfig) -> Size:
+    """Build a run's parts and push one image through them on the meta device; once a cell.
+
+    Raises:
+        Refused: a part does not take its arguments, or the parts do not fit together.
+    """
+    key = cell(settings.identity(config))
+    if key not in _SIZES:
+        _SIZES[key] = _measure(config)
+    return _SIZES[key]
+
+
+def _measure(config: DictConfig) -> Size:
+    facts = settings.dataset_facts(config)
+    _check_arguments(config)
+    with torch.device("meta"):
+        resizer = _build(config, "resizer")
+        backbone = _build(config, "backbone", num_classes=facts.classes, weights="none")
+        image = torch.empty(1, 3, facts.size, facts.size)
+    model = torch.nn.Sequential(resizer, backbone).eval()
+    try:
+        with FlopCounterMode(display=False) as counter:
+            model(image)
+    except Exception as error:
+        chosen = " ".join(f"{group}={settings.choices(config)[group]}" for group in ("data", "resizer", "backbone"))
+        raise Refused(f"{chosen}: do not fit together at {facts.size} pixels: {one_line(error)}") from None
+    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return Size(parameters, counter.get_total_flops() // 2)
+
+
+def _check_arguments(config: DictConfig) -> None:
+    """Find a missing or unknown argument of the parts that are not built on the meta device."""
+    _build(config, "aug")
+    _build(config, "schedule")
+    _build(config, "optimizer", params=[torch.nn.Parameter(torch.zeros(1))])
+    try:
+        loader = hydra.utils.get_method(config.data._target_)
+        given = set(settings.plain(config.data)) - {"_target_", *settings.POINTED_AT["data"]}
+        inspect.signature(loader).bind(**dict.fromkeys(given))
+    except TypeError as error:
+        raise Refused(f"data={settings.choices(config)['data']}: {error}") from None
+
+
+def _build(config: DictConfig, group: str, **found: Any) -> Any:
+    assert group in GROUPS
+    try:
+        return settings.build(config, group, **found)
+    except Refused:
+        raise
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise Refused(f"{group}={settings.choices(config)[group]}: cannot be built: {one_line(cause)}") from None
+
+
+def check_size(config: DictConfig) -> None:
+    """Refuse a run that would take a CPU weeks, unless the CPU was asked for by name.
+
+    Raises:
+        Refused: no GPU is here, `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
+    """
+    if config.engine.device != "auto" or torch.cuda.is_available() or torch.backends.mps.is_available():
+        return
+    there = settings.dataset_facts(config)
+    images = (config.data.limit or there.train - config.data.val_size) * config.train.epochs
+    work = 3 * size(config).macs * images  # forward, and twice that backward
+    if work > TOO_LARGE:
+        raise Refused(
+            f"engine.device=auto: no GPU here, and {settings.run_folder(config).name} needs {work:.1e} multiply-accumulates"
+            f" (a CPU gets at most {TOO_LARGE:.0e}): profile=demo (a minute), profile=laptop (half an hour), or"
+            " engine.device=cpu to insist"
+        )

@@ -1,0 +1,144 @@
+"""Types and ranges: the one home of what a value may be. Constructors only assert.
+
+Owns RULES, a table from dotted key to test and words. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from ablation.sweep.refusal import Refused, typed
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words, and the test of it."""
+
+    words: str
+    test: Callable[[Any], bool]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def whole(low: int) -> Rule:
+    """A whole number from `low` up."""
+    return Rule(f"a whole number >= {low}", lambda value: type(value) is int and value >= low)
+
+
+def number(words: str, test: Callable[[float], bool]) -> Rule:
+    """A finite number in a range."""
+    return Rule(f"finite and {words}", lambda value: _is_number(value) and test(value))
+
+
+def one_of(*legal: str) -> Rule:
+    """One of a few words."""
+    return Rule(f"one of {', '.join(legal)}", lambda value: value in legal)
+
+
+def list_of(rule: Rule, length: int | None = None) -> Rule:
+    """A list of values under one rule."""
+    words = f"a list of {length or 'values'}, each {rule.words}"
+    return Rule(words, lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(rule.test, value)))
+
+
+def or_null(rule: Rule) -> Rule:
+    """The rule, or null."""
+    return Rule(f"null or {rule.words}", lambda value: value is None or rule.test(value))
+
+
+BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
+TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value.strip()))
+POSITIVE = number("> 0", lambda value: value > 0)
+SHARE = number(">= 0 and <= 1", lambda value: 0 <= value <= 1)
+SIDE = whole(1)
+SIZE = Rule("a whole number >= 1 or [height, width]", lambda v: SIDE.test(v) or list_of(SIDE, 2).test(v))
+DEVICE = Rule(
+    "auto, cuda, cuda:N, mps or cpu",
+    lambda v: isinstance(v, str) and bool(re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", v)),
+)
+
+RULES: dict[str, Rule] = {
+    "seed": whole(0),
+    "input_size": SIDE,
+    "plan": BOOLEAN,
+    "rerun": one_of("never", "stale"),
+    "data.limit": or_null(whole(1)),
+    "data.test_limit": or_null(whole(1)),
+    "data.val_size": whole(0),
+    "data.padding": whole(0),
+    "data.flip": BOOLEAN,
+    "backbone.weights": TEXT,
+    "backbone.mean": list_of(number("a share of white", lambda value: 0 <= value <= 1), 3),
+    "backbone.std": list_of(POSITIVE, 3),
+    "resizer.size": SIZE,
+    "resizer.mode": one_of("bilinear", "bicubic"),
+    "resizer.channels": whole(1),
+    "resizer.num_blocks": whole(1),
+    "resizer.slope": number(">= 0", lambda value: value >= 0),
+    "resizer.position": one_of("none", "block", "trunk"),
+    "resizer.reduction": whole(1),
+    "resizer.spatial_kernel": Rule(
+        "an odd whole number >= 1", lambda value: type(value) is int and value > 0 and value % 2 == 1
+    ),
+    "resizer.spatial_bn": BOOLEAN,
+    "resizer.zero_init": BOOLEAN,
+    "aug.padding": whole(0),
+    "aug.flip": BOOLEAN,
+    "aug.mix": one_of("none", "cutmix", "mixup"),
+    "aug.probability": SHARE,
+    "aug.alpha": POSITIVE,
+    "optimizer.lr": POSITIVE,
+    "optimizer.momentum": number(">= 0 and < 1", lambda value: 0 <= value < 1),
+    "optimizer.weight_decay": number(">= 0", lambda value: value >= 0),
+    "optimizer.nesterov": BOOLEAN,
+    "optimizer.fused": BOOLEAN,
+    "schedule.milestones": list_of(SHARE),
+    "schedule.gamma": number("> 0 and <= 1", lambda value: 0 < value <= 1),
+    "train.epochs": whole(1),
+    "train.batch_size": whole(1),
+    "train.precision": one_of("fp32", "bf16", "fp16"),
+    "engine.device": DEVICE,
+    "engine.compile": BOOLEAN,
+    "engine.cpu_threads": or_null(whole(1)),
+    "records.checkpoint_every": whole(1),
+    "records.keep_weights": list_of(one_of("best", "last", "val")),
+    "paths.runs": TEXT,
+    "paths.cache": TEXT,
+    "tracker.mode": one_of("auto", "online", "offline", "disabled"),
+    "tracker.project": TEXT,
+    "tracker.images_every": whole(0),
+}
+
+
+def check(key: str, value: Any, overrides: Sequence[str], choices: Mapping[str, str]) -> None:
+    """Refuse a value outside its rule; keys without a rule pass.
+
+    Raises:
+        Refused: naming the override, the rule and what the shipped YAML has.
+    """
+    rule = RULES.get(key)
+    if rule is not None and not rule.test(value):
+        raise Refused(f"{typed(key, value, overrides)}: must be {rule.words}{_shipped(key, choices)}")
+
+
+def _shipped(key: str, choices: Mapping[str, str]) -> str:
+    """Return `(conf/optimizer/sgd.yaml has 0.01)`, or nothing where the file does not name the key."""
+    group, _, inside = key.partition(".")
+    file = CONF / group / f"{choices[group]}.yaml" if group in choices else CONF / "config.yaml"
+    if not file.is_file():
+        return ""
+    node = OmegaConf.to_container(OmegaConf.load(file))  # as written: interpolations stay text
+    for name in (inside if group in choices else key).split("."):
+        node = node.get(name) if isinstance(node, dict) else None
+    return "" if node is None else f" ({file.relative_to(CONF.parent)} has {node})"

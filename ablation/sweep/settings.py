@@ -1,0 +1,180 @@
+"""One run's configuration, from Hydra's to ours: checked before anything is opened, resolved to an identity, built into parts.
+
+Owns the flat identity, the resolvers that name folders, and `build`. Ranges stand in ranges.py, targets in targets.py.
+Imports no torch: a bad value is refused in a second.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from ablation.data.facts import Facts, facts, listing
+from ablation.sweep import ranges, targets
+from ablation.sweep.identity import GROUPS, digest, run_id
+from ablation.sweep.refusal import Refused, typed
+
+SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
+TOP = (*GROUPS, *SECTIONS, "seed", "input_size", "tracker", "study", "plan", "rerun")
+ELSEWHERE = ("data.root", "data.cache")  # where the bytes lie: their content is identity, not their path
+POINTED_AT = {
+    "data": ("padding", "flip"),
+    "backbone": ("mean", "std"),
+}  # read by conf/aug through ${...}, not by their own target
+
+
+def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
+    """Refuse a run that cannot be meant: unknown keys, types and ranges, targets, sizes, missing data and weights.
+
+    Args:
+        config: composed, with or without the `hydra` node.
+        overrides: as typed, to be quoted.
+
+    Raises:
+        Refused: one line with the override, what is legal and the way out.
+    """
+    _check_missing(config)
+    values = dict(leaves(plain(config)))
+    for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):  # input_size before what points at it
+        top = key.split(".")[0]
+        if top not in TOP:
+            raise Refused(f"{typed(key, value, overrides)}: no such key {top}; there are {', '.join(sorted(TOP))}")
+        if top in SECTIONS and key not in ranges.RULES and not key.endswith("._target_"):
+            there = sorted(known.removeprefix(f"{top}.") for known in ranges.RULES if known.startswith(f"{top}."))
+            raise Refused(f"{typed(key, value, overrides)}: no such key in {top}; there are {', '.join(there)}")
+        ranges.check(key, value, overrides, choices(config))
+        targets.check(key, value, overrides)
+    _check_sizes(config, overrides)
+    weights = config.backbone.weights
+    if weights not in ("imagenet", "none") and not Path(weights).is_file():
+        quoted = typed("backbone.weights", weights, overrides)
+        raise Refused(f"{quoted}: no such file; must be imagenet, none (random) or the path of a state dict")
+
+
+def _check_missing(config: DictConfig) -> None:
+    """Refuse a mandatory value that nobody gave. Hydra names the run's folder before any callback, so `identity` asks too."""
+    for key in sorted(OmegaConf.missing_keys(_ours(config))):
+        group = key.split(".")[0]
+        option = choices(config).get(group, group)
+        raise Refused(f"{group}={option}: needs {key}=VALUE; conf/{group}/{option}.yaml says which")
+
+
+def _check_sizes(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Compare the numbers of images asked for with those there are, from constants or the folder's listing."""
+    there = dataset_facts(config)
+    data = config.data
+    if data.val_size >= there.train:
+        raise Refused(f"{typed('data.val_size', data.val_size, overrides)}: must be < {there.train}, the training images")
+    for key, most in (("limit", there.train - data.val_size), ("test_limit", there.test)):
+        if data[key] is not None and data[key] > most:
+            raise Refused(f"{typed(f'data.{key}', data[key], overrides)}: must be null or at most {most}, the images there are")
+
+
+def dataset_facts(config: DictConfig) -> Facts:
+    """Return how many images of which size a data node stands for, before it is opened.
+
+    Raises:
+        Refused: the folder of data=imagefolder is missing or is not one.
+    """
+    root = str(config.data.get("root", ""))
+    try:
+        return facts(config.data._target_, root)
+    except (OSError, ValueError) as error:
+        raise Refused(str(error)) from None  # it names data.root itself
+
+
+def plain(node: Any) -> Any:
+    """Return a node as plain dicts and lists, resolved, Hydra's own part left out.
+
+    Raises:
+        omegaconf.errors.OmegaConfBaseException: a value is missing or cannot be resolved.
+    """
+    if not isinstance(node, DictConfig):
+        return node
+    return OmegaConf.to_container(_ours(node), resolve=True, throw_on_missing=True)
+
+
+def _ours(node: DictConfig) -> DictConfig:
+    """Return a node without Hydra's own part."""
+    return OmegaConf.masked_copy(node, [str(key) for key in node if key != "hydra"]) if "hydra" in node else node
+
+
+def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) of a nested dictionary; lists are values."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and prefix + str(key) != "study":
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def choices(config: DictConfig) -> dict[str, str]:
+    """Return the chosen option of each group; a task's configuration has lost its `hydra` node, so Hydra is asked."""
+    node = config.hydra.runtime.choices if "hydra" in config else HydraConfig.get().runtime.choices
+    return {str(group): str(option) for group, option in node.items()}
+
+
+def identity(config: DictConfig) -> dict[str, Any]:
+    """Return all that can change a run's result as one flat dictionary: see `ablation.sweep.identity`."""
+    _check_missing(config)
+    options = choices(config)
+    flat: dict[str, Any] = {group: options[group] for group in GROUPS}
+    for group in (*GROUPS, "train"):
+        flat |= leaves(plain(config[group]), f"{group}.")
+    flat["seed"] = config.seed
+    for key in ELSEWHERE:
+        flat.pop(key, None)
+    if config.data._target_.endswith("load_imagefolder"):
+        flat["data.listing"] = listing(str(config.data.root)).digest
+    if config.backbone.weights not in ("imagenet", "none"):
+        flat["backbone.weights"] = (
+            f"sha256:{_file_digest(config.backbone.weights, Path(config.backbone.weights).stat().st_mtime_ns)}"
+        )
+    return flat
+
+
+@functools.lru_cache
+def _file_digest(path: str, changed: int) -> str:
+    """Return a file's sha256; read once a process as long as it does not change."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run_digest(config: DictConfig) -> str:
+    """Return the digest of a run's identity."""
+    return digest(identity(config))
+
+
+def run_folder(config: DictConfig) -> Path:
+    """Return the absolute folder of a run."""
+    return Path(config.paths.runs).absolute() / run_id(identity(config))
+
+
+def register() -> None:
+    """Register the resolvers that conf/config.yaml names folders with; Hydra carries them into workers."""
+    OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_folder(_root_).name, replace=True)
+    OmegaConf.register_new_resolver("run_dir", lambda *, _root_: str(run_folder(_root_)), replace=True)
+    OmegaConf.register_new_resolver("sweep_id", _sweep_id, use_cache=True, replace=True)
+
+
+def _sweep_id() -> str:
+    return time.strftime("%Y%m%d-%H%M%S") + f"-{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:4]}"
+
+
+def build(config: DictConfig, group: str, **found: Any) -> Any:
+    """Call a node's target with its arguments, as plain Python values, and what was found at run time (which wins).
+
+    Raises:
+        Refused: the target is not one of ours.
+    """
+    arguments = {key: value for key, value in plain(config[group]).items() if key not in POINTED_AT.get(group, ())}
+    targets.check(f"{group}._target_", arguments["_target_"])
+    return hydra.utils.instantiate(arguments, _convert_="all", **found)

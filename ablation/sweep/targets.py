@@ -1,0 +1,56 @@
+"""What a configuration may call: the project's own parts and a short list of torch's. Checked over the whole tree.
+
+A `_target_` is code: `+x._target_=builtins.open` would be run by `instantiate`. A target of ours must be a function or class
+that its module itself defines, so that `ablation.training.fit.torch.save` is none.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ablation.sweep.refusal import Refused, typed
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("ablation.data.", "ablation.models.", "ablation.training.", "ablation.records.tracker.")
+TORCH = (
+    "torch.nn.Identity",
+    *(f"torch.optim.{name}" for name in ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")),
+)
+
+
+def check(key: str, value: Any, overrides: Sequence[str] = ()) -> None:
+    """Refuse a `_target_` that is not on the list; other keys pass.
+
+    Raises:
+        Refused: naming the override and the list.
+    """
+    name = key.rpartition(".")[2]
+    if name in ("_args_", "_partial_", "_recursive_", "_convert_"):
+        raise Refused(f"{typed(key, value, overrides)}: not used here; give the target's arguments by name")
+    if name == "_target_" and not allowed(value):
+        legal = f"a function or class defined in {', '.join(room + '*' for room in ROOMS)} or one of {', '.join(TORCH)}"
+        raise Refused(f"{typed(key, value, overrides)}: not allowed as a target; must be {legal}")
+
+
+def allowed(target: Any) -> bool:
+    """Tell whether a configuration may call this dotted name."""
+    if not isinstance(target, str) or target in TORCH:
+        return isinstance(target, str)
+    module, _, name = target.rpartition(".")
+    return target.startswith(ROOMS) and name in _defined(module)
+
+
+@functools.cache
+def _defined(module: str) -> frozenset[str]:
+    """Return the public functions and classes that a module of ours defines at its top level, read from its source."""
+    parts = module.split(".")
+    file = ROOT.joinpath(*parts).with_suffix(".py")
+    if not all(part.isidentifier() for part in parts) or not file.is_file():
+        return frozenset()
+    body = ast.parse(file.read_text()).body
+    names = (node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef))
+    return frozenset(name for name in names if not name.startswith("_"))

@@ -1,0 +1,123 @@
+"""The command line as a user meets it: exit codes, one line for an error, nothing left behind by a refusal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TINY = ["profile=demo", "data.limit=40", "data.test_limit=20", "train.epochs=1", "tracker=none"]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "run.py", *arguments]
+    environment = {**os.environ, "COLUMNS": "100", **environment}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=environment)
+
+
+@pytest.fixture
+def without_torch(tmp_path: Path) -> dict[str, str]:
+    """An environment in which importing torch fails: the strongest form of `imports no torch`."""
+    (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    return {
+        str(file.relative_to(folder)): (s := file.stat()).st_mtime_ns and (s.st_mtime_ns, s.st_ctime_ns, file.read_bytes())
+        for file in files
+    }
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["-sc", "query=bash"], ["train.epochs=0"]])
+def test_no_torch_for_help_completion_and_refusals(arguments: list[str], without_torch: dict[str, str]) -> None:
+    done = run(*arguments, COMP_LINE="python run.py resizer=", COMP_POINT="22", **without_torch)
+    assert "torch was imported" not in done.stdout + done.stderr
+    assert done.returncode == (1 if arguments[0].startswith("train") else 0), done.stderr
+    assert arguments[0] != "-sc" or "resizer=cbam" in done.stdout.split()
+
+
+def test_the_torch_that_fails_bites(without_torch: dict[str, str]) -> None:
+    done = run(*TINY, "plan=true", **without_torch)
+    assert done.returncode == 1 and "torch was imported" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["-m", "resizer=none,cbm"], "refused: resizer=cbm: no such option; did you mean cbam?"),
+        (["-m", "train.epochs=3,0"], "refused: train.epochs=0: must be a whole number >= 1"),
+        (["optimizer.lr=-1"], "refused: optimizer.lr=-1: must be finite and > 0"),
+        (["resizer=bilinear", "resizer.size=0"], "refused: resizer.size=0: must be a whole number >= 1"),
+        (["data=imagefolder", "data.root=/nowhere"], "refused: data.root=/nowhere: "),
+        (["data=imagefolder"], "refused: data=imagefolder: needs data.root=VALUE; conf/data/imagefolder.yaml says which"),
+        (["-m", *TINY, "seed=0,0"], "refused: "),
+        (["optimzer.lr=0.1"], "refused: optimzer.lr=0.1: no such key optimzer; did you mean optimizer?"),
+        (["resizer=none,plain"], "refused: "),
+    ],
+)
+def test_refusals_are_one_line_and_leave_nothing(arguments: list[str], line: str, tmp_path: Path) -> None:
+    done = run(*arguments, f"paths.runs={tmp_path / 'runs'}")
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith(line) and done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_plan_trains_and_writes_nothing(tmp_path: Path) -> None:
+    done = run(*TINY, "plan=true", "-m", f"paths.runs={tmp_path / 'runs'}")
+    assert done.returncode == 0 and done.stdout.count("to do") == 7 and "GMACs" in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_leaves_records_and_a_manifest_and_the_second_changes_no_byte(tmp_path: Path) -> None:
+    runs = tmp_path / "runs 한글 dir"
+    arguments = [*TINY, "resizer=none,plain", "-m", "aug=base", f"paths.runs='{runs}'"]  # -m in the middle
+    first = run(*arguments)
+    assert first.returncode == 0, first.stderr
+    (manifest,) = runs.glob("sweeps/*/manifest.json")
+    content = json.loads(manifest.read_text())
+    ids = [planned["run_id"] for planned in content["runs"]]
+    assert content["sweep_id"] == manifest.parent.name and content["study"]["name"] == "demo" and len(ids) == 2
+    for planned in content["runs"]:
+        outcome = json.loads((runs / planned["run_id"] / "outcome.json").read_text())
+        assert outcome["outcome"] == "done" and outcome["config"] == planned["config"]
+        assert not list((runs / planned["run_id"]).glob("checkpoints/epoch-*"))
+    before = {run_id: tree(runs / run_id) for run_id in ids}
+    second = run(*arguments)
+    assert second.returncode == 0 and second.stdout.count("skipped") == 2
+    assert {run_id: tree(runs / run_id) for run_id in ids} == before
+
+
+def test_a_failing_run_does_not_stop_the_others(tmp_path: Path) -> None:
+    """A regular file where the first run's folder must be: it fails, the second is trained, the code is 1."""
+    runs = tmp_path / "runs"
+    arguments = ["-m", *TINY, "resizer=none,plain", "aug=base", f"paths.runs={runs}"]
+    plan = run(*arguments, "plan=true").stdout
+    blocked = next(word for word in plan.split() if word.startswith("none-base"))
+    (runs / blocked).mkdir(parents=True)
+    (runs / blocked / "checkpoints").write_text("in the way")
+    done = run(*arguments)
+    assert done.returncode == 1, done.stdout + done.stderr
+    outcomes = {file.parent.name: json.loads(file.read_text())["outcome"] for file in runs.glob("*/outcome.json")}
+    assert sorted(outcomes.values()) == ["done", "failed"] and outcomes[blocked] == "failed"
+    assert f"failed      {blocked}" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 75, "preempted"), (signal.SIGINT, 130, "interrupted")])
+def test_signals(tmp_path: Path, number: int, code: int, word: str) -> None:
+    """The run says so in its outcome, and the same command finishes it."""
+    command = [sys.executable, "run.py", *TINY[:3], "train.epochs=400", "tracker=none", f"paths.runs={tmp_path}"]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    assert any("epoch 2/400" in line for line in running.stdout)
+    running.send_signal(number)
+    running.communicate(timeout=60)
+    (file,) = tmp_path.glob("*/outcome.json")
+    assert (running.returncode, json.loads(file.read_text())["outcome"]) == (code, word)

@@ -1,0 +1,153 @@
+"""A run that cannot be meant is refused in one line that begins with the override as typed and says the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from ablation.sweep import plan, settings, targets
+from ablation.sweep.refusal import Refused, one_line
+
+Compose = Callable[..., DictConfig]
+
+BAD_VALUES = {
+    "seed=-1": ">= 0",
+    "input_size=0": ">= 1",
+    "data.limit=0": "null or a whole number >= 1",
+    "data.limit=60000": "at most 50000",
+    "data.test_limit=10001": "at most 10000",
+    "data.val_size=50000": "< 50000",
+    "data.val_size=-1": ">= 0",
+    "backbone.weights=nowhere.pth": "no such file",
+    "backbone.std=[0,1,1]": "each finite and > 0",
+    "resizer.channels=0": ">= 1",
+    "resizer.reduction=0": ">= 1",
+    "resizer.position=middle": "one of none, block, trunk",
+    "resizer.spatial_kernel=6": "odd",
+    "resizer.zero_init=maybe": "true or false",
+    "resizer.size=0": ">= 1",
+    "aug.probability=1.5": "<= 1",
+    "aug.alpha=0": "> 0",
+    "optimizer.lr=-0.01": "finite and > 0 (conf/optimizer/sgd.yaml has 0.01)",
+    "optimizer.lr=nan": "finite",
+    "optimizer.lr=inf": "finite",
+    "optimizer.lr=abc": "finite",
+    "optimizer.momentum=1": "< 1",
+    "optimizer.weight_decay=-1": ">= 0",
+    "schedule.gamma=0": "> 0",
+    "schedule.milestones=[2]": "<= 1",
+    "train.epochs=0": "a whole number >= 1",
+    "train.epochs=1.5": "a whole number",
+    "train.batch_size=true": "a whole number",
+    "train.precision=fp8": "one of fp32, bf16, fp16",
+    "engine.device=gpu": "auto, cuda, cuda:N, mps or cpu",
+    "tracker.mode=on": "one of auto, online, offline, disabled",
+    "records.keep_weights=[worst]": "one of best, last, val",
+    "rerun=always": "one of never, stale",
+}
+
+
+@pytest.mark.parametrize(("override", "words"), BAD_VALUES.items())
+def test_bad_values(composed: Compose, override: str, words: str) -> None:
+    overrides = ["resizer=cbam", "aug=cutmix", override]
+    with pytest.raises(Refused) as refused:
+        settings.check(composed(*overrides), overrides)
+    message = str(refused.value)
+    assert message.startswith(f"{override}: ") and words in message and "\n" not in message
+
+
+def test_a_value_behind_an_interpolation_is_refused_where_it_was_typed(composed: Compose) -> None:
+    with pytest.raises(Refused, match=r"^input_size=-3: "):
+        settings.check(composed("resizer=plain", "input_size=-3"), ["input_size=-3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "resizer=cbm",
+            "resizer=cbm: no such option; did you mean cbam? choose from bicubic, bilinear, cbam, cbam_zero,",
+        ),
+        ("optimzer.lr=0.1", "optimzer.lr=0.1: no such key optimzer; did you mean optimizer?"),
+        ("train.epoch=3", "train.epoch=3: no such key epoch; did you mean epochs?"),
+        ("profile=lptop", "profile=lptop: no such option; did you mean laptop?"),
+    ],
+)
+def test_typos(composed: Compose, override: str, message: str) -> None:
+    with pytest.raises((HydraException, OmegaConfBaseException)) as error:
+        composed(override)
+    assert one_line(error.value, [override]).startswith(message)
+
+
+@pytest.mark.parametrize("override", ["+train.foo=1", "+foo=1", "+engine.bar=2"])
+def test_added_keys_are_unknown_too(composed: Compose, override: str) -> None:
+    with pytest.raises(Refused, match="no such key"):
+        settings.check(composed(override), [override])
+
+
+@pytest.mark.parametrize("override", ["+resizer.foo=1", "+data.foo=1", "+optimizer.foo=1", "+aug.foo=1", "+backbone.foo=1"])
+def test_unknown_arguments_are_found_by_building(composed: Compose, override: str) -> None:
+    with pytest.raises(Refused, match="foo"):
+        plan.size(composed("resizer=plain", override))
+
+
+def test_parts_that_do_not_fit_are_found_by_building(composed: Compose) -> None:
+    with pytest.raises(Refused, match=r"data=digits resizer=none backbone=vgg16: do not fit together at 8 pixels"):
+        plan.size(composed("data=digits", "backbone=vgg16"))
+
+
+BAD_TARGETS = [
+    "builtins.open", "builtins.eval", "builtins.exec", "os.system", "subprocess.run", "subprocess.Popen", "shutil.rmtree",
+    "torch.save", "torch.load", "torch.hub.load", "torch.utils.model_zoo.load_url", "urllib.request.urlopen", "pickle.load",
+    "logging.os.system", "ablation.training.fit.torch.save", "ablation.records.record.json.dumps",
+    "ablation.records.files.write", "ablation.data.folder.Path", "ablation.sweep.settings.build", "ablation", "",
+    "ablation.models.resizer", "ablation.models.resizer._private", "ablation.models.../../evil.x", "functools.partial",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", BAD_TARGETS)
+@pytest.mark.parametrize("place", ["resizer._target_", "+tracker.nested._target_", "+engine.a.b._target_"])
+def test_targets_are_allow_listed_in_the_whole_tree(composed: Compose, target: str, place: str) -> None:
+    override = f"{place}='{target}'"
+    with pytest.raises(Refused, match=r"not allowed as a target|no such key"):
+        settings.check(composed(override), [override])
+
+
+def test_every_shipped_target_is_allowed(composed: Compose) -> None:
+    """The allow-list is not so tight that the table above passes for nothing."""
+    for override in (
+        "resizer=cbam",
+        "data=cifar100",
+        "backbone=resnet18",
+        "optimizer=adamw",
+        "schedule=cosine",
+        "aug=mixup",
+    ):
+        values = dict(settings.leaves(settings.plain(composed(override))))
+        named = [value for key, value in values.items() if key.endswith("_target_")]
+        assert len(named) >= 7 and all(targets.allowed(target) for target in named)
+
+
+def test_build_itself_refuses(composed: Compose) -> None:
+    with pytest.raises(Refused, match="not allowed"):
+        settings.build(composed("resizer._target_=os.getcwd"), "resizer")
+
+
+def test_too_large_for_a_cpu(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report's baseline takes weeks on a CPU; who insists may."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    with pytest.raises(Refused, match=r"^engine.device=auto: no GPU here.*profile=demo.*profile=laptop.*engine.device=cpu"):
+        plan.check_size(composed())
+    plan.check_size(composed("engine.device=cpu"))
+    plan.check_size(composed("profile=laptop", "resizer=cbam"))
+
+
+def test_the_plan_counts_as_the_paper_is_counted(composed: Compose) -> None:
+    """Golden facts: VGG16 with Resizer_CBAM at 224, and VGG16 alone at 32."""
+    assert plan.size(composed("resizer=cbam")) == plan.Size(134_313_698, 15_466_209_280 + 472_418_368)
+    assert plan.size(composed()) == plan.Size(134_301_514, 432_775_168)
