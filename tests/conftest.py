@@ -1,0 +1,76 @@
+"""What all tests share: one CPU thread, no account, no network, and runs of the real configuration at a tiny size."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true", WANDB_ERROR_REPORTING="false", OMP_NUM_THREADS="1")
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from ablation.sweep import settings
+
+ROOT = Path(__file__).parents[1]
+TINY = ["profile=demo", "tracker=none", "data.limit=60", "data.test_limit=40", "train.epochs=2", "train.batch_size=20"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Two cores are shared by everything that runs here, and sums depend on the number of threads."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths of the configuration are the repository's, whatever folder pytest was started in."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def composed() -> Iterator[Callable[..., DictConfig]]:
+    """Compose the real configuration; Hydra's own node is set as in a task."""
+    settings.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+
+        def build(*overrides: str) -> DictConfig:
+            config = compose("config", list(overrides), return_hydra_config=True)
+            HydraConfig.instance().set_config(config)
+            return config
+
+        yield build
+
+
+@pytest.fixture
+def trained(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., Path]:
+    """Train a tiny run in this process, by run.py's own function, and return its folder."""
+    import run
+
+    def train(*overrides: str, runs: Path = tmp_path / "runs") -> Path:
+        config = composed(*TINY, f"paths.runs={runs}", *overrides)
+        run.run(config)
+        return settings.run_folder(config)
+
+    return train
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """A run's rows without the clock: what equal runs must share to the last bit."""
+    rows = [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_second")} for row in rows]
+
+
+def outcome_of(folder: Path) -> dict[str, Any]:
+    """A run's outcome.json."""
+    outcome: dict[str, Any] = json.loads((folder / "outcome.json").read_text())
+    return outcome

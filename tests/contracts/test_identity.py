@@ -1,0 +1,127 @@
+"""Equal identity, equal folder; a different identity never shares one; where and how a run is executed does not count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from ablation.sweep import identity, settings
+
+Compose = Callable[..., DictConfig]
+
+CHANGES_THE_RESULT = [
+    "seed=1",
+    "data=cifar100",
+    "data.limit=100",
+    "data.test_limit=100",
+    "data.val_size=100",
+    "data.padding=2",
+    "data.flip=false",
+    "backbone=vgg16_bn",
+    "backbone.weights=none",
+    "backbone.mean=[0.5,0.5,0.5]",
+    "backbone.std=[0.5,0.5,0.5]",
+    "resizer=bilinear",
+    "resizer=plain_zero",
+    "resizer=plain",
+    "resizer.channels=8",
+    "resizer.num_blocks=2",
+    "resizer.slope=0.1",
+    "resizer.zero_init=true",
+    "input_size=96",
+    "aug=base",
+    "aug.probability=0.25",
+    "optimizer=adamw",
+    "optimizer=sgd_plain",
+    "optimizer.lr=0.02",
+    "optimizer.momentum=0.8",
+    "optimizer.weight_decay=0",
+    "schedule=cosine",
+    "schedule.gamma=0.2",
+    "train.epochs=200",
+    "train.batch_size=64",
+    "train.precision=fp32",
+]
+CHANGES_NOTHING = [
+    "engine.device=cpu",
+    "engine.compile=true",
+    "engine.cpu_threads=1",
+    "tracker=none",
+    "tracker.mode=offline",
+    "study=none",
+    "paths.runs=elsewhere",
+    "paths.cache=elsewhere",
+    "data.root=elsewhere",
+    "records.checkpoint_every=5",
+    "records.keep_weights=[best,last]",
+    "plan=true",
+    "optimizer.lr=1e-2",
+    "optimizer.lr=0.010",
+]
+
+
+def digest(composed: Compose, *overrides: str) -> str:
+    return settings.run_digest(composed("resizer=cbam", "aug=cutmix", *overrides))
+
+
+@pytest.mark.parametrize("override", CHANGES_THE_RESULT)
+def test_what_can_change_the_result_changes_the_digest(composed: Compose, override: str) -> None:
+    assert digest(composed, override) != digest(composed)
+
+
+@pytest.mark.parametrize("override", CHANGES_NOTHING)
+def test_how_and_where_does_not(composed: Compose, override: str) -> None:
+    assert digest(composed, override) == digest(composed)
+
+
+def test_all_these_differ_from_each_other_too(composed: Compose) -> None:
+    digests = [digest(composed, override) for override in CHANGES_THE_RESULT]
+    assert len(set(digests)) == len(digests)
+
+
+def test_none_has_no_size_and_ignores_it(composed: Compose) -> None:
+    assert settings.run_digest(composed("input_size=96")) == settings.run_digest(composed("input_size=224"))
+
+
+def test_an_option_with_equal_values_is_another_folder(composed: Compose) -> None:
+    """plain_zero and plain with zero_init are told apart: equal digest means equal folder name."""
+    assert digest(composed, "resizer=plain_zero") != digest(composed, "resizer.zero_init=true")
+
+
+def test_run_id_is_a_safe_name(composed: Compose) -> None:
+    name = settings.run_folder(composed("resizer=cbam", "aug=cutmix", "seed=7")).name
+    assert re.fullmatch(r"cbam-cutmix-vgg16-s7-[0-9a-f]{10}", name)
+
+
+@pytest.mark.parametrize("word", ["../../evil", "x" * 300, "a\nb", "ä ö|`<", "\u202e"])
+def test_hostile_option_names_stay_inside(word: str) -> None:
+    flat = {"resizer": word, "aug": word, "backbone": word, "seed": 0}
+    name = identity.run_id(flat)
+    assert re.fullmatch(r"[a-z0-9_-]{1,64}", name) and name.endswith(identity.digest(flat))
+
+
+def test_weights_count_by_content_not_by_path(composed: Compose, tmp_path: Path) -> None:
+    first, copy, other = tmp_path / "a.pth", tmp_path / "b.pth", tmp_path / "c.pth"
+    first.write_bytes(b"weights"), copy.write_bytes(b"weights"), other.write_bytes(b"Weights")
+    digests = [digest(composed, f"backbone.weights={file}") for file in (first, copy, other)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_folder_of_images_counts_by_its_listing(composed: Compose, tmp_path: Path) -> None:
+    from PIL import Image
+
+    def folder(name: str, colour: int, count: int = 2) -> Path:
+        for split in ("train", "test"):
+            for label in ("cat", "dog"):
+                (tmp_path / name / split / label).mkdir(parents=True)
+                for k in range(count):
+                    Image.new("RGB", (8, 8), (colour, 0, 0)).save(tmp_path / name / split / label / f"{k}.png")
+        return tmp_path / name
+
+    roots = [folder("a", 1), folder("b", 1), folder("c", 1, count=3)]
+    digests = [digest(composed, "data=imagefolder", f"data.root={root}") for root in roots]
+    assert digests[0] == digests[1] != digests[2]
