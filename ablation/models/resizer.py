@@ -1,0 +1,121 @@
+"""What stands in front of the backbone: plain interpolation, and the learnable Resizer with or without attention.
+
+Owns the Resizer's layers and their first values. Never normalises: what the backbone would see comes in, and goes out
+in the same range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ablation.models.cbam import CBAM
+
+
+class Interpolate(nn.Module):
+    """Resize without parameters, half-pixel centres (`align_corners=False`): the control for what is learned.
+
+    Args:
+        size: of the output in pixels: one number for a square, or (height, width).
+        mode: "bilinear" or "bicubic".
+    """
+
+    def __init__(self, size: int | Sequence[int], mode: str = "bilinear") -> None:
+        super().__init__()
+        assert mode in ("bilinear", "bicubic"), mode
+        self.size = (size, size) if isinstance(size, int) else (size[0], size[1])
+        self.mode = mode
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, *size), same dtype and device."""
+        return functional.interpolate(images, self.size, mode=self.mode, align_corners=False)
+
+    def extra_repr(self) -> str:
+        """What `print(model)` shows between the brackets."""
+        return f"size={self.size}, mode={self.mode}"
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions, optional attention, plus the block's input; no activation after the sum."""
+
+    def __init__(self, channels: int, slope: float) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.LeakyReLU(slope),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.attention: nn.Module = nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, H, W) -> the same shape."""
+        residual: Tensor = self.attention(self.body(features))
+        return features + residual
+
+
+class Resizer(nn.Module):
+    """Bilinear resize plus a learned residual, trained with the backbone.
+
+    Talebi & Milanfar, ICCV 2021, arXiv 2103.09950. The authors published no code; the layers are those of keras.io's
+    `learnable_resizer` example, with which the public PyTorch ports agree. A convolution has a bias unless batch norm
+    is the very next operation.
+
+    Args:
+        size: of the output in pixels: one number for a square, or (height, width).
+        channels: n in the paper, the width of every hidden layer.
+        num_blocks: r in the paper, residual blocks at the output size.
+        slope: of every LeakyReLU.
+        zero_init: start with the last convolution at zero, so that the output is exactly bilinear at step 0.
+        position: of CBAM: "none"; "block", in every residual block before its sum; "trunk", once, before the long skip.
+        reduction, spatial_kernel, spatial_bn: of CBAM, see cbam.py; without CBAM they change nothing.
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        channels: int = 16,
+        num_blocks: int = 1,
+        slope: float = 0.2,
+        zero_init: bool = False,
+        position: str = "none",
+        reduction: int = 16,
+        spatial_kernel: int = 7,
+        spatial_bn: bool = True,
+    ) -> None:
+        super().__init__()
+        assert position in ("none", "block", "trunk"), position
+        self.resize = Interpolate(size)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, channels, 7, padding=3),
+            nn.LeakyReLU(slope),
+            nn.Conv2d(channels, channels, 1),
+            nn.LeakyReLU(slope),  # before the batch norm here, as in every port
+            nn.BatchNorm2d(channels),
+        )
+        self.blocks = nn.ModuleList(ResBlock(channels, slope) for _ in range(num_blocks))
+        self.trunk = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.attention: nn.Module = nn.Identity()
+        self.last = nn.Conv2d(channels, 3, 7, padding=3)
+
+        # Attention is drawn after every convolution: one seed gives plain and cbam the same convolutions.
+        places: dict[str, list[nn.Module]] = {"none": [], "block": [*self.blocks], "trunk": [self]}
+        for place in places[position]:
+            place.attention = CBAM(channels, reduction, spatial_kernel, spatial_bn)
+        if zero_init:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images (B, 3, H, W) -> (B, 3, *size) in the same range; unbounded, so clip before display."""
+        resized = self.resize(self.stem(images))
+        features = resized
+        for block in self.blocks:
+            features = block(features)
+        features = self.attention(self.trunk(features)) + resized
+        residual: Tensor = self.last(features)
+        bilinear: Tensor = self.resize(images)
+        return bilinear + residual
