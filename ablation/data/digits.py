@@ -1,0 +1,34 @@
+"""Handwritten digits (UCI Optical Recognition, Alpaydin and Kaynak 1998) from scikit-learn's own package: no download.
+
+Owns the fixed split of the 1,797 images and their way to uint8 RGB. Never stands in for CIFAR-10: a demonstration.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from sklearn import datasets
+
+from ablation.data.images import Dataset, Images, assemble, hold_out
+
+TEST_IMAGES = 360
+
+
+@functools.lru_cache(maxsize=1)
+def load_digits(limit: int | None = None, test_limit: int | None = None, val_size: int = 0) -> Dataset:
+    """1,437 training and 360 test images (3, 8, 8) of 10 classes; the split is fixed, 36 test images a class.
+
+    Args:
+        limit, test_limit: class-balanced fixed subsets; val_size: images held out of train before `limit` applies.
+
+    Raises:
+        ValueError: a limit or val_size exceeds what is there.
+    """
+    bunch = datasets.load_digits()
+    grey = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8))  # 0..16 -> 0..255
+    images = Images(grey[:, None].repeat(1, 3, 1, 1), torch.from_numpy(bunch.target.astype(np.int64)))
+    train, test = hold_out(images, TEST_IMAGES)
+    classes = tuple(str(name) for name in bunch.target_names)
+    return assemble("digits", train, test, classes, limit, test_limit, val_size)
