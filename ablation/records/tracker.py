@@ -1,0 +1,333 @@
+"""The mirror: a run in Weights & Biases, or none. It may be lost without hurting a run.
+
+Owns the W&B run and the helper process behind it. Every call to wandb is bounded in time and may fail: one warning, then the
+record goes on alone. Imports wandb when a run is opened, never before. Reads no configuration and writes no record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import wandb
+
+T = TypeVar("T")
+GRACE = 5.0  # seconds beyond wandb's own limits, for the helper process that no longer answers
+
+log = logging.getLogger(__name__)
+
+
+class NoTracker:
+    """Mirrors nothing."""
+
+    def __init__(self, mode: str = "disabled") -> None:
+        self.status: dict[str, Any] = {"mode": mode, "path": None}
+
+    def open(
+        self,
+        run_id: str,
+        name: str,
+        group: str,
+        config: dict[str, Any],
+        folder: Path,
+        history: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """Begin nothing."""
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Drop one row."""
+
+    def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
+        """Ask for no picture."""
+
+    def close(self, summary: dict[str, Any], failed: bool) -> None:
+        """End nothing."""
+
+
+class WandbTracker:
+    """Mirrors one run in Weights & Biases.
+
+    Args:
+        mode: `online`, `offline`, `disabled`; `auto` honours WANDB_MODE, else is online if there is a key, else offline.
+        project: of W&B.
+        entity: of W&B, an account or a team; None is the account's default.
+        images_every: epochs between pictures, beside the first epoch's; 0 for none.
+        init_timeout: seconds; an unreachable server costs about twice that, then the run is mirrored offline.
+        finish_timeout: seconds that `close` waits for the upload.
+
+    `status` is {"mode": "online" | "offline" | "disabled" | "lost at epoch k", "path": folder relative to runs, or None}.
+    """
+
+    def __init__(
+        self,
+        mode: str = "auto",
+        project: str = "ablation",
+        entity: str | None = None,
+        images_every: int = 25,
+        init_timeout: float = 10.0,
+        finish_timeout: float = 60.0,
+    ) -> None:
+        assert mode in ("auto", "online", "offline", "disabled")
+        self.project, self.entity, self.images_every = project, entity, images_every
+        self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
+        self.status: dict[str, Any] = {"mode": mode, "path": None}
+        self._run: wandb.Run | None = None
+        self._epoch = 0  # the last one logged
+        self._seen = 0  # the last one that the server had already when the run was resumed
+
+    def open(
+        self,
+        run_id: str,
+        name: str,
+        group: str,
+        config: dict[str, Any],
+        folder: Path,
+        history: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """Begin a run in `folder`/wandb, or go on with it.
+
+        Args:
+            run_id: of the run, its identity in W&B too.
+            name: shown by W&B.
+            group: shown by W&B.
+            config: flat, no secrets.
+            folder: of all runs: one for all, so that one dashboard shows them all.
+            history: rows of the epochs already trained; online the server gets those that it lacks, offline a new folder gets
+                all of them and replaces the older ones of this run.
+        """
+        mode, why = _choose(self.status["mode"])
+        _say_once(f"W&B: {mode} ({why})")
+        self.status["mode"] = mode
+        if mode == "disabled":
+            return
+        about = {"id": run_id, "name": name, "group": group, "config": config, "job_type": "train"}
+        try:
+            self._run = self._init(mode, folder, about)
+        except Exception as error:
+            self._run = self._init_again(mode, folder, about, error)
+        if self._run is None:
+            return
+        self.status["path"] = str(Path(self._run.settings.sync_dir).resolve().relative_to(folder.resolve()))
+        if self.status["mode"] == "offline":
+            _remove_older(folder, run_id, keep=self.status["path"])
+        for row in history:
+            self.log(row)
+
+    def _init(self, mode: str, folder: Path, about: dict[str, Any]) -> wandb.Run:
+        """Open the W&B run, in the time that wandb's own limit should take."""
+        import wandb
+
+        folder.mkdir(parents=True, exist_ok=True)  # else wandb writes into a temporary folder
+        wandb.setup(settings=wandb.Settings(silent=True))  # else its login talks
+        settings = wandb.Settings(
+            mode=mode,  # type: ignore[arg-type]
+            console="off",
+            silent=True,
+            disable_git=True,
+            save_code=False,
+            x_disable_stats=True,
+            init_timeout=self.init_timeout,
+            finish_timeout=self.finish_timeout,
+            finish_timeout_raises=True,
+        )
+
+        def begin() -> wandb.Run:
+            if wandb.run is not None:  # whoever left it open did not reach its end
+                with contextlib.suppress(Exception):  # lost before: its helper process is gone
+                    wandb.run.finish(exit_code=1)
+            run = wandb.init(
+                project=self.project,
+                entity=self.entity,
+                dir=folder,
+                resume="allow" if mode == "online" else None,
+                reinit="finish_previous",  # the default would go on in a run left open
+                settings=settings,
+                **about,
+            )
+            run.define_metric("*", step_metric="epoch")
+            return run
+
+        run = _bounded(begin, 2.5 * self.init_timeout + GRACE)
+        if mode == "online" and run.resumed:
+            self._seen = int(run.summary.get("epoch") or 0)
+        return run
+
+    def _init_again(self, mode: str, folder: Path, about: dict[str, Any], error: Exception) -> wandb.Run | None:
+        """Fall back to an offline run once; then to none."""
+        _stop_service()
+        if mode == "online":
+            log.warning(
+                "W&B: not reached (%s); this run goes offline, upload it later: wandb sync %s",
+                _one_line(error),
+                folder / "wandb" / f"offline-run-*-{about['id']}",
+            )
+            try:
+                run = self._init("offline", folder, about)
+                self.status["mode"] = "offline"
+                return run
+            except Exception as second:
+                error = second
+        self._lose(error)
+        return None
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Mirror one row of epochs.jsonl, drawn over its `epoch`."""
+        self._epoch = row["epoch"]
+        self._send(lambda run: run.log({key: value for key, value in row.items() if value is not None}))
+
+    def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
+        """Mirror a picture, computed only if one is due.
+
+        Args:
+            name: of the picture.
+            pixels: returns (H, W, 3) uint8.
+            epoch: that it shows.
+        """
+        if self._run is None or not self.images_every or (epoch > 1 and epoch % self.images_every):
+            return
+        import wandb
+
+        try:
+            picture = wandb.Image(pixels())
+        except Exception as error:
+            self._lose(error)
+            return
+        self._send(lambda run: run.log({name: picture, "epoch": epoch}))
+
+    def _send(self, call: Callable[[wandb.Run], object]) -> None:
+        """Make one call about the present epoch, unless the server knows it; give the mirror up if that fails."""
+        run = self._run
+        if run is None or self._epoch <= self._seen:
+            return
+        try:
+            _bounded(lambda: call(run), GRACE)
+        except Exception as error:
+            self._lose(error)
+
+    def close(self, summary: dict[str, Any], failed: bool) -> None:
+        """End the run within its time limit.
+
+        Args:
+            summary: flat, replaces what W&B kept of the last row.
+            failed: W&B shows the run as failed (exit code 1), otherwise as finished.
+        """
+        run, self._run = self._run, None
+        if run is None:
+            return
+
+        def finish() -> None:
+            run.summary.update({key: value for key, value in summary.items() if value is not None})
+            run.finish(exit_code=int(failed))
+
+        try:
+            _bounded(finish, self.finish_timeout + GRACE)
+        except Exception as error:
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        """Go on without the mirror, and say so once."""
+        self._run = None
+        self.status["mode"] = f"lost at epoch {self._epoch}"
+        log.warning("W&B: %s (%s); the run goes on, its record is complete", self.status["mode"], _one_line(error))
+        _stop_service()
+
+
+def _choose(mode: str) -> tuple[str, str]:
+    """Return the mode that `mode` stands for, and why."""
+    if mode != "auto":
+        return mode, f"tracker.mode={mode}"
+    asked = {"dryrun": "offline"}.get(os.environ.get("WANDB_MODE", ""), os.environ.get("WANDB_MODE", ""))
+    if asked in ("online", "offline", "disabled"):
+        return asked, f"WANDB_MODE={asked}"
+    if has_key():
+        return "online", "a key is there"
+    return "offline", "no key: wandb login, or tracker.mode=disabled for none"
+
+
+def has_key() -> bool:
+    """Tell whether this machine has a W&B key: in the environment, in wandb's settings or in netrc. Asks no server."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    try:
+        import wandb
+        from wandb.sdk.lib.wbauth import read_netrc_auth  # not netrc itself: the server has more than one name
+
+        settings = wandb.setup(settings=wandb.Settings(silent=True)).settings
+        return bool(settings.api_key or read_netrc_auth(host=settings.base_url))
+    except Exception:  # settings or a file that wandb refuses: no key that would serve
+        return False
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    log.info(text)
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
+def _remove_older(folder: Path, run_id: str, keep: str) -> None:
+    """Remove offline folders of earlier starts of this run: the newest holds its whole history."""
+    for file in (folder / "wandb").glob(f"offline-run-*/run-{run_id}.wandb"):
+        if file.parent.resolve() != (folder / keep).resolve():
+            shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def _bounded(call: Callable[[], T], seconds: float) -> T:
+    """Return what `call` returns, or raise what it raises.
+
+    A daemon thread, since neither training nor the process's end may wait for one that hangs.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    result: list[T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            result.append(call())
+        except Exception as error:
+            errors.append(error)
+        except SystemExit as error:  # wandb.teardown, if its helper process was killed
+            errors.append(RuntimeError(f"exit code {error.code}"))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not result:
+        raise TimeoutError(f"no answer in {seconds:g} s")
+    return result[0]
+
+
+def _stop_service() -> None:
+    """Stop wandb's helper process: the next run starts a fresh one, and nothing waits for this one when the process ends."""
+    try:
+        import wandb
+
+        _bounded(lambda: wandb.teardown(exit_code=1), GRACE)
+    except TimeoutError:
+        with contextlib.suppress(OSError):  # gone meanwhile
+            for pid in _helpers():
+                os.kill(pid, signal.SIGKILL)
+    except Exception:
+        log.debug("wandb.teardown", exc_info=True)  # it was dead already
+
+
+def _helpers() -> list[int]:
+    """Return the process ids of this process's own wandb-core children, the newest last (Linux; elsewhere none are found)."""
+    children = [pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
+    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "wandb-core"]

@@ -1,0 +1,98 @@
+"""Which runs are asked for: what the sweeps planned, from their manifests.
+
+Owns `--sweep` and `--study`. Opens no run; a manifest that cannot be read is named, never fatal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ablation.records.manifest import NAME
+
+RUN_ID = re.compile(r"[a-z0-9_-]{1,64}")  # so that a name found in a file never leads out of the runs folder
+NO_STUDY: dict[str, Any] = {"name": "runs", "title": "Accuracy (%)"}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs that a table is about.
+
+    `planned` holds the flat config by run id; `others`: the folder's further runs belong to the table too. `said` is one line
+    about the choice, `warnings` one line for each manifest left out.
+    """
+
+    study: dict[str, Any]
+    planned: dict[str, dict[str, Any]]
+    others: bool
+    said: str
+    warnings: list[str] = field(default_factory=list)
+
+
+def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Selection:
+    """Choose runs.
+
+    Args:
+        runs: the runs folder.
+        sweep: `last`, an id, or `all` (with the runs of no sweep); None is `last`, or with `study` all of its sweeps.
+        study: only sweeps of this study.
+
+    Raises:
+        LookupError: there is no such sweep or study, or the choice mixes studies; one line says what there is.
+    """
+    manifests, warnings = _manifests(runs / "sweeps")
+    if not manifests and not study and sweep in (None, "last", "all"):
+        said = f"no manifest in {runs / 'sweeps'}: every run in {runs}"
+        return Selection(NO_STUDY, {}, others=True, said=said, warnings=warnings)
+    chosen = {name: manifest for name, manifest in manifests.items() if study in (None, manifest["study"]["name"])}
+    if study and not chosen:
+        raise LookupError(f"no sweep of study {study} in {runs / 'sweeps'}; it holds {_studies(manifests)}")
+    wanted = sweep or ("all" if study else "last")
+    if wanted == "last":
+        chosen = {max(chosen): chosen[max(chosen)]}  # ids begin with the time
+    elif wanted != "all":
+        if wanted not in chosen:
+            raise LookupError(f"no sweep {wanted} in {runs / 'sweeps'}; it holds {', '.join(sorted(manifests)) or 'none'}")
+        chosen = {wanted: chosen[wanted]}
+    if len({manifest["study"]["name"] for manifest in chosen.values()}) > 1:
+        raise LookupError(f"{runs / 'sweeps'} holds {_studies(chosen)}: choose with --study NAME or --sweep ID")
+    planned = {run["run_id"]: run["config"] for name in sorted(chosen) for run in chosen[name]["runs"]}
+    said = f"sweep {next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} sweeps"
+    others = wanted == "all" and not study
+    said += " and every other run" if others else ""
+    return Selection(chosen[max(chosen)]["study"], planned, others, f"{said} of {runs}", warnings)
+
+
+def _studies(manifests: dict[str, dict[str, Any]]) -> str:
+    names = sorted({manifest["study"]["name"] for manifest in manifests.values()})
+    return ("studies " if len(names) > 1 else "study ") + ", ".join(names) if names else "no sweep"
+
+
+def _manifests(folder: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the manifests by sweep id, sorted, and a line for each that cannot be read."""
+    manifests, warnings = {}, []
+    for file in sorted(folder.glob(f"*/{NAME}")):
+        try:
+            manifest = json.loads(file.read_bytes())
+            _check(manifest)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            warnings.append(f"unreadable, left out: {file} ({type(error).__name__}: {error})")
+        else:
+            manifests[file.parent.name] = manifest
+    return manifests, warnings
+
+
+def _check(manifest: dict[str, Any]) -> None:
+    """Raise unless the parts that are used later are there."""
+    study = manifest["study"]
+    if not isinstance(study["name"], str):
+        raise TypeError("study.name is no text")
+    for cell in study.get("cells") or []:
+        cell["label"], cell["where"].items()
+    for run in manifest["runs"]:
+        if not RUN_ID.fullmatch(run["run_id"]):
+            raise ValueError(f"{run['run_id']!r} is no run id")
+        run["config"].items()

@@ -1,0 +1,248 @@
+"""The command: which runs it chooses, its exit codes, and that no name does harm."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from constructed import TABLE1, Runs, config, outcome
+
+from ablation.reporting import formats
+
+ROOT = Path(__file__).parents[2]
+DEMO: dict[str, Any] = {"name": "demo", "title": "Digits", "note": None, "cells": [], "protocol": None}
+HOSTILE = [
+    "a|b",
+    "`rm`",
+    "<script>alert(1)</script>",
+    "two\nlines",
+    "two\r\n| rows |",
+    "[link](javascript:alert(1))",
+    "![x](http://x)",
+    "**bold** _it_ ~~gone~~",
+    "\\| slashed",
+    "&lt;b&gt;",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-1",
+    "@SUM(A1)",
+    " \t=1+1",
+    "\u202egnirts",
+    "nul\x00bell\x07esc\x1b[31m",
+    "[red]markup[/red]",
+    'quote " and, comma',
+    "x" * 300,
+    "../../evil",
+    "한글",
+    "$x$",
+]
+
+
+def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The script as it is typed."""
+    return subprocess.run([sys.executable, "reports/make_table.py", *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_help_is_quick_and_needs_no_installation() -> None:
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-S", "reports/make_table.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert time.monotonic() - start < 1
+    assert done.returncode == 0
+    assert "--sweep last|ID|all" in done.stdout
+
+
+def test_reporting_runs_without_torch_and_from_anywhere(runs: Runs, tmp_path: Path) -> None:
+    runs.manifest(TABLE1, [config()])
+    runs.record(outcome(config()))
+    script = str(ROOT / "reports" / "make_table.py")
+    code = "import sys, runpy; sys.modules.update(torch=None, hydra=None); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code, script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "90.00 (n=1)" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--metric", "worst"], ["--source", "stars"], ["--nonsense"], ["--sweep"]])
+def test_wrong_usage_is_one_line_and_code_1(arguments: list[str]) -> None:
+    done = shell(*arguments)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+    for folder in (tmp_path / "absent", tmp_path):
+        done = shell("--runs", str(folder), "--out", str(tmp_path / "out"))
+        assert done.returncode == 1
+        assert (
+            done.stderr
+            == f"nothing written: no run found, looked for {folder}/sweeps/*/manifest.json and {folder}/*/outcome.json\n"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def three_sweeps(runs: Runs) -> Runs:
+    """Two sweeps of table1, then one of demo, and a run of no sweep."""
+    runs.manifest(TABLE1, [config(), config("plain")], "20260101-000000-aaaa")
+    runs.manifest(TABLE1, [config("plain"), config("cbam")], "20260102-000000-aaaa")
+    runs.manifest(DEMO, [config("bilinear")], "20260103-000000-aaaa")
+    for resizer in ("none", "plain", "cbam", "bilinear", "bicubic"):
+        runs.record(outcome(config(resizer)))
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "study", "planned", "said"),
+    [
+        ([], "demo", 1, "sweep 20260103-000000-aaaa of"),
+        (["--sweep", "last"], "demo", 1, "sweep 20260103-000000-aaaa of"),
+        (["--sweep", "20260101-000000-aaaa"], "table1", 2, "sweep 20260101-000000-aaaa of"),
+        (["--study", "table1"], "table1", 3, "2 sweeps of"),
+        (["--study", "table1", "--sweep", "last"], "table1", 2, "sweep 20260102-000000-aaaa of"),
+    ],
+)
+def test_a_sweep_or_a_study_is_chosen(
+    three_sweeps: Runs,
+    make_table: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    study: str,
+    planned: int,
+    said: str,
+) -> None:
+    assert make_table(*arguments) == 0
+    out = capsys.readouterr().out
+    assert f"planned {planned} = done {planned}" in out
+    assert said in out
+    assert (three_sweeps.folder.parent / "reports" / study / "table.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--sweep", "all"], "holds studies demo, table1: choose with --study NAME or --sweep ID"),
+        (["--sweep", "20269999"], "no sweep 20269999 in"),
+        (["--study", "table9"], "no sweep of study table9 in"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(
+    three_sweeps: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+) -> None:
+    assert make_table(*arguments) == 1
+    assert reason in capsys.readouterr().err
+    assert not (three_sweeps.folder.parent / "reports").exists()
+
+
+def test_all_of_one_study_takes_runs_of_no_sweep_too(
+    runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.manifest(TABLE1, [config(), config("plain")])
+    runs.record(outcome(config()))
+    runs.record(outcome(config("bicubic")))
+    assert make_table("--sweep", "all") == 2
+    assert "planned 3 = done 2 + missing 1" in capsys.readouterr().out
+
+
+def test_without_a_manifest_every_run_is_shown_and_that_is_said(
+    runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.record(outcome(config()))
+    runs.record(outcome(config("plain"), "failed"))
+    (runs.folder / "replaced").mkdir()
+    assert make_table() == 2
+    out = capsys.readouterr().out
+    assert "planned 2 = done 1 + failed 1" in out
+    assert "no manifest in" in out
+    assert re.search(r"^none +90\.00 \(n=1\)", out, re.MULTILINE)
+
+
+def test_a_damaged_manifest_is_named(runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    runs.manifest(TABLE1, [config()])
+    runs.record(outcome(config()))
+    for name, text in {
+        "b": "{",
+        "c": '{"study": {"name": "x"}, "runs": [{"run_id": "../../evil", "config": {}}]}',
+        "d": "[]",
+    }.items():
+        (runs.folder / "sweeps" / name).mkdir()
+        (runs.folder / "sweeps" / name / "manifest.json").write_text(text)
+    assert make_table() == 0
+    out = capsys.readouterr().out
+    assert out.count("unreadable, left out") == 3
+    assert "sweep 20260101-000000-aaaa" in out
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_is_inert_in_markdown_csv_and_terminal(
+    runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """As label, title, note, option and device: one row stays one row, nothing is live, no file lies elsewhere."""
+    study = {
+        "name": "table1",
+        "title": text,
+        "note": text,
+        "cells": [{"label": text, "where": {"aug": "base"}}, {"label": "plain", "where": {"aug": "cutmix"}}],
+    }
+    planned = [config(), config(aug="cutmix", schedule=text)]
+    runs.manifest(study, planned)
+    for flat in planned:
+        runs.record(outcome(flat, device=text))
+    before = {file for file in runs.folder.parent.rglob("*") if file.is_file()}
+    assert make_table() == 0
+    folder = runs.folder.parent / "reports" / "table1"
+    assert {file for file in runs.folder.parent.rglob("*") if file.is_file()} - before == set(folder.iterdir())
+
+    markdown = (folder / "table.md").read_text()
+    live = re.sub(r"\\[\\|`*\[\]~$_]", "", markdown)  # what is escaped is dead
+    rows = [line for line in live.splitlines() if line.startswith("|")]
+    assert [row.count("|") for row in rows] == [8] * 4
+    assert not re.search(r"[`<>*\[\]~$\x00-\x09\x0b-\x1f\u202e]", live)
+    assert "&lt;b" not in live.replace("&amp;lt;", "")
+    with (folder / "table.csv").open(newline="") as file:
+        cells = list(csv.reader(file))
+    assert len({len(row) for row in cells}) == 1
+    assert len(cells) == 3
+    assert not [cell for row in cells for cell in row if re.match(r"\s*[=+@-]", cell)]
+    printed = capsys.readouterr().out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", printed)
+    if text == "[red]markup[/red]":
+        assert "[red]markup[/red]" in printed
+
+
+def test_numbers_in_csv_are_not_guarded() -> None:
+    """A guard before a negative number would make it text."""
+    written = formats._csv(["a", "b"], [{"a": -1.5, "b": -2, "config": {"c": -3}}])
+    assert list(csv.reader(io.StringIO(written)))[1] == ["-1.5", "-2", "-3"]
+
+
+@pytest.mark.parametrize("name", ["../../evil", "Ünï", "", "a/b", "x" * 50, "."])
+def test_a_hostile_study_writes_into_the_reports_folder(runs: Runs, make_table: Callable[..., int], name: str) -> None:
+    runs.manifest({**DEMO, "name": name}, [config()])
+    runs.record(outcome(config()))
+    assert make_table() == 0
+    (folder,) = (runs.folder.parent / "reports").iterdir()
+    assert re.fullmatch(r"study-[0-9a-f]{10}", folder.name)
+    assert json.dumps(sorted(file.name for file in folder.iterdir())) == '["runs.csv", "table.csv", "table.md"]'
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_the_printed_table_fits(runs: Runs, width: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is cut at 80 columns: every word of the longest row is there, and no line is longer."""
+    runs.manifest(TABLE1, [config("cbam", "cutmix", seed) for seed in range(3)])
+    runs.record(outcome(config("cbam", "cutmix", 0), best=96.5))
+    runs.record(outcome(config("cbam", "cutmix", 1), "failed"))
+    monkeypatch.setenv("COLUMNS", width)
+    done = shell("--runs", str(runs.folder), "--out", str(runs.folder.parent / "reports"))
+    table = done.stdout.split("planned")[0]
+    assert max(len(line) for line in table.splitlines()) <= int(width)
+    for word in ("Resizer_CBAM", "CutMix", "96.50", "failed", "missing)", "96.63", "2.00", "25,000", "134"):
+        assert word in table
+    assert "…" not in table

@@ -1,0 +1,250 @@
+"""What the table says: computed by hand from constructed records."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from constructed import SIX, TABLE1, Runs, config, outcome
+
+GOLDEN = """\
+# Table 1, accuracy on CIFAR-10, VGG16 (%)
+
+| cell | best | last | report | s/epoch | img/s | params | epoch |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| Baseline | 93.25 (n=2) | 92.75 (n=2) | 93.13 | 2.00 | 25,000 | 134 M | 7-8 |
+| + CutMix | 94.50 (n=2) | 94.00 (n=2) | 94.84 | 2.00 | 25,000 | 134 M | 7-8 |
+| + Resizer | 95.75 (n=2) | 95.25 (n=2) | 95.68 | 2.00 | 25,000 | 134 M | 7-8 |
+| + Resizer + CutMix | 96.50 (n=2) | 96.00 (n=2) | 96.61 | 2.00 | 25,000 | 134 M | 7-8 |
+| + Resizer_CBAM | 96.00 (n=2) | 95.50 (n=2) | 96.09 | 2.00 | 25,000 | 134 M | 7-8 |
+| + Resizer_CBAM + CutMix | 96.75 (n=2) | 96.25 (n=2) | 96.63 | 2.00 | 25,000 | 134 M | 7-8 |
+
+- planned 12 = done 12
+- accuracy in %, mean of the done runs; best = at the epoch best on the test set (optimistic); last = at the last epoch; \
+epoch = of the best
+"""
+MEANS = dict(zip(SIX, (93.25, 94.5, 95.75, 96.5, 96.0, 96.75), strict=True))
+
+
+def golden(runs: Runs) -> None:
+    """Six cells, two seeds, 0.25 below and above the mean at the best epoch, 0.5 less at the last."""
+    planned = [config(resizer, aug, seed) for seed in (0, 1) for resizer, aug in reversed(SIX)]
+    runs.manifest(TABLE1, planned)
+    for flat in planned:
+        best = MEANS[flat["resizer"], flat["aug"]] + (0.25 if flat["seed"] else -0.25)
+        chosen = {"epoch": 7 + flat["seed"], "test_acc": best}
+        runs.record(outcome(flat, last=best - 0.5, seconds=540.0 + 120 * flat["seed"]) | {"best": chosen})
+
+
+def read(file: Path) -> list[dict[str, str]]:
+    """A CSV by Python's own reader."""
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def table(runs: Runs, name: str = "table.md", study: str = "table1", out: str = "reports") -> Path:
+    """A written file."""
+    return runs.folder.parent / out / study / name
+
+
+def entries(runs: Runs, study: str = "table1") -> dict[str, list[str]]:
+    """The Markdown table's rows by label."""
+    rows = [line for line in table(runs, study=study).read_text().splitlines() if line.startswith("| ")][2:]
+    return {cells[0]: cells[1:] for cells in ([cell.strip() for cell in row.strip("|").split(" | ")] for row in rows)}
+
+
+def lines(runs: Runs, study: str = "table1") -> list[str]:
+    """The lines under the table."""
+    return [line[2:] for line in table(runs, study=study).read_text().splitlines() if line.startswith("- ")]
+
+
+def test_the_table_of_the_report(runs: Runs, make_table: Callable[..., int]) -> None:
+    golden(runs)
+    assert make_table() == 0
+    assert table(runs).read_text() == GOLDEN
+    values = read(table(runs, "table.csv"))
+    assert [float(row["best_acc"]) for row in values] == list(MEANS.values())
+    assert [values[0][key] for key in ("report", "planned", "done", "missing")] == ["93.13", "2", "2", "0"]
+    assert [values[0][key] for key in ("seconds_per_epoch", "best_epoch", "macs")] == ["2.0", "7.5", "15470314496"]
+    by_run = read(table(runs, "runs.csv"))
+    assert len(by_run) == 12
+    assert [(row["cell"], row["seed"], row["best_acc"], row["outcome"]) for row in by_run[:2]] == [
+        ("Baseline", "0", "93.0", "done"),
+        ("Baseline", "1", "93.5", "done"),
+    ]
+
+
+def test_nothing_planned_disappears(runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    """Acceptance row 6: twelve planned, eight done, one killed, three never started."""
+    planned = [config(resizer, aug, seed) for resizer, aug in SIX for seed in (0, 1)]
+    runs.manifest(TABLE1, planned)
+    for flat in planned[:8]:
+        runs.record(outcome(flat, best=95.0))
+    runs.record(outcome(planned[8], "running") | {"best": {"epoch": 3, "test_acc": 98.765}})
+    assert make_table() == 2
+    assert [row[0] for row in entries(runs).values()] == [
+        *["95.00 (n=2)"] * 4,
+        "1 killed, 1 missing (n=0 of 2)",
+        "missing (n=0 of 2)",
+    ]
+    assert lines(runs)[0] == "planned 12 = done 8 + killed 1 + missing 3"
+    assert "planned 12 = done 8 + killed 1 + missing 3" in capsys.readouterr().out
+    for name in ("table.md", "table.csv", "runs.csv"):
+        assert "98.7" not in table(runs, name).read_text()  # the killed run's number
+    outcomes = [row["outcome"] for row in read(table(runs, "runs.csv"))]
+    assert sorted(outcomes) == ["done"] * 8 + ["killed"] + ["missing"] * 3
+    assert [row["best_acc"] for row in read(table(runs, "table.csv"))][4:] == ["1 killed, 1 missing", "missing"]
+
+
+@pytest.mark.parametrize("word", ["diverged", "failed", "preempted", "interrupted"])
+def test_no_number_of_a_run_that_is_not_done(runs: Runs, make_table: Callable[..., int], word: str) -> None:
+    """Alone it is a word; beside a done run it is left out of the mean and said."""
+    planned = [config(seed=0), config("plain", seed=0), config("plain", seed=1), config("plain", seed=2)]
+    runs.manifest(TABLE1, planned)
+    for flat in planned:
+        runs.record(outcome(flat, "done" if flat["seed"] else word, best=97.77 if not flat["seed"] else 95.0))
+    assert make_table() == (0 if word == "diverged" else 2)
+    assert entries(runs)["Baseline"] == [f"{word} (n=0 of 1)", f"{word} (n=0)", "93.13", "-", "-", "-", "-"]
+    assert entries(runs)["+ Resizer"][:2] == [f"95.00 (n=2 of 3; 1 {word})", "89.00 (n=2)"]
+    assert "97.77" not in table(runs).read_text()
+    assert lines(runs)[0] == f"planned 4 = done 2 + {word} 2"
+
+
+def test_a_run_that_is_on_is_running(runs: Runs, make_table: Callable[..., int]) -> None:
+    """The lock tells it from a killed one; it is held by another process, as in life."""
+    import subprocess
+    import sys
+
+    planned = [config(seed=seed) for seed in (0, 1)]
+    runs.manifest(TABLE1, planned)
+    folders = [runs.record(outcome(flat, "running")).parent for flat in planned]
+    hold = "held = Lock(pathlib.Path(sys.argv[1])); print(1, flush=True); input()"
+    code = f"import sys, pathlib; from ablation.records.lock import Lock; {hold}"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(folders[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"1\n"
+        assert make_table() == 2
+    finally:
+        holder.communicate(b"\n")
+    assert lines(runs)[0] == "planned 2 = done 0 + killed 1 + running 1"
+
+
+@pytest.mark.parametrize(
+    ("metric", "header", "first"),
+    [
+        ("best", ["best", "last"], ["95.00 (n=1)", "94.00 (n=1)"]),
+        ("last", ["last", "best"], ["94.00 (n=1)", "95.00 (n=1)"]),
+        ("val", ["val", "best", "last"], ["94.50 (n=1)", "95.00 (n=1)", "94.00 (n=1)"]),
+    ],
+)
+def test_the_three_accuracies_are_never_mixed(
+    runs: Runs, make_table: Callable[..., int], metric: str, header: list[str], first: list[str]
+) -> None:
+    runs.manifest(TABLE1, [config(), config("plain")])
+    runs.record(outcome(config(), best=95.0, last=94.0, val={"epoch": 5, "test_acc": 94.5}))
+    runs.record(outcome(config("plain"), best=95.0, last=94.0))
+    assert make_table("--metric", metric) == 0
+    text = table(runs).read_text().splitlines()
+    assert text[2].split(" | ")[1 : len(header) + 1] == header
+    assert entries(runs)["Baseline"][: len(first)] == first
+    if metric == "val":
+        assert entries(runs)["+ Resizer"][0] == "no val (n=0 of 1)"
+
+
+def test_another_protocol_takes_no_number_from_the_report(runs: Runs, make_table: Callable[..., int]) -> None:
+    """A profile's runs stand alone, and a line names every key of the protocol that differs."""
+    planned = [config(resizer, aug, backbone="vgg_tiny", train__epochs=10) for resizer, aug in SIX]
+    runs.manifest(TABLE1, planned)
+    for flat in planned:
+        runs.record(outcome(flat))
+    assert make_table() == 0
+    assert "| report |" not in table(runs).read_text()
+    assert "93.13" not in table(runs).read_text()
+    assert {row["report"] for row in read(table(runs, "table.csv"))} == {""}
+    assert "the report used another protocol: backbone vgg16 (here vgg_tiny), train.epochs 300 (here 10)" in lines(runs)
+
+
+def test_the_protocol_is_compared_cell_by_cell(runs: Runs, make_table: Callable[..., int]) -> None:
+    """resizer.size does not exist for resizer=none and is no difference there; such a cell keeps the report's number."""
+    planned = [config("none"), config("plain", resizer__size=160)]
+    runs.manifest(TABLE1, planned)
+    for flat in planned:
+        runs.record(outcome(flat))
+    assert make_table() == 0
+    assert [row[2] for row in entries(runs).values()] == ["93.13", "-"]
+    assert "the report used another protocol: resizer.size 224 (here 160)" in lines(runs)
+
+
+def test_a_demonstration_says_so_and_borrows_nothing(
+    runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "handwritten digits, a demonstration: not the report's data"
+    bare = [{key: value for key, value in cell.items() if key != "report"} for cell in TABLE1["cells"]]
+    runs.manifest({"name": "demo", "title": "Digits (%)", "note": note, "cells": bare, "protocol": None}, [config()])
+    runs.record(outcome(config()))
+    assert make_table() == 0
+    text = table(runs, study="demo").read_text()
+    assert note in text
+    assert "93.13" not in text
+    assert "another protocol" not in text
+    assert note in capsys.readouterr().out
+
+
+def test_cells_that_share_their_options_are_told_apart(runs: Runs, make_table: Callable[..., int]) -> None:
+    """By what differs; numbers sort as numbers; cells of no study follow the study's."""
+    planned = [config("plain", resizer__channels=channels) for channels in (128, 8, 16)]
+    planned += [config(), config("bicubic"), config("bicubic", backbone="resnet18")]
+    runs.manifest(TABLE1, planned)
+    for flat in planned:
+        runs.record(outcome(flat))
+    make_table()
+    assert list(entries(runs)) == [
+        "Baseline",
+        "+ Resizer, channels=8",
+        "+ Resizer, channels=16",
+        "+ Resizer, channels=128",
+        "bicubic, resnet18",
+        "bicubic, vgg16",
+    ]
+    assert (
+        "cells of the study that were not planned: + CutMix; + Resizer + CutMix; + Resizer_CBAM; + Resizer_CBAM + CutMix"
+        in lines(runs)
+    )
+
+
+def test_mixed_code_and_mixed_devices_are_said(runs: Runs, make_table: Callable[..., int]) -> None:
+    """Acceptance row 5. Runs without a number count for neither."""
+    planned = [config(seed=seed) for seed in range(4)]
+    runs.manifest(TABLE1, planned)
+    for flat, source, device, word in zip(
+        planned, "aabc", ("cpu", "cpu", "gpu", "tpu"), ("done", "done", "done", "failed"), strict=True
+    ):
+        runs.record(outcome(flat, word, code={"commit": None, "dirty": None, "source": source * 16}, device=device))
+    make_table()
+    versions = "aaaaaaaaaaaaaaaa (2 runs), bbbbbbbbbbbbbbbb (1 runs)"
+    assert f"its runs were made by 2 versions of the code: {versions}; rerun=stale trains old ones again" in lines(runs)
+    assert "times of different devices: cpu (2 runs), gpu (1 runs)" in lines(runs)
+
+
+@pytest.mark.parametrize("values", [(0.1, 0.2, 0.3), (93.1, 1e-13, 95.7)])
+def test_means_are_exact_and_in_full_in_the_csv(runs: Runs, make_table: Callable[..., int], values: tuple[float, ...]) -> None:
+    """The correctly rounded sum, whatever the order of the seeds."""
+    from fractions import Fraction
+
+    planned = [config(seed=seed) for seed in range(3)]
+    runs.manifest(TABLE1, planned)
+    for flat, value in zip(planned, values, strict=True):
+        runs.record(outcome(flat, best=value))
+    make_table()
+    exact = float(sum(Fraction(value) for value in values)) / 3
+    assert read(table(runs, "table.csv"))[0]["best_acc"] == repr(exact)
+    assert [row["best_acc"] for row in read(table(runs, "runs.csv"))] == [repr(value) for value in values]
+
+
+def test_one_or_two_seeds_get_no_interval(runs: Runs, make_table: Callable[..., int]) -> None:
+    golden(runs)
+    make_table()
+    assert not any(mark in table(runs).read_text() for mark in ("±", "+/-", "[", "p ="))
