@@ -9,6 +9,7 @@ config -> parts -> fit -> record. Everything below this file takes plain argumen
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from ablation.sweep.command import carry_out
 if TYPE_CHECKING:
     from ablation.records.record import Record
 
+log = logging.getLogger(__name__)
 settings.register()
 
 
@@ -32,6 +34,7 @@ def main(config: DictConfig) -> None:
 
 def run(config: DictConfig) -> None:
     """Train one run and leave its record; a run that has ended in a result already is said and skipped."""
+    from ablation.records.lock import Busy
     from ablation.records.record import Record
 
     stop.check()
@@ -40,8 +43,11 @@ def run(config: DictConfig) -> None:
     record = Record(settings.run_folder(config), digest=settings.run_digest(config), config=identity, study=config.study.name)
     if record.skip(config.rerun):
         return
-    with stop.watch(), record:
-        train(config, record)
+    try:
+        with stop.watch(), record:
+            train(config, record)
+    except Busy as busy:
+        log.info("%s: %s, skipped", record.folder.name, busy)
 
 
 def train(config: DictConfig, record: Record) -> None:
@@ -73,6 +79,7 @@ def train(config: DictConfig, record: Record) -> None:
     # Resume
     size = plan.size(config)
     facts = {"device": engine.name, "parameters": size.parameters, "macs": size.macs}
+    facts |= {"peak_memory_bytes": engine.peak_memory}  # asked at the end, however the run ends
     text = OmegaConf.to_yaml(config, resolve=True)
     record.describe(text, provenance(device=engine.name, data_checksum=dataset.checksum), **facts)
     checkpoints = Checkpoints(record.folder / "checkpoints", record.digest, **settings.plain(config.records))
@@ -95,7 +102,7 @@ def train(config: DictConfig, record: Record) -> None:
         stop.check()
 
     # Close
-    record.finish(fit.predictions(), labels=dataset.test.labels.cpu().numpy(), peak_memory_bytes=engine.peak_memory())
+    record.finish(fit.predictions(), labels=dataset.test.labels.cpu().numpy())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ablation.models.deterministic import make_deterministic
+
 
 class Classifier(nn.Module):
     """A backbone that sees the images through a resizer; both are trained end to end.
@@ -25,3 +27,7 @@ class Classifier(nn.Module):
         """Normalised images (B, 3, H, W) -> logits (B, classes)."""
         logits: Tensor = self.backbone(self.resizer(images))
         return logits
+
+    def make_deterministic(self) -> None:
+        """Replace operations whose gradient differs from run to run on a GPU; see deterministic.py."""
+        make_deterministic(self)

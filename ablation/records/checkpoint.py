@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -104,6 +105,15 @@ class Checkpoints:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(self.folder / f"{kind}-{epoch:04d}.{hashing.sha256.hexdigest()[:16]}.pt")
+        except (OSError, RuntimeError) as error:  # torch.save wraps what the file raised
+            written = temporary.stat().st_size if temporary.exists() else 0
+            temporary.unlink(missing_ok=True)
+            free = shutil.disk_usage(self.folder).free
+            reason = (str(error.__context__ or error).splitlines() or [""])[0]
+            raise OSError(
+                f"{self.folder}: the checkpoint of epoch {epoch} cannot be written ({reason}) after {written:,} bytes,"
+                f" {free:,} free; the one before is intact: make room and run the same command again"
+            ) from error
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

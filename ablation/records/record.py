@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ablation.records import files
-from ablation.records.lock import Lock
+from ablation.records.lock import Busy, Lock
 from ablation.records.provenance import source_digest
 
 FORMAT = 1
@@ -89,15 +89,8 @@ class Record:
         Raises:
             ValueError: the folder holds a run of another identity or format.
         """
-        old = files.read_json(self.folder / "outcome.json")
-        if old is None:
-            return False
-        if (old["format"], old["digest"]) != (FORMAT, self._outcome["digest"]):
-            raise ValueError(
-                f"{self.folder}: holds run {old['digest']} in format {old['format']}, expected {self._outcome['digest']} in"
-                f" format {FORMAT}: move the folder away to go on"
-            )
-        if old["outcome"] not in FINISHED:
+        old = self._old()
+        if old is None or old["outcome"] not in FINISHED:
             return False
         stale = old["code"]["source"] != source_digest()
         if stale and rerun == "stale":
@@ -106,6 +99,21 @@ class Record:
         by = f", by other code (source {old['code']['source']}, now {source_digest()}; rerun=stale trains it again)"
         log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], _accuracies(old), by if stale else "")
         return True
+
+    def _old(self) -> dict[str, Any] | None:
+        """Return what an earlier start left, if anything; a foreign record is refused, with what differs."""
+        old = files.read_json(self.folder / "outcome.json")
+        if old is None:
+            return None
+        way_out = "move the folder away to go on"
+        if old.get("format") != FORMAT:
+            raise ValueError(f"{self.folder}: a record in format {old.get('format')}, this version reads {FORMAT}: {way_out}")
+        if old["digest"] != self.digest:
+            raise ValueError(
+                f"{self.folder}: holds run {old['digest']}, expected {self.digest};"
+                f" they differ in {differing(old['config'], self._outcome['config'])}: {way_out}"
+            )
+        return dict(old)
 
     def _set_aside(self, source: str) -> None:
         """Keep the old record: a number that was published must stay traceable."""
@@ -117,6 +125,9 @@ class Record:
     def __enter__(self) -> Record:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = Lock(self.folder)
+        if (old := self._old()) and old["outcome"] in FINISHED:  # by another process, between `skip` and the lock
+            self._lock.release()
+            raise Busy("finished meanwhile by another process")
         self._handler = logging.FileHandler(self.folder / "run.log")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger().addHandler(self._handler)
@@ -125,20 +136,29 @@ class Record:
         return self
 
     def describe(self, config_yaml: str, provenance: dict[str, Any], **facts: Any) -> None:
-        """Write config.yaml and provenance.json; keep facts (parameters, macs, device) for the outcome.
+        """Write config.yaml and provenance.json; keep facts (parameters, macs, device, ...) for the outcome.
+
+        A fact that is a function is asked when the run ends, however it ends.
 
         Raises:
             ValueError: a resumed run would go on with other data.
         """
-        old = files.read_json(self.folder / "provenance.json")
-        checksums = [p["data_checksum"] for p in (old, provenance) if p]
-        if len(set(checksums)) > 1:
-            raise ValueError(f"{self.folder}: began with data {checksums[0][:16]}, found data {checksums[1][:16]}: put it back")
-        if old and old["code"]["source"] != provenance["code"]["source"]:
-            log.warning("%s: goes on with other code than it began with", self.folder.name)
+        old = files.read_json(self.folder / "provenance.json") or {}
+        began, found = old.get("data_checksum", provenance["data_checksum"]), provenance["data_checksum"]
+        if began != found:
+            raise ValueError(f"{self.folder}: began with data {began[:16]}, found data {found[:16]}: put it back")
+        provenance["sessions"] = self._sessions(old.get("sessions", []), provenance)
         files.write(self.folder / "config.yaml", lambda file: file.write(config_yaml.encode()))
         files.write_json(self.folder / "provenance.json", provenance)
-        self._outcome |= {"code": provenance["code"], **facts}
+        self._outcome |= {"code": provenance["code"], "sessions": provenance["sessions"], **facts}
+
+    def _sessions(self, before: list[dict[str, Any]], provenance: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the distinct circumstances under which the run was trained; say where this start differs from the last."""
+        now = {key: provenance.get(key) for key in ("device", "versions")} | {"source": provenance["code"]["source"]}
+        if before and before[-1] != now:
+            what = ", ".join(key for key in now if before[-1].get(key) != now[key])
+            log.warning("%s: goes on with another %s than it began with: not bit-identical", self.folder.name, what)
+        return before if before and before[-1] == now else [*before, now]
 
     def restore(self, history: list[Any], chosen: Mapping[str, Any]) -> None:
         """Rebuild epochs.jsonl from the history inside the checkpoint: one truth."""
@@ -175,9 +195,8 @@ class Record:
     def _choose(self, chosen: Mapping[str, Any]) -> None:
         self._outcome |= {kind: {"epoch": row.epoch, "test_acc": row.test_acc} for kind, row in chosen.items()}
 
-    def finish(self, logits: dict[str, np.ndarray], labels: np.ndarray, **facts: Any) -> None:
-        """Write predictions.npz: test logits (N, classes) float32 of each chosen epoch, and labels (N,); keep last facts."""
-        self._outcome |= facts
+    def finish(self, logits: dict[str, np.ndarray], labels: np.ndarray) -> None:
+        """Write predictions.npz: test logits (N, classes) float32 of each chosen epoch, and labels (N,)."""
         files.write(self.folder / "predictions.npz", lambda file: np.savez(file, **logits, labels=labels))  # type: ignore[arg-type]
 
     def summary(self) -> dict[str, Any]:
@@ -191,6 +210,7 @@ class Record:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         """Close the mirror, write the outcome, give the lock back; swallow the error only if it is a result."""
         word = _outcome_of(error)
+        self._outcome |= {key: value() for key, value in self._outcome.items() if callable(value)}
         self._outcome |= {
             "outcome": word,
             "epochs": len(self.rows),
@@ -201,6 +221,7 @@ class Record:
             text = "".join(traceback.format_exception(error)) if word == "failed" else None
             self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
             log.error("%s: %s: %s", word, self.folder.name, _first_line(error))
+            traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
         else:
             log.info("  done: %s, %d epochs in %.1f s", _accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
         if self.mirror:
@@ -220,6 +241,12 @@ class Record:
         """A done run is never resumed: 1 GB a file for VGG16."""
         for file in (self.folder / "checkpoints").glob("epoch-*.pt"):
             file.unlink()
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Return `key (a, here b)` for each key in which two flat dictionaries differ."""
+    keys = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
+    return ", ".join(f"{key} ({one.get(key)}, here {other.get(key)})" for key in keys) or "nothing that is named"
 
 
 def _outcome_of(error: BaseException | None) -> str:

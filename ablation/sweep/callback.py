@@ -5,6 +5,7 @@ Hydra only warns about an Exception in a callback and goes on, so everything her
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from omegaconf import DictConfig
 from ablation.records.files import read_json
 from ablation.records.manifest import write_manifest
 from ablation.records.record import FINISHED
+from ablation.records.tracker import has_key
 from ablation.sweep import settings
 from ablation.sweep.refusal import Refused, one_line
 
@@ -65,6 +67,7 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
     overrides: list[str] = list(config.hydra.overrides.task)
     try:
         _check_all(jobs())
+        _check_tracker(config)
         if sweep or config.plan:
             _print(config)
         if config.plan:
@@ -103,6 +106,14 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]]) -> None:
             plan.size(run.config)
             if run.config.hydra.launcher._target_ == BASIC and not run.config.plan:
                 plan.check_size(run.config)
+
+
+def _check_tracker(config: DictConfig) -> None:
+    """Refuse `online` without a key before the first run: a sweep of days must not find out at its start, run by run."""
+    asked = config.tracker.mode if config.tracker.mode != "auto" else os.environ.get("WANDB_MODE")
+    if asked == "online" and not config.plan and not has_key():
+        name = "tracker.mode=online" if config.tracker.mode == "online" else "WANDB_MODE=online"
+        raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
 
 
 def _print(config: DictConfig) -> None:

@@ -18,12 +18,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.data.facts import Facts, facts, listing
-from ablation.sweep import ranges, targets
+from ablation.sweep import ranges, secrets, targets
 from ablation.sweep.identity import GROUPS, digest, run_id
 from ablation.sweep.refusal import Refused, typed
 
 SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
-TOP = (*GROUPS, *SECTIONS, "seed", "input_size", "tracker", "study", "plan", "rerun")
+TOP = (*GROUPS, *SECTIONS, "seed", "input_size", "tracker", "study", "plan", "rerun", "fail_fast")
 ELSEWHERE = ("data.root", "data.cache")  # where the bytes lie: their content is identity, not their path
 POINTED_AT = {
     "data": ("padding", "flip"),
@@ -43,6 +43,7 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
     """
     _check_missing(config)
     values = dict(leaves(plain(config)))
+    secrets.check(values.items(), overrides)
     for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):  # input_size before what points at it
         top = key.split(".")[0]
         if top not in TOP:

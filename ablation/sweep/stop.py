@@ -33,18 +33,24 @@ def check() -> None:
 
 
 @contextmanager
-def watch() -> Iterator[None]:
-    """Listen for SIGTERM and SIGUSR1 inside the block (main thread only); earlier handlers are put back."""
+def watch(fail_fast: bool = False) -> Iterator[None]:
+    """Listen for SIGTERM and SIGUSR1 inside the block (main thread only); earlier handlers are put back.
+
+    Args:
+        fail_fast: an error in the block stops the runs after it, too.
+    """
 
     def ask(number: int, frame: FrameType | None) -> None:
         _asked.set()
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    in_main = threading.current_thread() is threading.main_thread()  # elsewhere Python sets no handlers
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGUSR1) if in_main}
     try:
         yield
+    except Exception:
+        if fail_fast:
+            _asked.set()
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

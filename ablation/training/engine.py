@@ -5,6 +5,7 @@ Owns what may change the speed and the last bits. Never knows a model, a batch o
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from contextlib import AbstractContextManager
@@ -39,17 +40,27 @@ class Engine:
         precision: fp32 (exact: TF32 is off), bf16 (autocast) or fp16 (autocast with loss scaling).
         compile: compile the model with `torch.compile`.
         cpu_threads: of torch's CPU kernels, or None for torch's own choice.
+        deterministic: equal runs give equal bits on a GPU too, at some cost; a CPU needs no asking.
     """
 
-    def __init__(self, device: str, precision: str, compile: bool = False, cpu_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        device: str,
+        precision: str,
+        compile: bool = False,
+        cpu_threads: int | None = None,
+        deterministic: bool = False,
+    ) -> None:
         self.device = find_device(device)
         self.precision = precision
-        self.compile = compile
+        self.compile, self.deterministic = compile, deterministic
         if cpu_threads is not None:
             torch.set_num_threads(cpu_threads)
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cudnn.benchmark = True
+            torch.backends.cudnn.benchmark = not deterministic  # the quickest kernel of the day differs from day to day
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before the first matrix product, else torch raises
+        torch.use_deterministic_algorithms(deterministic)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
 
     @property
@@ -60,7 +71,9 @@ class Engine:
         return f"{self.device.type}, {torch.get_num_threads()} threads" if self.device.type == "cpu" else self.device.type
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device in channels_last memory format; compile it in place where asked."""
+        """Move a classifier to the device in channels_last memory format; compile it in place where asked."""
+        if self.deterministic:
+            model.make_deterministic()  # type: ignore[operator]
         model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compile:
             model.compile()

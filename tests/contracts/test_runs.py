@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ablation.training.streams import STREAMS, generator, seed_of
 from tests.conftest import outcome_of, rows_of
 
 Train = Callable[..., Path]
+ROOT = Path(__file__).parents[2]
 
 
 def test_equal_seed_equal_rows_other_seed_other_rows(trained: Train, tmp_path: Path) -> None:
@@ -31,6 +34,37 @@ def test_a_run_alone_equals_the_same_run_after_others(trained: Train, tmp_path: 
     torch.rand(7), np.random.rand(7)
     trained("resizer=cbam", "aug=mixup"), trained("optimizer=adamw", "resizer=none")
     assert rows_of(trained("resizer=plain", "aug=cutmix")) == rows_of(alone)
+
+
+INITIAL = """
+import hashlib, sys, torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from ablation.sweep import settings
+from ablation.training.streams import seeded
+with initialize_config_dir(sys.argv[1], version_base="1.3"):
+    config = compose("config", ["profile=demo", "resizer=cbam", *sys.argv[2:]], return_hydra_config=True)
+HydraConfig.instance().set_config(config)
+settings.register()
+with seeded(config.seed, "init.backbone"):
+    backbone = settings.build(config, "backbone", num_classes=10)
+with seeded(config.seed, "init.resizer"):
+    resizer = settings.build(config, "resizer")
+digest = hashlib.sha256()
+for value in (*backbone.state_dict().values(), *resizer.state_dict().values()):
+    digest.update(value.numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_seed_0_seeds_fresh_processes() -> None:
+    """Two processes, one start; seed 1 starts elsewhere (a falsy seed is a seed)."""
+    command = [sys.executable, "-c", INITIAL, str(ROOT / "conf")]
+    started = [
+        subprocess.run([*command, f"seed={seed}"], cwd=ROOT, capture_output=True, text=True, check=True) for seed in (0, 0, 1)
+    ]
+    first, again, other = (process.stdout for process in started)
+    assert len(first) == 65 and first == again != other
 
 
 def test_training_leaves_the_initialisers_random_state_alone(trained: Train) -> None:

@@ -65,7 +65,14 @@ def outcome(folder: Path) -> dict[str, Any]:
 def trained(folder: Path, error: BaseException | None = None, spy: Spy | None = None) -> Record:
     record = opened(folder)
     with record:
-        record.describe("seed: 0\n", {"code": CODE, "data_checksum": "d" * 64}, parameters=5, macs=7, device="cpu")
+        record.describe(
+            "seed: 0\n",
+            {"code": CODE, "data_checksum": "d" * 64},
+            parameters=5,
+            macs=7,
+            device="cpu",
+            peak_memory_bytes=lambda: 9,
+        )
         record.restore([], {})
         record.reflect(spy or Spy(), folder.parent)
         first, second = Row(1, 90.0), Row(2, 80.0)
@@ -73,7 +80,7 @@ def trained(folder: Path, error: BaseException | None = None, spy: Spy | None = 
         record.append(second, {"best": first, "last": second})
         if error is not None:
             raise error
-        record.finish({"best": np.zeros((3, 2), np.float32)}, np.arange(3), peak_memory_bytes=9)
+        record.finish({"best": np.zeros((3, 2), np.float32)}, np.arange(3))
     return record
 
 
@@ -198,8 +205,35 @@ def test_other_code_is_said_and_rerun_on_request(
 
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     trained(tmp_path / "a")
-    with pytest.raises(ValueError, match=r"holds run abc in format 1, expected xyz in format 1"):
-        opened(tmp_path / "a", digest="xyz").skip()
+    with pytest.raises(ValueError, match=r"holds run abc, expected xyz; they differ in seed \(0, here 1\): move"):
+        Record(tmp_path / "a", digest="xyz", config=IDENTITY | {"seed": 1}, study="table1").skip()
+
+
+def test_an_unknown_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    trained(tmp_path / "a")
+    content = outcome(tmp_path / "a") | {"format": 7}
+    (tmp_path / "a" / "outcome.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"a record in format 7, this version reads 1"):
+        opened(tmp_path / "a").skip()
+
+
+def test_other_circumstances_are_kept_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for device in ("V100", "V100", "A100"):
+        with pytest.raises(RuntimeError), opened(tmp_path / "a") as record:
+            record.describe("", {"code": CODE, "data_checksum": "d", "device": device, "versions": {}})
+            raise RuntimeError("no")
+    assert [session["device"] for session in outcome(tmp_path / "a")["sessions"]] == ["V100", "A100"]
+    assert caplog.text.count("goes on with another device") == 1
+
+
+def test_done_meanwhile_by_another_process_is_busy_not_trained_again(tmp_path: Path) -> None:
+    late = opened(tmp_path / "a")
+    assert not late.skip()
+    trained(tmp_path / "a")
+    before = (tmp_path / "a" / "outcome.json").read_bytes()
+    with pytest.raises(Busy, match="finished meanwhile"), late:
+        raise AssertionError("trained twice")
+    assert (tmp_path / "a" / "outcome.json").read_bytes() == before
 
 
 def test_other_data_on_resume_is_refused(tmp_path: Path) -> None:

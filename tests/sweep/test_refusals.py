@@ -151,3 +151,29 @@ def test_the_plan_counts_as_the_paper_is_counted(composed: Compose) -> None:
     """Golden facts: VGG16 with Resizer_CBAM at 224, and VGG16 alone at 32."""
     assert plan.size(composed("resizer=cbam")) == plan.Size(134_313_698, 15_466_209_280 + 472_418_368)
     assert plan.size(composed()) == plan.Size(134_301_514, 432_775_168)
+
+
+CANARY = "canary-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("paths.cache=${oc.env:WANDB_API_KEY}", "holds the value of WANDB_API_KEY"),
+        (f"paths.cache=prefix-{CANARY}-suffix", "holds the value of WANDB_API_KEY"),
+        ("+tracker.api_key=abc", "looks like a secret by its name"),
+        ("paths.cache=${oc.env:UNSET_TOKEN,none}", "reads UNSET_TOKEN"),
+    ],
+)
+def test_secrets_are_refused_and_never_printed(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, override: str, words: str
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", CANARY)
+    with pytest.raises(Refused) as refused:
+        settings.check(composed(override), [override])
+    assert words in str(refused.value) and CANARY not in str(refused.value)
+
+
+def test_a_configuration_without_secrets_passes(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", CANARY)
+    settings.check(composed("resizer=cbam"), ["resizer=cbam"])
