@@ -6,7 +6,6 @@ Knows no model and no configuration: names and values come in as arguments.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import statistics
@@ -23,10 +22,9 @@ import numpy as np
 from ablation.records import files
 from ablation.records.lock import Busy, Lock
 from ablation.records.provenance import source_digest
+from ablation.records.words import CHOSEN, FINISHED, accuracies, differing, first_line, line, outcome_of, sentence
 
 FORMAT = 1
-CHOSEN = ("best", "last", "val")  # the three accuracies, never mixed
-FINISHED = ("done", "diverged")  # both are results: the same code would end the same way again
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.DEBUG)
@@ -97,7 +95,7 @@ class Record:
             self._set_aside(old["code"]["source"])
             return False
         by = f", by other code (source {old['code']['source']}, now {source_digest()}; rerun=stale trains it again)"
-        log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], _accuracies(old), by if stale else "")
+        log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
         return True
 
     def _old(self) -> dict[str, Any] | None:
@@ -117,8 +115,10 @@ class Record:
 
     def _set_aside(self, source: str) -> None:
         """Keep the old record: a number that was published must stay traceable."""
-        target = self.folder.parent / "replaced" / f"{self.folder.name}.{source}"
-        target.parent.mkdir(exist_ok=True)
+        kept = self.folder.parent / "replaced"
+        kept.mkdir(exist_ok=True)
+        number = len(list(kept.glob(f"{self.folder.name}.{source}.*")))
+        target = kept / f"{self.folder.name}.{source}.{number}"
         self.folder.rename(target)
         log.info("%s: made by other code, trained again (the old record is in %s)", self.folder.name, target)
 
@@ -163,7 +163,7 @@ class Record:
     def restore(self, history: list[Any], chosen: Mapping[str, Any]) -> None:
         """Rebuild epochs.jsonl from the history inside the checkpoint: one truth."""
         self.rows = [asdict(row) for row in history]
-        text = "".join(_line(row) for row in self.rows)
+        text = "".join(line(row) for row in self.rows)
         files.write(self.folder / "epochs.jsonl", lambda file: file.write(text.encode()))
         self._choose(chosen)
         if self.rows:
@@ -185,10 +185,10 @@ class Record:
         row = asdict(epoch)
         self.rows.append(row)
         with (self.folder / "epochs.jsonl").open("a") as file:
-            file.write(_line(row))
+            file.write(line(row))
         self._choose(chosen)
         quiet = sys.stdout.isatty()  # there a bar tells; a file gets one line an epoch, and run.log always
-        log.log(logging.DEBUG if quiet else logging.INFO, "%s", _sentence(row, self._outcome["config"]["train.epochs"]))
+        log.log(logging.DEBUG if quiet else logging.INFO, "%s", sentence(row, self._outcome["config"]["train.epochs"]))
         if self.mirror:
             self.mirror.log(row)
 
@@ -209,7 +209,7 @@ class Record:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         """Close the mirror, write the outcome, give the lock back; swallow the error only if it is a result."""
-        word = _outcome_of(error)
+        word = outcome_of(error)
         self._outcome |= {key: value() for key, value in self._outcome.items() if callable(value)}
         self._outcome |= {
             "outcome": word,
@@ -220,10 +220,10 @@ class Record:
         if error is not None:
             text = "".join(traceback.format_exception(error)) if word == "failed" else None
             self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
-            log.error("%s: %s: %s", word, self.folder.name, _first_line(error))
+            log.error("%s: %s: %s", word, self.folder.name, first_line(error))
             traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
         else:
-            log.info("  done: %s, %d epochs in %.1f s", _accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
+            log.info("  done: %s, %d epochs in %.1f s", accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
         if self.mirror:
             self.mirror.close(self.summary(), failed=word in ("failed", "interrupted", "preempted"))
             self._outcome["tracker"] = self.mirror.status
@@ -241,35 +241,3 @@ class Record:
         """A done run is never resumed: 1 GB a file for VGG16."""
         for file in (self.folder / "checkpoints").glob("epoch-*.pt"):
             file.unlink()
-
-
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Return `key (a, here b)` for each key in which two flat dictionaries differ."""
-    keys = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
-    return ", ".join(f"{key} ({one.get(key)}, here {other.get(key)})" for key in keys) or "nothing that is named"
-
-
-def _outcome_of(error: BaseException | None) -> str:
-    """Name how a block ended: exceptions that are more than failures carry their word."""
-    if error is None:
-        return "done"
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "outcome", "failed"))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _accuracies(outcome: dict[str, Any]) -> str:
-    parts = (f"{kind} {outcome[kind]['test_acc']:.2f} % (epoch {outcome[kind]['epoch']})" for kind in CHOSEN if outcome[kind])
-    return ", ".join(parts) or "no epoch finished"
-
-
-def _sentence(row: dict[str, Any], epochs: int) -> str:
-    val = "" if row["val_acc"] is None else f"  val {row['val_acc']:.2f} %"
-    loss = f"train loss {row['train_loss']:.4f}  test loss {row['test_loss']:.4f}"
-    return f"  epoch {row['epoch']}/{epochs}  {loss}  test {row['test_acc']:.2f} %{val}  {row['images_per_second']:,.0f} img/s"
-
-
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row, allow_nan=False) + "\n"

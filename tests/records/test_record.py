@@ -200,7 +200,7 @@ def test_other_code_is_said_and_rerun_on_request(
     assert f"by other code (source {CODE['source']}, now other; rerun=stale trains it again)" in caplog.text
     assert not opened(tmp_path / "a").skip(rerun="stale")
     assert not (tmp_path / "a").exists()
-    assert outcome(tmp_path / "replaced" / f"a.{CODE['source']}")["outcome"] == "done"
+    assert outcome(tmp_path / "replaced" / f"a.{CODE['source']}.0")["outcome"] == "done"
 
 
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
