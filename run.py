@@ -44,7 +44,7 @@ def run(config: DictConfig) -> None:
     if record.skip(config.rerun):
         return
     try:
-        with stop.watch(), record:
+        with stop.watch(config.fail_fast), record:
             train(config, record)
     except Busy as busy:
         log.info("%s: %s, skipped", record.folder.name, busy)
