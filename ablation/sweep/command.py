@@ -5,10 +5,13 @@ Exit codes: 0 done or diverged, 1 failed or refused, 75 preempted (EX_TEMPFAIL),
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import time
 from collections.abc import Callable
+from typing import TextIO
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -28,7 +31,8 @@ def carry_out(main: Callable[[], None]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a report of its own
     began, code = time.time(), 0
     try:
-        main()
+        with contextlib.nullcontext() if asked else contextlib.redirect_stderr(_WithoutHydrasLine(sys.stderr)):
+            main()
     except KeyboardInterrupt:
         code = 130
     except Preempted:
@@ -43,6 +47,22 @@ def carry_out(main: Callable[[], None]) -> int:
             raise
         code = 1  # a run's record has said why
     return _settle(code, began)
+
+
+class _WithoutHydrasLine(io.TextIOBase):
+    """Standard error without Hydra's `Error executing job with overrides`: the run's record has said what failed, and why."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if text.startswith("Error executing job with overrides:") else self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
 
 
 def _multirun_first(argv: list[str]) -> None:
