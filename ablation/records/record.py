@@ -22,7 +22,7 @@ import numpy as np
 from ablation.records import files
 from ablation.records.lock import Busy, Lock
 from ablation.records.provenance import source_digest
-from ablation.records.words import CHOSEN, FINISHED, accuracies, differing, first_line, line, outcome_of, sentence
+from ablation.records.words import CHOSEN, FINISHED, accuracies, differing, first_line, line, outcome_of, sentence, summary
 
 FORMAT = 1
 
@@ -199,14 +199,6 @@ class Record:
         """Write predictions.npz: test logits (N, classes) float32 of each chosen epoch, and labels (N,)."""
         files.write(self.folder / "predictions.npz", lambda file: np.savez(file, **logits, labels=labels))  # type: ignore[arg-type]
 
-    def summary(self) -> dict[str, Any]:
-        """Return every value that the table shows, flat, as it goes into the mirror's summary."""
-        flat = {key: value for key, value in self._outcome.items() if not isinstance(value, dict | list) and value is not None}
-        for kind in CHOSEN:
-            for key, value in (self._outcome[kind] or {}).items():
-                flat[f"{kind}/{key}"] = value
-        return flat | {f"code/{key}": value for key, value in self._outcome.get("code", {}).items()}
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         """Close the mirror, write the outcome, give the lock back; swallow the error only if it is a result."""
         word = outcome_of(error)
@@ -225,7 +217,7 @@ class Record:
         else:
             log.info("  done: %s, %d epochs in %.1f s", accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
         if self.mirror:
-            self.mirror.close(self.summary(), failed=word in ("failed", "interrupted", "preempted"))
+            self.mirror.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
             self._outcome["tracker"] = self.mirror.status
         try:
             files.write_json(self.folder / "outcome.json", self._outcome)

@@ -26,6 +26,19 @@ def outcome_of(error: BaseException | None) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "outcome", "failed"))
 
 
+def summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every value of an outcome that the table shows, flat: W&B's summary of the run.
+
+    Seconds and images a second are of the whole run there, of one epoch in a row, and W&B keeps the last row in the summary:
+    so they are called run/seconds and run/images_per_second.
+    """
+    flat = {key: value for key, value in outcome.items() if not isinstance(value, dict | list) and value is not None}
+    flat |= {f"run/{key}": flat.pop(key) for key in ("seconds", "images_per_second") if key in flat}
+    for kind in (*CHOSEN, "code"):
+        flat |= {f"{kind}/{key}": value for key, value in (outcome.get(kind) or {}).items()}
+    return flat
+
+
 def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 

@@ -25,12 +25,12 @@ from ablation.reporting.selection import RUN_ID, Selection
 ENDED = ("done", "diverged", "failed", "preempted", "interrupted")  # what a record says
 WORDS = (*ENDED, "killed", "running", "missing")  # what a table says: `running` and nobody holds the lock is killed
 
-DECIMAL = {  # column -> key in W&B's summary; the path in outcome.json is the same
+DECIMAL = {  # column -> key in W&B's summary; the path in outcome.json is the same, without run/
     "best_acc": "best/test_acc",
     "last_acc": "last/test_acc",
     "val_acc": "val/test_acc",
-    "seconds": "seconds",
-    "images_per_second": "images_per_second",
+    "seconds": "run/seconds",
+    "images_per_second": "run/images_per_second",
 }
 WHOLE = {
     "best_epoch": "best/epoch",
@@ -80,6 +80,7 @@ def _record(file: Path) -> dict[str, Any] | None:
     try:
         outcome = json.loads(file.read_bytes())
         flat = {key: value for key, value in outcome.items() if not isinstance(value, dict)}
+        flat |= {f"run/{key}": flat.get(key) for key in ("seconds", "images_per_second")}
         for kind in ("best", "last", "val", "code"):
             flat |= {f"{kind}/{key}": value for key, value in (outcome.get(kind) or {}).items()}
         return _checked(flat, outcome["config"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ablation.records.tracker import WandbTracker
+from ablation.records.words import summary
 
 TABLE1: dict[str, Any] = {
     "name": "table1",
@@ -32,6 +34,7 @@ TABLE1: dict[str, Any] = {
     },
 }
 SIX = [(resizer, aug) for resizer in ("none", "plain", "cbam") for aug in ("base", "cutmix")]
+HEADER = 7  # bytes of a .wandb file without a record
 DEVICE = "NVIDIA Constructed 1"
 
 
@@ -87,13 +90,6 @@ def outcome(flat: dict[str, Any], word: str = "done", best: float = 90.0, last: 
     return content | ({} if word == "running" else ended) | changes
 
 
-def summary(content: dict[str, Any]) -> dict[str, Any]:
-    """What a run hands to its tracker at its end (`Record.summary`): flat, without empty values and without the config."""
-    flat = {key: value for key, value in content.items() if value is not None and not isinstance(value, dict)}
-    nested = ("best", "last", "val", "code")
-    return flat | {f"{kind}/{key}": value for kind in nested for key, value in (content.get(kind) or {}).items()}
-
-
 class Runs:
     """A runs folder that is built by hand."""
 
@@ -125,3 +121,8 @@ class Runs:
             tracker.log({"epoch": epoch, "test_acc": 99.0, **row})
         tracker.close(summary(content), failed=content["outcome"] in ("failed", "interrupted", "preempted"))
         assert tracker.status["mode"] == "offline"
+        file = next((self.folder / tracker.status["path"]).glob("*.wandb"))
+        for _ in range(500):  # W&B's helper process writes it some milliseconds after `finish` returns
+            if file.stat().st_size > HEADER:
+                break
+            time.sleep(0.01)

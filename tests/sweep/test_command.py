@@ -95,6 +95,18 @@ def test_a_sweep_leaves_records_and_a_manifest_and_the_second_changes_no_byte(tm
     assert {run_id: tree(runs / run_id) for run_id in ids} == before
 
 
+def test_the_table_from_wandbs_files_equals_the_local_one(tmp_path: Path) -> None:
+    """Of real runs, byte for byte: what W&B kept is what the record says."""
+    runs, tables = tmp_path / "runs", {}
+    done = run("-m", *TINY[:3], "train.epochs=2", "resizer=none,plain", "aug=base", f"paths.runs={runs}", WANDB_MODE="offline")
+    assert done.returncode == 0 and "W&B: offline (WANDB_MODE=offline)" in done.stdout
+    for source in ("local", "offline"):
+        command = ["reports/make_table.py", "--runs", str(runs), "--source", source, "--out", str(tmp_path / source)]
+        assert subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, timeout=120).returncode == 0
+        tables[source] = {file.name: file.read_bytes() for file in (tmp_path / source / "demo").iterdir()}
+    assert set(tables["local"]) == {"table.md", "table.csv", "runs.csv"} and tables["local"] == tables["offline"]
+
+
 def test_a_failing_run_does_not_stop_the_others(tmp_path: Path) -> None:
     """A regular file where the first run's folder must be: it fails, the second is trained, the code is 1."""
     runs = tmp_path / "runs"
