@@ -64,7 +64,7 @@ def _cell(label: str, config: dict[str, Any], runs: list[dict[str, Any]], study:
     place = _place(config, asked)
     report = asked[place].get("report") if place < len(asked) else None
     protocol = {key: plain(value) for key, value in (study.get("protocol") or {}).items()}
-    differences = {key: (value, config[key]) for key, value in protocol.items() if config.get(key) != value}
+    differences = {key: (value, config[key]) for key, value in protocol.items() if key in config and config[key] != value}
     runs = sorted(runs, key=lambda run: (_sortable(run, "seed"), run["run_id"]))
     return Cell(label, config, runs, None if differences else report, differences if report is not None else {})
 
