@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         selection = select(options.runs, options.sweep, options.study)
     except LookupError as error:
-        print(f"nothing written: {error}", file=sys.stderr)
+        print(f"nothing written: {formats.visible(str(error))}", file=sys.stderr)
         return 1
     frame = getattr(sources, source)(options.runs, selection)
     if frame.empty:
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(highlight=False, soft_wrap=False)
     formats.show(table, console)
     for line in selection.warnings:
-        print(line)
+        print(formats.visible(line))
     print(f"source: {SOURCES[source]}, {selection.said}")
     print(f"written: {', '.join(str(file) for file in written)}")
     if not table.complete:

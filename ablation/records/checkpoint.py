@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import pickle
 import re
 import shutil
 from collections.abc import Iterator
@@ -126,7 +127,12 @@ class Checkpoints:
             log.warning("%s: damaged (content %s, name %s): passed over and renamed .damaged", file, found, named)
             file.rename(file.with_name(f"{file.name}.damaged"))
             return None
-        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            content = _load(file)
+        except ValueError as error:
+            log.warning("%s: passed over and renamed .damaged", error)
+            file.rename(file.with_name(f"{file.name}.damaged"))
+            return None
         if content["format"] != FORMAT or content["run"] != self.run:
             raise ValueError(
                 f"{file}: of run {content['run']} in format {content['format']}, expected {self.run} in format {FORMAT}:"
@@ -149,9 +155,21 @@ def load_weights(folder: Path, kind: str = "best") -> dict[str, Any]:
     for file in _matching(folder, kind):
         if file_digest(file) != file.name.split(".")[1]:
             raise ValueError(f"{file}: damaged: its content has not the digest it is named after; train the run again")
-        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        return content
+        return _load(file)
     raise FileNotFoundError(f"{folder}: no {kind} weights; runs keep those in records.keep_weights once they are done")
+
+
+def _load(file: Path) -> dict[str, Any]:
+    """Return a file's tensors and plain values; code in it is not run.
+
+    Raises:
+        ValueError: it holds something else. torch's own message would advise weights_only=False.
+    """
+    try:
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{file}: no file of weights: more in it than tensors and plain values") from error
+    return content
 
 
 def file_digest(file: Path) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import logging
 import os
+import shlex
 import shutil
 import signal
 import threading
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 GRACE = 5.0  # seconds beyond wandb's own limits, for the helper process that no longer answers
+IDS = 3  # names tried for a run whose W&B page was deleted: W&B never gives an id out twice
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,9 @@ class WandbTracker:
         init_timeout: seconds; an unreachable server costs about twice that, then the run is mirrored offline.
         finish_timeout: seconds that `close` waits for the upload.
 
-    `status` is {"mode": "online" | "offline" | "disabled" | "lost at epoch k", "path": folder relative to runs, or None}.
+    `status` is {"mode": "online" | "offline" | "disabled" | "lost at epoch k", "path": folder relative to runs, or None}, and
+    "id" where W&B knows the run by another id than its own. A row's step is its epoch, so the server's last step tells what
+    it lacks.
     """
 
     def __init__(
@@ -74,8 +78,8 @@ class WandbTracker:
         project: str = "ablation",
         entity: str | None = None,
         images_every: int = 25,
-        init_timeout: float = 10.0,
-        finish_timeout: float = 60.0,
+        init_timeout: float = 8.0,
+        finish_timeout: float = 20.0,
     ) -> None:
         assert mode in ("auto", "online", "offline", "disabled")
         self.project, self.entity, self.images_every = project, entity, images_every
@@ -83,6 +87,7 @@ class WandbTracker:
         self.status: dict[str, Any] = {"mode": mode, "path": None}
         self._run: wandb.Run | None = None
         self._epoch = 0  # the last one logged
+        self._row: dict[str, Any] = {}  # and its row, which W&B keeps open for pictures until the next
         self._seen = 0  # the last one that the server had already when the run was resumed
 
     def open(
@@ -111,17 +116,31 @@ class WandbTracker:
         if mode == "disabled":
             return
         about = {"id": run_id, "name": name, "group": group, "config": config, "job_type": "train"}
-        try:
-            self._run = self._init(mode, folder, about)
-        except Exception as error:
-            self._run = self._init_again(mode, folder, about, error)
+        self._run = self._begin(mode, folder, about)
         if self._run is None:
             return
-        self.status["path"] = str(Path(self._run.settings.sync_dir).resolve().relative_to(folder.resolve()))
+        self.status["path"] = os.path.relpath(Path(self._run.settings.sync_dir).resolve(), folder.resolve())
         if self.status["mode"] == "offline":
             _remove_older(folder, run_id, keep=self.status["path"])
         for row in history:
             self.log(row)
+
+    def _begin(self, mode: str, folder: Path, about: dict[str, Any]) -> wandb.Run | None:
+        """Open the W&B run: under another id if its page was deleted, offline if the server cannot be had, else not at all."""
+        run_id = about["id"]
+        for alias in (run_id, *(f"{run_id}-{number}" for number in range(2, IDS + 1))):
+            try:
+                run = self._init(mode, folder, {**about, "id": alias})
+            except Exception as error:
+                _stop_service()
+                if "previously created and deleted" not in str(error) or alias == f"{run_id}-{IDS}":
+                    return self._fall_back(mode, folder, about, error)
+            else:
+                if alias != run_id:
+                    self.status["id"] = alias
+                    log.warning("W&B: %s was deleted there, and no id is given out twice: shown as %s", run_id, alias)
+                return run
+        raise AssertionError("the last name has returned")
 
     def _init(self, mode: str, folder: Path, about: dict[str, Any]) -> wandb.Run:
         """Open the W&B run, in the time that wandb's own limit should take."""
@@ -159,31 +178,27 @@ class WandbTracker:
 
         run = _bounded(begin, 2.5 * self.init_timeout + GRACE)
         if mode == "online" and run.resumed:
-            self._seen = int(run.summary.get("epoch") or 0)
+            self._seen = run.starting_step - 1  # not the summary's epoch: it may arrive without its row
         return run
 
-    def _init_again(self, mode: str, folder: Path, about: dict[str, Any], error: Exception) -> wandb.Run | None:
-        """Fall back to an offline run once; then to none."""
-        _stop_service()
+    def _fall_back(self, mode: str, folder: Path, about: dict[str, Any], error: Exception) -> wandb.Run | None:
+        """Open an offline run in place of an online one; then none."""
         if mode == "online":
-            log.warning(
-                "W&B: not reached (%s); this run goes offline, upload it later: wandb sync %s",
-                _one_line(error),
-                folder / "wandb" / f"offline-run-*-{about['id']}",
-            )
             try:
                 run = self._init("offline", folder, about)
-                self.status["mode"] = "offline"
-                return run
             except Exception as second:
                 error = second
+            else:
+                self.status["mode"], later = "offline", f"upload it later: wandb sync {shlex.quote(run.settings.sync_dir)}"
+                log.warning("W&B: not reached (%s); this run goes offline, %s", _one_line(error), later)
+                return run
         self._lose(error)
         return None
 
     def log(self, row: dict[str, Any]) -> None:
         """Mirror one row of epochs.jsonl, drawn over its `epoch`."""
-        self._epoch = row["epoch"]
-        self._send(lambda run: run.log({key: value for key, value in row.items() if value is not None}))
+        self._epoch, self._row = row["epoch"], {key: value for key, value in row.items() if value is not None}
+        self._send(lambda run: run.log(self._row, step=self._epoch))
 
     def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
         """Mirror a picture, computed only if one is due.
@@ -202,7 +217,7 @@ class WandbTracker:
         except Exception as error:
             self._lose(error)
             return
-        self._send(lambda run: run.log({name: picture, "epoch": epoch}))
+        self._send(lambda run: run.log({name: picture}, step=epoch))
 
     def _send(self, call: Callable[[wandb.Run], object]) -> None:
         """Make one call about the present epoch, unless the server knows it; give the mirror up if that fails."""
@@ -226,19 +241,26 @@ class WandbTracker:
             return
 
         def finish() -> None:
+            if self._row and self._epoch > self._seen:
+                run.log(
+                    self._row, step=self._epoch, commit=True
+                )  # else it would come after the summary
             run.summary.update({key: value for key, value in summary.items() if value is not None})
             run.finish(exit_code=int(failed))
 
+        whole, later = self.status["mode"] == "online", shlex.quote(run.settings.sync_dir)
         try:
             _bounded(finish, self.finish_timeout + GRACE)
+        except TimeoutError as error:  # wandb waits for the server, with all of the run on disk
+            self._lose(error, f"; upload it later: wandb sync --include-online {later}" if whole else "")
         except Exception as error:
             self._lose(error)
 
-    def _lose(self, error: Exception) -> None:
+    def _lose(self, error: Exception, way_out: str = "") -> None:
         """Go on without the mirror, and say so once."""
         self._run = None
         self.status["mode"] = f"lost at epoch {self._epoch}"
-        log.warning("W&B: %s (%s); the run goes on, its record is complete", self.status["mode"], _one_line(error))
+        log.warning("W&B: %s (%s); the run goes on, its record is complete%s", self.status["mode"], _one_line(error), way_out)
         _stop_service()
 
 

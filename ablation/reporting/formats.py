@@ -61,9 +61,9 @@ def markdown(table: Table) -> str:
     """Return the table in GitHub's Markdown."""
     left = "|" + " --- |" + " ---: |" * (len(table.header) - 1)
     rows = [_markdown_row(table.header), left, *(_markdown_row(row) for row in table.rows)]
-    note = [_markdown_text(table.note), ""] if table.note else []
+    note = [_markdown_line(table.note), ""] if table.note else []
     return "\n".join(
-        [f"# {_markdown_text(table.title)}", "", *note, *rows, "", *(f"- {_markdown_text(line)}" for line in table.lines), ""]
+        [f"# {_markdown_text(table.title)}", "", *note, *rows, "", *(f"- {_markdown_line(line)}" for line in table.lines), ""]
     )
 
 
@@ -71,10 +71,15 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(_markdown_text(cell) for cell in cells) + " |"
 
 
+def _markdown_line(text: str) -> str:
+    """Return text that begins no heading, list, rule or block of code where it begins a line."""
+    return re.sub(r"^(\d*)([+=.)-])", r"\1\\\2", _markdown_text(text))
+
+
 def _markdown_text(text: str) -> str:
     """Return text that Markdown shows as it is: no column, code, tag, link or emphasis begins in it."""
-    escaped = re.sub(r"[\\|`*\[\]~$]", r"\\\g<0>", visible(text))
-    escaped = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # within a word it stands for itself: Resizer_CBAM
+    escaped = re.sub(r"[\\|`*\[\]~$#]", r"\\\g<0>", visible(text).strip())
+    escaped = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)  # within a word it stands for itself: Resizer_CBAM
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -66,8 +66,8 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
     """Plan, or end the process: a refusal must reach the user and nothing may start after it."""
     overrides: list[str] = list(config.hydra.overrides.task)
     try:
-        _check_all(jobs())
         _check_tracker(config)
+        _check_all(jobs())
         if sweep or config.plan:
             _print(config)
         if config.plan:

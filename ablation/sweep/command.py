@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.files import read_json
+from ablation.sweep import secrets, targets
 from ablation.sweep.refusal import Refused, one_line
 from ablation.sweep.stop import Preempted
 
@@ -31,6 +32,8 @@ def carry_out(main: Callable[[], None]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a report of its own
     began, code = time.time(), 0
     try:
+        targets.check_command(sys.argv[1:])
+        secrets.check((), sys.argv[1:])
         with contextlib.nullcontext() if asked else contextlib.redirect_stderr(_WithoutHydrasLine(sys.stderr)):
             main()
     except KeyboardInterrupt:

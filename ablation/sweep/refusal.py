@@ -6,6 +6,7 @@ Owns the words for errors that Hydra and OmegaConf raise. Imports no torch.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
     for cause in _chain(error):
         if isinstance(cause, Refused):
             return str(cause)
+        if several := re.match(r"Ambiguous value for argument '(.+?)'", str(cause)):
+            return f"{several[1]}: several values are a sweep, which needs -m"
         if isinstance(cause, MissingConfigException) and cause.options:
             group, _, option = str(cause.missing_cfg_file).rpartition("/")
             legal = sorted(cause.options)

@@ -41,4 +41,5 @@ def check(values: Iterable[tuple[str, Any]], typed: Iterable[str]) -> None:
             if NAMES.search(variable):
                 raise Refused(f"{key}=...: reads {variable}, and configurations are written down: {WAY_OUT}")
         if any(secret in override for secret in held):
+            key = "an argument" if any(secret in key for secret in held) else key
             raise Refused(f"{key}=...: holds a secret of the environment, and commands are written down: {WAY_OUT}")

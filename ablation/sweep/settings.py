@@ -52,6 +52,7 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
             there = sorted(known.removeprefix(f"{top}.") for known in ranges.RULES if known.startswith(f"{top}."))
             raise Refused(f"{typed(key, value, overrides)}: no such key in {top}; there are {', '.join(there)}")
         ranges.check(key, value, overrides, choices(config))
+    for key, value in every(plain(config)):
         targets.check(key, value, overrides)
     _check_sizes(config, overrides)
     weights = config.backbone.weights
@@ -117,6 +118,14 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
+def every(tree: dict[str, Any] | list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) of everything in a tree, what lies in lists included: `instantiate` looks there too."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield f"{prefix}{key}", value
+        if isinstance(value, dict | list):
+            yield from every(value, f"{prefix}{key}.")
+
+
 def choices(config: DictConfig) -> dict[str, str]:
     """Return the chosen option of each group; a task's configuration has lost its `hydra` node, so Hydra is asked."""
     node = config.hydra.runtime.choices if "hydra" in config else HydraConfig.get().runtime.choices
@@ -177,5 +186,6 @@ def build(config: DictConfig, group: str, **found: Any) -> Any:
         Refused: the target is not one of ours.
     """
     arguments = {key: value for key, value in plain(config[group]).items() if key not in POINTED_AT.get(group, ())}
-    targets.check(f"{group}._target_", arguments["_target_"])
+    for key, value in every(arguments, f"{group}."):
+        targets.check(key, value)
     return hydra.utils.instantiate(arguments, _convert_="all", **found)

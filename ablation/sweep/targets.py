@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,19 @@ def check(key: str, value: Any, overrides: Sequence[str] = ()) -> None:
     if name == "_target_" and not allowed(value):
         legal = f"a function or class defined in {', '.join(room + '*' for room in ROOMS)} or one of {', '.join(TORCH)}"
         raise Refused(f"{typed(key, value, overrides)}: not allowed as a target; must be {legal}")
+
+
+def check_command(arguments: Sequence[str]) -> None:
+    """Refuse overrides with which Hydra itself would call something, before any configuration is there to be checked.
+
+    Raises:
+        Refused: a callback, a logging handler or a target of Hydra's own node.
+    """
+    for argument in arguments:
+        key = argument.lstrip("+~").partition("=")[0]
+        called = re.match(r"hydra\.(callbacks|job_logging|hydra_logging)\b", key) or "_target_" in argument
+        if key == "hydra" or (key.startswith("hydra") and called):
+            raise Refused(f"{argument}: not from the command line: Hydra calls it before anything is checked; edit conf/")
 
 
 def allowed(target: Any) -> bool:
