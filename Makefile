@@ -3,7 +3,7 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test faults lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +16,9 @@ demo: $(VENV)/.installed    ## six cells on the embedded digits, then the table 
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+faults: $(VENV)/.installed    ## kills, full disks, hostile input, a failing W&B: prints the figures of the README's table
+	$(BIN)/python -m pytest -m faults
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

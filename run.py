@@ -102,6 +102,7 @@ def train(config: DictConfig, record: Record) -> None:
         stop.check()
 
     # Close
+    checkpoints.extract({kind: row.epoch for kind, row in fit.chosen().items()})
     record.finish(fit.predictions(), labels=dataset.test.labels.cpu().numpy())
 
 

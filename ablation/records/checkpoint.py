@@ -73,8 +73,6 @@ class Checkpoints:
         for file in resume[2:]:
             if _epoch(file) not in wanted:
                 file.unlink()
-        if final:
-            self._extract(chosen)
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest sound state, or None where there is none; says what it passed over and why.
@@ -89,13 +87,18 @@ class Checkpoints:
                 return state
         return None
 
-    def _extract(self, chosen: dict[str, int]) -> None:
-        """Write the weights that stay, from the resume files of their epochs."""
-        for kind in self.keep:
+    def extract(self, chosen: dict[str, int]) -> None:
+        """Write the weights that stay, from the resume files of their epochs: the last step before a run is done.
+
+        Not a part of `save`: a run killed between its last checkpoint and this is continued, and trains no epoch.
+        """
+        for kind in (kind for kind in self.keep if kind in chosen):
             for file in self._files("epoch"):
-                if _epoch(file) == chosen.get(kind) and (content := self._read(file)) is not None:
+                if _epoch(file) == chosen[kind] and (content := self._read(file)) is not None:
                     self._write(kind, chosen[kind], {"model": content["state"]["model"]})
                     break
+            else:
+                log.warning("%s: no sound checkpoint of epoch %d: no %s weights stay", self.folder, chosen[kind], kind)
 
     def _write(self, kind: str, epoch: int, content: dict[str, Any]) -> None:
         temporary = self.folder / f".tmp.{kind}.{os.getpid()}"

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+
+@contextmanager
+def named(path: Path) -> Iterator[Path]:
+    """Say which file an error is about: the system names none when a write fails, as on a full disk."""
+    try:
+        yield path
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     """Put what `fill` writes in place of `path` by one rename; on any error the old file stays and no new one is left."""
     temporary = path.with_name(f".tmp.{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        with named(path), temporary.open("wb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())

@@ -65,6 +65,7 @@ class Record:
     def __init__(self, folder: Path, *, digest: str, config: dict[str, Any], study: str) -> None:
         self.folder, self.digest = folder, digest
         self.mirror: Mirror | None = None
+        self._handler: logging.FileHandler | None = None
         self.rows: list[dict[str, Any]] = []
         self._outcome: dict[str, Any] = {
             "format": FORMAT,
@@ -96,6 +97,8 @@ class Record:
             return False
         by = f", by other code (source {old['code']['source']}, now {source_digest()}; rerun=stale trains it again)"
         log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
+        if old["outcome"] == "done":
+            self._drop_resume_files()  # none, unless it was killed at its very end
         return True
 
     def _old(self) -> dict[str, Any] | None:
@@ -125,15 +128,33 @@ class Record:
     def __enter__(self) -> Record:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = Lock(self.folder)
+        try:
+            self._begin()
+        except BaseException:  # `__exit__` is not called: nothing may stay open for the next run of the sweep
+            self._let_go()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        """Sweep what a killed write left, open run.log and say `running`."""
         if (old := self._old()) and old["outcome"] in FINISHED:  # by another process, between `skip` and the lock
-            self._lock.release()
             raise Busy("finished meanwhile by another process")
+        for leftover in self.folder.glob(".tmp.*"):
+            leftover.unlink()
         self._handler = logging.FileHandler(self.folder / "run.log")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger().addHandler(self._handler)
         files.write_json(self.folder / "outcome.json", self._outcome)
         log.info("%s", self.folder.name)
-        return self
+
+    def _let_go(self) -> None:
+        """Close run.log and give the lock back."""
+        try:
+            if self._handler is not None:
+                logging.getLogger().removeHandler(self._handler)
+                self._handler.close()
+        finally:
+            self._lock.release()
 
     def describe(self, config_yaml: str, provenance: dict[str, Any], **facts: Any) -> None:
         """Write config.yaml and provenance.json; keep facts (parameters, macs, device, ...) for the outcome.
@@ -184,7 +205,7 @@ class Record:
         """Add one row (a dataclass), flushed, to epochs.jsonl and to the mirror."""
         row = asdict(epoch)
         self.rows.append(row)
-        with (self.folder / "epochs.jsonl").open("a") as file:
+        with files.named(self.folder / "epochs.jsonl") as path, path.open("a") as file:
             file.write(line(row))
         self._choose(chosen)
         quiet = sys.stdout.isatty()  # there a bar tells; a file gets one line an epoch, and run.log always
@@ -224,12 +245,10 @@ class Record:
             if word == "done":
                 self._drop_resume_files()
         finally:
-            logging.getLogger().removeHandler(self._handler)
-            self._handler.close()
-            self._lock.release()
+            self._let_go()
         return word == "diverged"
 
     def _drop_resume_files(self) -> None:
         """A done run is never resumed: 1 GB a file for VGG16."""
         for file in (self.folder / "checkpoints").glob("epoch-*.pt"):
-            file.unlink()
+            file.unlink(missing_ok=True)  # two processes may skip the run at once

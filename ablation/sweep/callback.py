@@ -37,6 +37,7 @@ class Planned:
     overrides: list[str]
     config: DictConfig
     identity: dict[str, Any]
+    found: int  # st_mtime_ns of the outcome.json that an earlier command left, 0 for none
 
     @property
     def state(self) -> str:
@@ -45,6 +46,12 @@ class Planned:
         if outcome in FINISHED:
             return str(outcome)
         return "to resume" if any(self.folder.glob("checkpoints/epoch-*.pt")) else "to do"
+
+
+def changed(folder: Path) -> int:
+    """Return when a run's outcome.json was last written, by the clock of its file system; 0 where there is none."""
+    file = folder / "outcome.json"
+    return file.stat().st_mtime_ns if file.exists() else 0
 
 
 PLANNED: list[Planned] = []  # the runs of this process's command: run.py computes the exit code from them
@@ -97,7 +104,7 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]]) -> None:
         folder = settings.run_folder(config)
         if folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {folder.name}); name each run once")
-        planned[folder] = Planned(folder, overrides, config, settings.identity(config))
+        planned[folder] = Planned(folder, overrides, config, settings.identity(config), changed(folder))
     PLANNED[:] = planned.values()
     for run in PLANNED:
         if run.config.plan or run.state not in FINISHED or run.config.rerun != "never":

@@ -9,7 +9,6 @@ import contextlib
 import io
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import TextIO
 
@@ -19,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation.records.files import read_json
 from ablation.sweep import secrets, targets
 from ablation.sweep.refusal import Refused, one_line
-from ablation.sweep.stop import Preempted
+from ablation.sweep.stop import Preempted, finish, listen
 
 
 def carry_out(main: Callable[[], None]) -> int:
@@ -30,7 +29,8 @@ def carry_out(main: Callable[[], None]) -> int:
     _multirun_first(sys.argv)
     asked = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a report of its own
-    began, code = time.time(), 0
+    listen()  # to the process's end: between two runs, too, a signal means "stop", not "die"
+    code = 0
     try:
         targets.check_command(sys.argv[1:])
         secrets.check((), sys.argv[1:])
@@ -49,7 +49,9 @@ def carry_out(main: Callable[[], None]) -> int:
         if asked:
             raise
         code = 1  # a run's record has said why
-    return _settle(code, began)
+    code = _settle(code)
+    finish()
+    return code
 
 
 class _WithoutHydrasLine(io.TextIOBase):
@@ -76,16 +78,16 @@ def _multirun_first(argv: list[str]) -> None:
             argv.insert(1, flag)
 
 
-def _settle(code: int, began: float) -> int:
+def _settle(code: int) -> int:
     """List the planned runs that did not end in a result; their outcomes decide the exit code."""
     planning = sys.modules.get("ablation.sweep.callback")
     if planning is None:
         return code  # --help, --cfg, or refused before planning
     words: dict[str, str] = {}
     for run in planning.PLANNED:
-        file = run.folder / "outcome.json"
-        fresh = file.exists() and file.stat().st_mtime >= began - 1  # not what an earlier command left
-        words[run.folder.name] = str((read_json(file) or {}).get("outcome")) if fresh else run.state
+        fresh = planning.changed(run.folder) != run.found  # not what an earlier command left
+        outcome = (read_json(run.folder / "outcome.json") or {}).get("outcome")
+        words[run.folder.name] = str(outcome) if fresh and outcome else run.state
     unfinished = {run_id: word for run_id, word in words.items() if word not in ("done", "diverged")}
     if unfinished and words:
         print(f"{len(unfinished)} of {len(words)} runs not finished; the same command goes on:", file=sys.stderr)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _asked = threading.Event()
 
@@ -32,6 +33,26 @@ def check() -> None:
         raise Preempted("asked to stop; run the same command again to go on")
 
 
+def listen() -> dict[int, Any]:
+    """Listen for SIGTERM and SIGUSR1 (main thread only, elsewhere Python sets no handlers); return the earlier handlers."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        _asked.set()
+
+    in_main = threading.current_thread() is threading.main_thread()
+    return {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGUSR1) if in_main}
+
+
+def finish() -> None:
+    """Let further requests to stop change nothing: all is written, the exit code stands, Python is about to end.
+
+    Ignored, not handled: a finishing interpreter gives its own handlers back, and the next signal would kill it.
+    """
+    if stopping() and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def watch(fail_fast: bool = False) -> Iterator[None]:
     """Listen for SIGTERM and SIGUSR1 inside the block (main thread only); earlier handlers are put back.
@@ -39,12 +60,7 @@ def watch(fail_fast: bool = False) -> Iterator[None]:
     Args:
         fail_fast: an error in the block stops the runs after it, too.
     """
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        _asked.set()
-
-    in_main = threading.current_thread() is threading.main_thread()  # elsewhere Python sets no handlers
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGUSR1) if in_main}
+    before = listen()
     try:
         yield
     except Exception:

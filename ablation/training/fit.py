@@ -103,6 +103,9 @@ class Fit:
                 self.history.append(self._epoch(len(self.history), stopping, progress))
             except Stopped:
                 return
+            except torch.OutOfMemoryError as error:  # its own traceback goes on: a second one would hold the memory
+                error.args = (f"train.batch_size={self.batch_size} does not fit: {error}",)
+                raise
             yield self.history[-1]
 
     def _epoch(self, index: int, stopping: Callable[[], bool], progress: Callable[[int], None]) -> Epoch:

@@ -27,6 +27,8 @@ def saved(
     for epoch in range(1, epochs + 1):
         chosen = {"best": min(best, epoch), "last": epoch}
         checkpoints.save(epoch, state(epoch), chosen=chosen, final=final and epoch == epochs)
+    if final:
+        checkpoints.extract(chosen)
     return checkpoints
 
 
