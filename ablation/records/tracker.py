@@ -242,9 +242,7 @@ class WandbTracker:
 
         def finish() -> None:
             if self._row and self._epoch > self._seen:
-                run.log(
-                    self._row, step=self._epoch, commit=True
-                )  # else it would come after the summary
+                run.log(self._row, step=self._epoch, commit=True)  # else it would come after the summary
             run.summary.update({key: value for key, value in summary.items() if value is not None})
             run.finish(exit_code=int(failed))
 
