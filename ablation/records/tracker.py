@@ -1,7 +1,7 @@
 """The mirror: a run in Weights & Biases, or none. It may be lost without hurting a run.
 
-Owns the W&B run and the helper process behind it. Every call to wandb is bounded in time and may fail: one warning, then the
-record goes on alone. Imports wandb when a run is opened, never before. Reads no configuration and writes no record.
+Owns the W&B run; service.py has the helper process behind it. Every call to wandb is bounded in time and may fail: one warning,
+then the record goes on alone. Imports wandb when a run is opened, never before. Reads no configuration and writes no record.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ import logging
 import os
 import shlex
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
+
+from ablation.records import service
 
 if TYPE_CHECKING:
     import numpy as np
     import wandb
 
-T = TypeVar("T")
-GRACE = 5.0  # seconds beyond wandb's own limits, for the helper process that no longer answers
 IDS = 3  # names tried for a run whose W&B page was deleted: W&B never gives an id out twice
 
 log = logging.getLogger(__name__)
@@ -110,7 +108,7 @@ class WandbTracker:
             history: rows of the epochs already trained; online the server gets those that it lacks, offline a new folder gets
                 all of them and replaces the older ones of this run.
         """
-        mode, why = _choose(self.status["mode"])
+        mode, why = service.choose(self.status["mode"])
         _say_once(f"W&B: {mode} ({why})")
         self.status["mode"] = mode
         if mode == "disabled":
@@ -132,7 +130,7 @@ class WandbTracker:
             try:
                 run = self._init(mode, folder, {**about, "id": alias})
             except Exception as error:
-                _stop_service()
+                service.stop()
                 if "previously created and deleted" not in str(error) or alias == f"{run_id}-{IDS}":
                     return self._fall_back(mode, folder, about, error)
             else:
@@ -176,7 +174,7 @@ class WandbTracker:
             run.define_metric("*", step_metric="epoch")
             return run
 
-        run = _bounded(begin, 2.5 * self.init_timeout + GRACE)
+        run = service.bounded(begin, 2.5 * self.init_timeout + service.GRACE)
         if mode == "online" and run.resumed:
             self._seen = run.starting_step - 1  # not the summary's epoch: it may arrive without its row
         return run
@@ -225,7 +223,7 @@ class WandbTracker:
         if run is None or self._epoch <= self._seen:
             return
         try:
-            _bounded(lambda: call(run), GRACE)
+            service.bounded(lambda: call(run), service.GRACE)
         except Exception as error:
             self._lose(error)
 
@@ -248,7 +246,7 @@ class WandbTracker:
 
         whole, later = self.status["mode"] == "online", shlex.quote(run.settings.sync_dir)
         try:
-            _bounded(finish, self.finish_timeout + GRACE)
+            service.bounded(finish, self.finish_timeout + service.GRACE)
         except TimeoutError as error:  # wandb waits for the server, with all of the run on disk
             self._lose(error, f"; upload it later: wandb sync --include-online {later}" if whole else "")
         except Exception as error:
@@ -259,33 +257,7 @@ class WandbTracker:
         self._run = None
         self.status["mode"] = f"lost at epoch {self._epoch}"
         log.warning("W&B: %s (%s); the run goes on, its record is complete%s", self.status["mode"], _one_line(error), way_out)
-        _stop_service()
-
-
-def _choose(mode: str) -> tuple[str, str]:
-    """Return the mode that `mode` stands for, and why."""
-    if mode != "auto":
-        return mode, f"tracker.mode={mode}"
-    asked = {"dryrun": "offline"}.get(os.environ.get("WANDB_MODE", ""), os.environ.get("WANDB_MODE", ""))
-    if asked in ("online", "offline", "disabled"):
-        return asked, f"WANDB_MODE={asked}"
-    if has_key():
-        return "online", "a key is there"
-    return "offline", "no key: wandb login, or tracker.mode=disabled for none"
-
-
-def has_key() -> bool:
-    """Tell whether this machine has a W&B key: in the environment, in wandb's settings or in netrc. Asks no server."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    try:
-        import wandb
-        from wandb.sdk.lib.wbauth import read_netrc_auth  # not netrc itself: the server has more than one name
-
-        settings = wandb.setup(settings=wandb.Settings(silent=True)).settings
-        return bool(settings.api_key or read_netrc_auth(host=settings.base_url))
-    except Exception:  # settings or a file that wandb refuses: no key that would serve
-        return False
+        service.stop()
 
 
 @functools.cache
@@ -302,52 +274,3 @@ def _remove_older(folder: Path, run_id: str, keep: str) -> None:
     for file in (folder / "wandb").glob(f"offline-run-*/run-{run_id}.wandb"):
         if file.parent.resolve() != (folder / keep).resolve():
             shutil.rmtree(file.parent, ignore_errors=True)
-
-
-def _bounded(call: Callable[[], T], seconds: float) -> T:
-    """Return what `call` returns, or raise what it raises.
-
-    A daemon thread, since neither training nor the process's end may wait for one that hangs.
-
-    Raises:
-        TimeoutError: it takes longer.
-    """
-    result: list[T] = []
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            result.append(call())
-        except Exception as error:
-            errors.append(error)
-        except SystemExit as error:  # wandb.teardown, if its helper process was killed
-            errors.append(RuntimeError(f"exit code {error.code}"))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not result:
-        raise TimeoutError(f"no answer in {seconds:g} s")
-    return result[0]
-
-
-def _stop_service() -> None:
-    """Stop wandb's helper process: the next run starts a fresh one, and nothing waits for this one when the process ends."""
-    try:
-        import wandb
-
-        _bounded(lambda: wandb.teardown(exit_code=1), GRACE)
-    except TimeoutError:
-        with contextlib.suppress(OSError):  # gone meanwhile
-            for pid in _helpers():
-                os.kill(pid, signal.SIGKILL)
-    except Exception:
-        log.debug("wandb.teardown", exc_info=True)  # it was dead already
-
-
-def _helpers() -> list[int]:
-    """Return the process ids of this process's own wandb-core children, the newest last (Linux; elsewhere none are found)."""
-    children = [pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
-    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "wandb-core"]

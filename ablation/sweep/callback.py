@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from ablation.records.files import read_json
 from ablation.records.manifest import write_manifest
-from ablation.records.tracker import has_key
+from ablation.records.service import has_key
 from ablation.records.words import FINISHED
 from ablation.sweep import settings
 from ablation.sweep.refusal import Refused, one_line

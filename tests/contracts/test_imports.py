@@ -20,7 +20,7 @@ ROOMS = {  # room -> rooms it may import
 LIBRARIES = {  # library -> the only places that may import it
     "hydra": ("run.py", "ablation/sweep/", "hydra_plugins/"),
     "omegaconf": ("run.py", "ablation/sweep/", "hydra_plugins/"),
-    "wandb": ("ablation/records/tracker.py", "ablation/reporting/sources.py"),
+    "wandb": ("ablation/records/tracker.py", "ablation/records/service.py", "ablation/reporting/sources.py"),
     "torch": (
         "ablation/data/",
         "ablation/models/",

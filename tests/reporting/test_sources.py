@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from constructed import SIX, TABLE1, Runs, config, outcome, run_id
 
-from ablation.records import tracker
+from ablation.records import service, tracker
 from ablation.records.tracker import WandbTracker
 from ablation.reporting import sources
 from ablation.reporting.selection import Selection, select
@@ -45,7 +45,7 @@ def test_both_sources_give_the_same_table(
     killed = WandbTracker(mode="offline")
     killed.open(run_id(planned[6]), "name", "group", planned[6], runs.folder)
     killed.log({"epoch": 1, "test_acc": 98.76, "seconds": 1.0})
-    os.kill(tracker._helpers()[-1], signal.SIGKILL)
+    os.kill(service.helpers()[-1], signal.SIGKILL)
     time.sleep(0.1)
     killed.log({"epoch": 2})
     assert killed.status["mode"] == "lost at epoch 2"
