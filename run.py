@@ -17,7 +17,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.sweep import settings, stop
-from ablation.sweep.command import carry_out
+from ablation.sweep.command import carry_out, telling
 
 if TYPE_CHECKING:
     from ablation.records.record import Record
@@ -29,7 +29,8 @@ settings.register()
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
     """Hydra's task: a composed configuration in, one run out."""
-    run(config)
+    with telling():
+        run(config)
 
 
 def run(config: DictConfig) -> None:
@@ -41,9 +42,9 @@ def run(config: DictConfig) -> None:
     settings.check(config)
     identity = settings.identity(config)
     record = Record(settings.run_folder(config), digest=settings.run_digest(config), config=identity, study=config.study.name)
-    if record.skip(config.rerun):
-        return
     try:
+        if record.skip(config.rerun):
+            return
         with stop.watch(config.fail_fast), record:
             train(config, record)
     except Busy as busy:
@@ -62,7 +63,7 @@ def train(config: DictConfig, record: Record) -> None:
     from ablation.training.streams import seeded
 
     # Build
-    plan.check_size(config)
+    plan.check_machine(config)
     engine = settings.build(config, "engine", precision=config.train.precision)
     dataset = settings.build(config, "data").to(engine.device)
     with seeded(config.seed, "init.backbone"):

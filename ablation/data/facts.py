@@ -20,12 +20,13 @@ LAYOUT = "DIR/train/<class>/ and DIR/test/<class>/ of PNG or JPEG images"
 
 @dataclass(frozen=True)
 class Facts:
-    """Images in train, images in test, classes, and the images' height = width in pixels."""
+    """Images in train, images in test, classes, and the images' height and width in pixels."""
 
     train: int
     test: int
     classes: int
-    size: int
+    height: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Listing:
 
 
 KNOWN = {
-    "ablation.data.cifar.load_cifar10": Facts(train=50_000, test=10_000, classes=10, size=32),
-    "ablation.data.cifar.load_cifar100": Facts(train=50_000, test=10_000, classes=100, size=32),
-    "ablation.data.digits.load_digits": Facts(train=1_437, test=360, classes=10, size=8),
+    "ablation.data.cifar.load_cifar10": Facts(train=50_000, test=10_000, classes=10, height=32, width=32),
+    "ablation.data.cifar.load_cifar100": Facts(train=50_000, test=10_000, classes=100, height=32, width=32),
+    "ablation.data.digits.load_digits": Facts(train=1_437, test=360, classes=10, height=8, width=8),
 }
 FOLDER = "ablation.data.folder.load_imagefolder"
 
@@ -67,8 +68,8 @@ def facts(target: str, root: str) -> Facts:
     if target != FOLDER:
         raise ValueError(f"data._target_={target}: must be one of {', '.join([*KNOWN, FOLDER])}")
     found = listing(root)
-    size = image_size(root, found.train[0][0])
-    return Facts(train=len(found.train), test=len(found.test), classes=len(found.classes), size=size)
+    height, width = image_size(root, found.train[0][0])
+    return Facts(len(found.train), len(found.test), len(found.classes), height, width)
 
 
 @functools.lru_cache(maxsize=4)
@@ -138,19 +139,17 @@ def _files(root: str, split: str, classes: tuple[str, ...]) -> Iterator[tuple[st
             raise FileNotFoundError(f"data.root={root}: {split}/{name}/ has no image; expected {LAYOUT}")
 
 
-def image_size(root: str, path: str) -> int:
-    """Height = width in pixels of one PNG or JPEG file, from its header (PNG: IHDR; JPEG: ITU-T T.81, B.2.2).
+def image_size(root: str, path: str) -> tuple[int, int]:
+    """(height, width) in pixels of one PNG or JPEG file, from its header (PNG: IHDR; JPEG: ITU-T T.81, B.2.2).
 
     Raises:
-        OSError: neither PNG nor JPEG, or not square.
+        OSError: neither PNG nor JPEG.
     """
     with Path(root, path).open("rb") as file:
         height, width = _header(file)
     if height == 0 or width == 0:
         raise OSError(f"data.root={root}: {path} cannot be read as PNG or JPEG; replace or remove it")
-    if height != width:
-        raise OSError(f"data.root={root}: {path} is {width} x {height} pixels; images must be square and of one size")
-    return height
+    return height, width
 
 
 def _header(file: BinaryIO) -> tuple[int, int]:

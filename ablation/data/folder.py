@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 def load_imagefolder(
     root: str, limit: int | None = None, test_limit: int | None = None, val_size: int = 0, *, cache: str
 ) -> Dataset:
-    """Images (3, H, H) below root/train/<class>/ and root/test/<class>/; grey becomes RGB, alpha is dropped.
+    """Images (3, H, W) below root/train/<class>/ and root/test/<class>/; grey becomes RGB, alpha is dropped.
 
     Args:
         root: the folder; limit, test_limit: class-balanced fixed subsets; val_size: images held out of train first.
-        cache: folder for the decoded pixels (N * 3 * H * H bytes), made anew whenever a name, size or time of
+        cache: folder for the decoded pixels (N * 3 * H * W bytes), made anew whenever a name, size or time of
             modification below `root` changes.
 
     Raises:
@@ -52,6 +52,8 @@ def load_imagefolder(
     if cached is None:
         with alone(folder.with_suffix(".lock")):
             if _mapped(folder, found) is None:  # nobody did it while we waited
+                if folder.exists():
+                    log.warning("%s: damaged, not what was decoded into it: decoded again", folder)
                 _build(root, found, folder)
         cached = _mapped(folder, found)
         assert cached is not None
@@ -66,8 +68,9 @@ def _mapped(folder: Path, found: Listing) -> tuple[Images, Images, str] | None:
         train, test = (_map(folder / f"{split}.npy", listed) for split, listed in _splits(found))
     except (FileNotFoundError, ValueError, KeyError, EOFError):
         return None
-    sound = len(train.pixels) == len(train.labels) and len(test.pixels) == len(test.labels)
-    return (train, test, checksum) if sound else None
+    if len(train.pixels) != len(train.labels) or len(test.pixels) != len(test.labels):
+        return None
+    return (train, test, checksum) if content_checksum(train, test) == checksum else None
 
 
 def _splits(found: Listing) -> tuple[tuple[str, Entries], tuple[str, Entries]]:
@@ -105,9 +108,9 @@ def _build(root: str, found: Listing, folder: Path) -> None:
     log.info("decoded %s images into %s in %.1f s", f"{len(train) + len(test):,}", folder, seconds)
 
 
-def _decode(root: str, paths: list[str], size: int, target: Path, advance: Callable[[int], None]) -> None:
-    """Decode `paths` into the new array file `target`, uint8 (N, 3, size, size)."""
-    pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(paths), 3, size, size))
+def _decode(root: str, paths: list[str], size: tuple[int, int], target: Path, advance: Callable[[int], None]) -> None:
+    """Decode `paths` into the new array file `target`, uint8 (N, 3, *size)."""
+    pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(paths), 3, *size))
 
     def decode(start: int) -> None:
         batch = range(start, min(start + BATCH, len(paths)))
@@ -124,8 +127,8 @@ def _decode(root: str, paths: list[str], size: int, target: Path, advance: Calla
     pixels.flush()
 
 
-def _pixels(root: str, path: str, size: int) -> np.ndarray:
-    """One image as uint8 (size, size, 3)."""
+def _pixels(root: str, path: str, size: tuple[int, int]) -> np.ndarray:
+    """One image as uint8 (*size, 3); size is (height, width)."""
     try:
         with Image.open(f"{root}/{path}", formats=("PNG", "JPEG")) as image:
             found, mode = image.size, image.mode
@@ -133,9 +136,9 @@ def _pixels(root: str, path: str, size: int) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's ways to say damaged
         reason = "neither PNG nor JPEG" if isinstance(error, Image.UnidentifiedImageError) else str(error)
         raise OSError(f"data.root={root}: {path} cannot be decoded ({reason}); replace or remove it") from error
-    if found != (size, size):
+    if found != size[::-1]:
         raise OSError(
-            f"data.root={root}: {path} is {found[0]} x {found[1]} pixels, the first image {size} x {size}; "
+            f"data.root={root}: {path} is {found[0]} x {found[1]} pixels, the first image {size[1]} x {size[0]}; "
             "all images must have one size"
         )
     if mode.startswith("I"):  # Pillow would clip them to white

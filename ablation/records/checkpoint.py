@@ -65,7 +65,7 @@ class Checkpoints:
             chosen: epoch of each kind of weights (`best`, ...) as things stand.
             final: no epoch follows.
         """
-        wanted = {chosen[kind] for kind in self.keep if kind in chosen}
+        wanted = {chosen[kind] for kind in self.keep if kind in chosen and (kind != "last" or final)}
         if epoch % self.every and not final and epoch not in wanted:
             return
         self._write("epoch", epoch, {"state": state})

@@ -6,6 +6,7 @@ locks hold nothing. On network file systems the server must support POSIX locks 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -29,7 +30,11 @@ class Lock:
         self._file = (folder / NAME).open("a+")
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks is no busy run
+                self._file.close()
+                error.filename = str(folder / NAME)
+                raise
             self._file.seek(0)
             holder = self._file.read().strip() or "another process"
             self._file.close()

@@ -21,7 +21,7 @@ import numpy as np
 
 from ablation.records import files
 from ablation.records.lock import Busy, Lock
-from ablation.records.provenance import source_digest
+from ablation.records.provenance import code, source_digest
 from ablation.records.words import CHOSEN, FINISHED, accuracies, differing, first_line, line, outcome_of, sentence, summary
 
 FORMAT = 1
@@ -75,20 +75,21 @@ class Record:
             "study": study,
             "seed": config["seed"],
             "config": config,
-            **dict.fromkeys(CHOSEN),
-            "error": None,
+            **dict.fromkeys((*CHOSEN, "device", "parameters", "macs", "peak_memory_bytes", "mixed", "tracker", "error")),
+            "code": code(),
         }
 
     def skip(self, rerun: str = "never") -> bool:
-        """Tell whether the run has ended in a result already, and say so; touches nothing.
+        """Tell whether the run has ended in a result already, and say so.
 
         Args:
             rerun: `stale` trains a run again that other code made; its old folder is kept beside the new one.
 
         Raises:
             ValueError: the folder holds a run of another identity or format.
+            Busy: a stale run is being trained again by another process.
         """
-        old = self._old()
+        old = self.old()
         if old is None or old["outcome"] not in FINISHED:
             return False
         stale = old["code"]["source"] != source_digest()
@@ -101,8 +102,12 @@ class Record:
             self._drop_resume_files()  # none, unless it was killed at its very end
         return True
 
-    def _old(self) -> dict[str, Any] | None:
-        """Return what an earlier start left, if anything; a foreign record is refused, with what differs."""
+    def old(self) -> dict[str, Any] | None:
+        """Return what an earlier start left, if anything.
+
+        Raises:
+            ValueError: it is of another format, or of another run; the message says in what they differ.
+        """
         old = files.read_json(self.folder / "outcome.json")
         if old is None:
             return None
@@ -117,7 +122,16 @@ class Record:
         return dict(old)
 
     def _set_aside(self, source: str) -> None:
-        """Keep the old record: a number that was published must stay traceable."""
+        """Keep the old record: a number that was published must stay traceable. Under the lock: another may have begun."""
+        lock = Lock(self.folder)
+        try:
+            if (self.old() or {}).get("code", {}).get("source") != source:
+                raise Busy("trained again by another process")
+            self._move_aside(source)
+        finally:
+            lock.release()
+
+    def _move_aside(self, source: str) -> None:
         kept = self.folder.parent / "replaced"
         kept.mkdir(exist_ok=True)
         number = len(list(kept.glob(f"{self.folder.name}.{source}.*")))
@@ -137,7 +151,7 @@ class Record:
 
     def _begin(self) -> None:
         """Sweep what a killed write left, open run.log and say `running`."""
-        if (old := self._old()) and old["outcome"] in FINISHED:  # by another process, between `skip` and the lock
+        if (old := self.old()) and old["outcome"] in FINISHED:  # by another process, between `skip` and the lock
             raise Busy("finished meanwhile by another process")
         for leftover in self.folder.glob(".tmp.*"):
             leftover.unlink()
@@ -171,7 +185,8 @@ class Record:
         provenance["sessions"] = self._sessions(old.get("sessions", []), provenance)
         files.write(self.folder / "config.yaml", lambda file: file.write(config_yaml.encode()))
         files.write_json(self.folder / "provenance.json", provenance)
-        self._outcome |= {"code": provenance["code"], "sessions": provenance["sessions"], **facts}
+        mixed = _mixed(provenance["sessions"])
+        self._outcome |= {"code": provenance["code"], "sessions": provenance["sessions"], "mixed": mixed, **facts}
 
     def _sessions(self, before: list[dict[str, Any]], provenance: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the distinct circumstances under which the run was trained; say where this start differs from the last."""
@@ -221,34 +236,47 @@ class Record:
         files.write(self.folder / "predictions.npz", lambda file: np.savez(file, **logits, labels=labels))  # type: ignore[arg-type]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        """Close the mirror, write the outcome, give the lock back; swallow the error only if it is a result."""
+        """Write the outcome, close the mirror, give the lock back; swallow the error only if it is a result."""
         word = outcome_of(error)
-        self._outcome |= {key: value() for key, value in self._outcome.items() if callable(value)}
-        self._outcome |= {
-            "outcome": word,
-            "epochs": len(self.rows),
-            "seconds": math.fsum(row["seconds"] for row in self.rows),
-            "images_per_second": statistics.median(row["images_per_second"] for row in self.rows) if self.rows else None,
-        }
-        if error is not None:
-            text = "".join(traceback.format_exception(error)) if word == "failed" else None
-            self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
-            log.error("%s: %s: %s", word, self.folder.name, first_line(error))
-            traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
-        else:
-            log.info("  done: %s, %d epochs in %.1f s", accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
-        if self.mirror:
-            self.mirror.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
-            self._outcome["tracker"] = self.mirror.status
         try:
-            files.write_json(self.folder / "outcome.json", self._outcome)
+            self._end(word, error)
+            files.write_json(self.folder / "outcome.json", self._outcome)  # the truth first: the mirror may take its time
+            if self.mirror:
+                self.mirror.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
+                self._outcome["tracker"] = self.mirror.status
+                files.write_json(self.folder / "outcome.json", self._outcome)
             if word == "done":
                 self._drop_resume_files()
         finally:
             self._let_go()
         return word == "diverged"
 
+    def _end(self, word: str, error: BaseException | None) -> None:
+        """Complete the outcome and say it."""
+        self._outcome |= {key: value() for key, value in self._outcome.items() if callable(value)}
+        self._outcome |= {
+            "outcome": word,
+            "epochs": len(self.rows),
+            "seconds": math.fsum(row["seconds"] for row in self.rows),
+            "images_per_second": statistics.median(row["images_per_second"] for row in self.rows) if self.rows else None,
+            "tracker": self.mirror.status if self.mirror else None,
+        }
+        if error is None:
+            log.info("  done: %s, %d epochs in %.1f s", accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
+            return
+        text = "".join(traceback.format_exception(error)) if word == "failed" else None
+        self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
+        log.error("%s: %s: %s", word, self.folder.name, first_line(error))
+        error.said = True  # type: ignore[attr-defined]  # so that nobody tells it a second time
+        traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
+
     def _drop_resume_files(self) -> None:
         """A done run is never resumed: 1 GB a file for VGG16."""
         for file in (self.folder / "checkpoints").glob("epoch-*.pt"):
             file.unlink(missing_ok=True)  # two processes may skip the run at once
+
+
+def _mixed(sessions: list[dict[str, Any]]) -> str | None:
+    """Name what changed between the starts of a run (device, versions, source), None where nothing did."""
+    changed = [key for key in sessions[0] if any(session.get(key) != sessions[0][key] for session in sessions)]
+    return ", ".join(changed) or None

@@ -43,6 +43,7 @@ RUN_COLUMNS = (
     "code_source",
     "code_commit",
     "code_dirty",
+    "mixed",
 )
 FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 

@@ -41,7 +41,13 @@ WHOLE = {
     "parameters": "parameters",
     "macs": "macs",
 }
-TEXT = {"device": "device", "code_source": "code/source", "code_commit": "code/commit", "code_dirty": "code/dirty"}
+TEXT = {
+    "device": "device",
+    "code_source": "code/source",
+    "code_commit": "code/commit",
+    "code_dirty": "code/dirty",
+    "mixed": "mixed",
+}
 COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "problem")
 
 Found = dict[str, dict[str, Any]]  # flat values by run id, with `outcome` and `config`; or `problem` alone

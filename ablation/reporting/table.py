@@ -167,6 +167,10 @@ def _mixture_lines(found: Sequence[Cell]) -> list[str]:
         lines.append(
             f"times of different devices: {', '.join(f'{device} ({n} runs)' for device, n in sorted(devices.items()))}"
         )
+    mixed = sorted(f"{run['run_id']} ({run['mixed']})" for run in runs if run["mixed"])
+    if mixed:
+        more = f" and {len(mixed) - NAMED} more" if len(mixed) > NAMED else ""
+        lines.append(f"mixed within one run, so not bit-identical to one that never stopped: {'; '.join(mixed[:NAMED])}{more}")
     return lines
 
 

@@ -21,9 +21,12 @@ from omegaconf import DictConfig
 
 from ablation.records.files import read_json
 from ablation.records.manifest import write_manifest
+from ablation.records.provenance import source_digest
+from ablation.records.record import Record
 from ablation.records.service import has_key
 from ablation.records.words import FINISHED
 from ablation.sweep import settings
+from ablation.sweep.identity import digest
 from ablation.sweep.refusal import Refused, one_line
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -41,10 +44,11 @@ class Planned:
 
     @property
     def state(self) -> str:
-        """`done`, `diverged`, `to resume` or `to do`, from the run's folder."""
-        outcome = (read_json(self.folder / "outcome.json") or {}).get("outcome")
-        if outcome in FINISHED:
-            return str(outcome)
+        """`done`, `diverged`, `to resume`, `to do`, or `to do again` (by other code, rerun=stale): from the run's folder."""
+        outcome = read_json(self.folder / "outcome.json") or {}
+        if outcome.get("outcome") in FINISHED:
+            stale = self.config.rerun == "stale" and outcome["code"]["source"] != source_digest()
+            return "to do again" if stale else str(outcome["outcome"])
         return "to resume" if any(self.folder.glob("checkpoints/epoch-*.pt")) else "to do"
 
 
@@ -104,15 +108,17 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]]) -> None:
         folder = settings.run_folder(config)
         if folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {folder.name}); name each run once")
-        planned[folder] = Planned(folder, overrides, config, settings.identity(config), changed(folder))
+        identity = settings.identity(config)
+        Record(folder, digest=digest(identity), config=identity, study=config.study.name).old()  # a foreign one is refused
+        planned[folder] = Planned(folder, overrides, config, identity, changed(folder))
     PLANNED[:] = planned.values()
     for run in PLANNED:
-        if run.config.plan or run.state not in FINISHED or run.config.rerun != "never":
+        if run.config.plan or run.state not in FINISHED:
             from ablation.sweep import plan  # torch: seconds, so only where there is something to build
 
             plan.size(run.config)
             if run.config.hydra.launcher._target_ == BASIC and not run.config.plan:
-                plan.check_size(run.config)
+                plan.check_machine(run.config)
 
 
 def _check_tracker(config: DictConfig) -> None:
@@ -131,15 +137,15 @@ def _print(config: DictConfig) -> None:
         print(f"study {config.study.name} adds {' '.join(f'{key}={value}' for key, value in added.items())}")
     states = [run.state for run in PLANNED]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    print(f"plan: {len(PLANNED)} runs: {counts}")
+    print(f"plan: {len(PLANNED)} run{'s'[: len(PLANNED) != 1]}: {counts}")
     if config.plan:
         from ablation.sweep import plan
 
         width = max(len(run.folder.name) for run in PLANNED)
         for run, state in zip(PLANNED, states, strict=True):
             size = plan.size(run.config)
-            counted = f"{size.parameters:>11,} parameters  {size.macs / 1e9:7.3f} GMACs an image"
-            print(f"  {run.folder.name:{width}}  {state:9}  {counted}")
+            counted = f"{size.parameters:>11,} parameters  {size.macs / 1e6:10,.1f} MMACs an image"
+            print(f"  {run.folder.name:{width}}  {state:11}  {counted}")
 
 
 def _write(config: DictConfig, sweep: Path) -> None:

@@ -9,7 +9,8 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from hydra.errors import HydraException
@@ -40,18 +41,33 @@ def carry_out(main: Callable[[], None]) -> int:
         code = 130
     except Preempted:
         code = 75
-    except (HydraException, OmegaConfBaseException, Refused) as error:
+    except Exception as error:
         if asked:
             raise
-        print(f"refused: {one_line(error, sys.argv[1:])}", file=sys.stderr)
+        _say(error)
         code = 1
-    except Exception:
-        if asked:
-            raise
-        code = 1  # a run's record has said why
     code = _settle(code)
     finish()
     return code
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Say at once why a run cannot be trained: of a sweep's errors Hydra raises only the first, and last of all."""
+    try:
+        yield
+    except Exception as error:
+        _say(error)
+        raise
+
+
+def _say(error: Exception) -> None:
+    """Print one line about an error that nobody has told yet; a run's record tells its own."""
+    if getattr(error, "said", False) or isinstance(error, Preempted):
+        return
+    refused = isinstance(error, HydraException | OmegaConfBaseException | Refused)
+    print(f"{'refused' if refused else 'failed'}: {one_line(error, sys.argv[1:])}", file=sys.stderr)
+    error.said = True  # type: ignore[attr-defined]
 
 
 class _WithoutHydrasLine(io.TextIOBase):

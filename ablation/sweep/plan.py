@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablation.sweep import settings
-from ablation.sweep.identity import GROUPS, cell
+from ablation.sweep.identity import cell
 from ablation.sweep.refusal import Refused, one_line
 
 TOO_LARGE = 1e16  # multiply-accumulates: about a week on two CPU cores
@@ -48,20 +48,36 @@ def _measure(config: DictConfig) -> Size:
     with torch.device("meta"):
         resizer = _build(config, "resizer")
         backbone = _build(config, "backbone", num_classes=facts.classes, weights="none")
-        image = torch.empty(1, 3, facts.size, facts.size)
+        image = torch.empty(1, 3, facts.height, facts.width)
     model = torch.nn.Sequential(resizer, backbone).eval()
     try:
         with FlopCounterMode(display=False) as counter:
             model(image)
     except Exception as error:
         chosen = " ".join(f"{group}={settings.choices(config)[group]}" for group in ("data", "resizer", "backbone"))
-        raise Refused(f"{chosen}: do not fit together at {facts.size} pixels: {one_line(error)}") from None
+        raise Refused(f"{chosen}: do not fit together at {facts.height}x{facts.width}: {one_line(error)}") from None
+    _check_last_batch(config, model, image)
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     return Size(parameters, counter.get_total_flops() // 2)
 
 
+def _check_last_batch(config: DictConfig, model: torch.nn.Module, image: torch.Tensor) -> None:
+    """Refuse a last batch that batch norm cannot normalise: one value a channel would end the run in its first epoch."""
+    there = settings.dataset_facts(config)
+    images, batch_size = config.data.limit or there.train - config.data.val_size, config.train.batch_size
+    last = images % batch_size or batch_size
+    try:
+        model.train()(image.expand(last, -1, -1, -1))
+    except ValueError as error:
+        raise Refused(
+            f"train.batch_size={batch_size}: leaves a last batch of {last} of {images} images, too few for batch norm"
+            f" ({one_line(error)}): choose another size"
+        ) from None
+
+
 def _check_arguments(config: DictConfig) -> None:
     """Find a missing or unknown argument of the parts that are not built on the meta device."""
+    _build(config, "tracker")
     _build(config, "aug")
     _build(config, "schedule")
     _build(config, "optimizer", params=[torch.nn.Parameter(torch.zeros(1))])
@@ -74,22 +90,24 @@ def _check_arguments(config: DictConfig) -> None:
 
 
 def _build(config: DictConfig, group: str, **found: Any) -> Any:
-    assert group in GROUPS
     try:
         return settings.build(config, group, **found)
     except Refused:
         raise
     except Exception as error:
-        cause = error.__cause__ or error
-        raise Refused(f"{group}={settings.choices(config)[group]}: cannot be built: {one_line(cause)}") from None
+        raise Refused(f"{group}={settings.choices(config)[group]}: cannot be built: {one_line(error)}") from None
 
 
-def check_size(config: DictConfig) -> None:
-    """Refuse a run that would take a CPU weeks, unless the CPU was asked for by name.
+def check_machine(config: DictConfig) -> None:
+    """Refuse a device that is not here, and a run that would take a CPU weeks unless the CPU was asked for by name.
 
     Raises:
-        Refused: no GPU is here, `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
+        Refused: the device is missing; or no GPU is here, `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
     """
+    try:
+        settings.build(config, "engine", precision=config.train.precision)
+    except ValueError as error:
+        raise Refused(str(error)) from None
     if config.engine.device != "auto" or torch.cuda.is_available() or torch.backends.mps.is_available():
         return
     there = settings.dataset_facts(config)

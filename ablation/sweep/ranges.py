@@ -69,11 +69,14 @@ DEVICE = Rule(
 )
 
 RULES: dict[str, Rule] = {
-    "seed": whole(0),
+    "seed": Rule("a whole number from 0 to 2**63 - 1", lambda value: type(value) is int and 0 <= value < 2**63),
+    "study.name": TEXT,
     "input_size": SIDE,
     "plan": BOOLEAN,
     "fail_fast": BOOLEAN,
     "rerun": one_of("never", "stale"),
+    "data.root": TEXT,
+    "data.cache": TEXT,
     "data.limit": or_null(whole(1)),
     "data.test_limit": or_null(whole(1)),
     "data.val_size": whole(0),
@@ -119,6 +122,9 @@ RULES: dict[str, Rule] = {
     "paths.cache": TEXT,
     "tracker.mode": one_of("auto", "online", "offline", "disabled"),
     "tracker.project": TEXT,
+    "tracker.entity": or_null(TEXT),
+    "tracker.init_timeout": POSITIVE,
+    "tracker.finish_timeout": POSITIVE,
     "tracker.images_every": whole(0),
 }
 

@@ -54,6 +54,7 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it, as far as a traceback would show it."""
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -15,6 +15,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.data.facts import Facts, facts, listing
@@ -112,7 +113,7 @@ def _ours(node: DictConfig) -> DictConfig:
 def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of a nested dictionary; lists are values."""
     for key, value in tree.items():
-        if isinstance(value, dict) and prefix + str(key) != "study":
+        if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
@@ -184,8 +185,12 @@ def build(config: DictConfig, group: str, **found: Any) -> Any:
 
     Raises:
         Refused: the target is not one of ours.
+        Exception: what the target itself raised.
     """
     arguments = {key: value for key, value in plain(config[group]).items() if key not in POINTED_AT.get(group, ())}
     for key, value in every(arguments, f"{group}."):
         targets.check(key, value)
-    return hydra.utils.instantiate(arguments, _convert_="all", **found)
+    try:
+        return hydra.utils.instantiate(arguments, _convert_="all", **found)
+    except InstantiationException as error:
+        raise (error.__cause__ or error) from None  # the wrapper's first line hides what the part said

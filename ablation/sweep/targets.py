@@ -45,7 +45,7 @@ def check_command(arguments: Sequence[str]) -> None:
     """
     for argument in arguments:
         key = argument.lstrip("+~").partition("=")[0]
-        called = re.match(r"hydra\.(callbacks|job_logging|hydra_logging)\b", key) or "_target_" in argument
+        called = re.match(r"hydra[./](callbacks|job_logging|hydra_logging|searchpath)\b", key) or "_target_" in argument
         if key == "hydra" or (key.startswith("hydra") and called):
             raise Refused(f"{argument}: not from the command line: Hydra calls it before anything is checked; edit conf/")
 

@@ -5,6 +5,7 @@ Owns what may change the speed and the last bits. Never knows a model, a batch o
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -95,13 +96,14 @@ class Engine:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         elif sys.platform == "linux":
-            Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+            with contextlib.suppress(OSError):  # some containers forbid it: the peak is then the process's
+                Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
 
     def peak_memory(self) -> int:
         """Return the peak since the last reset in bytes: allocated on the GPU, or resident of this process on a CPU."""
         if self.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.device))
-        if sys.platform == "linux":
+        with contextlib.suppress(OSError, KeyError):
             status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
             return int(status["VmHWM"].split()[0]) * 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # getrusage(2)

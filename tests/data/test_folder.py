@@ -53,6 +53,28 @@ def test_pixels_labels_and_names_are_those_of_the_files(load: Callable[..., Data
     assert data.train.pixels[4, :, 2, 3].tolist() == [4, 104, 204]
 
 
+def test_images_need_not_be_square(tmp_path: Path, new_process: Callable[[], None]) -> None:
+    new_process()
+    for split in ("train", "test"):
+        (tmp_path / split / "cat").mkdir(parents=True)
+        pixels = np.arange(5 * 9 * 3, dtype=np.uint8).reshape(5, 9, 3)
+        Image.fromarray(pixels).save(tmp_path / split / "cat" / "a.png")
+    data = load_imagefolder(str(tmp_path), cache=str(tmp_path / "cache"))
+    assert np.array_equal(data.test.pixels[0].numpy().transpose(1, 2, 0), pixels)
+
+
+def test_a_cache_with_one_flipped_bit_is_made_again(
+    load: Callable[..., Dataset], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = load().train.pixels.clone()  # a map of the file would change with it
+    (file,) = tmp_path.glob("cache/*/train.npy")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    again = load()
+    assert torch.equal(again.train.pixels, first) and caplog.text.count("decoded again") == 1
+
+
 def test_jpeg_and_every_mode_become_rgb(load: Callable[..., Dataset], image_folder: Path) -> None:
     random = np.random.RandomState(0)
     picture = Image.fromarray(random.randint(0, 256, (6, 6, 3), dtype=np.uint8))

@@ -53,6 +53,11 @@ def test_an_interval_still_writes_the_best_and_the_last(tmp_path: Path) -> None:
     assert names(tmp_path) == ["best-0002", "epoch-0002", "epoch-0004", "epoch-0007"]
 
 
+def test_keeping_the_last_weights_does_not_write_every_epoch(tmp_path: Path) -> None:
+    saved(tmp_path, 7, every=4, keep=("last",), final=True)
+    assert names(tmp_path) == ["epoch-0004", "epoch-0007", "last-0007"]
+
+
 def test_final_weights_are_those_of_their_epochs(tmp_path: Path) -> None:
     saved(tmp_path, 5, best=2, keep=("best", "last"), final=True)
     for kind, epoch in (("best", 2), ("last", 5)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import time
@@ -223,7 +224,32 @@ def test_other_circumstances_are_kept_and_said(tmp_path: Path, caplog: pytest.Lo
             record.describe("", {"code": CODE, "data_checksum": "d", "device": device, "versions": {}})
             raise RuntimeError("no")
     assert [session["device"] for session in outcome(tmp_path / "a")["sessions"]] == ["V100", "A100"]
+    assert outcome(tmp_path / "a")["mixed"] == "device"
     assert caplog.text.count("goes on with another device") == 1
+
+
+def test_a_mirror_that_breaks_at_the_end_leaves_the_truth(tmp_path: Path) -> None:
+    """Ctrl-C while the upload is waited for: the outcome stands, the lock is free, the log is closed."""
+
+    class Breaking(Spy):
+        def close(self, summary: dict[str, Any], failed: bool) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "a", spy=Breaking())
+    assert outcome(tmp_path / "a")["outcome"] == "done" and not locked(tmp_path / "a")
+    trained(tmp_path / "b")
+    assert "epoch 1/2" in (tmp_path / "b" / "run.log").read_text()
+    assert (tmp_path / "a" / "run.log").read_text().count("epoch 1/2") == 1
+
+
+def test_a_file_system_without_locks_is_an_error_not_a_busy_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    with pytest.raises(OSError, match=r"No locks available.*lock"), opened(tmp_path / "a"):
+        raise AssertionError("trained without a lock")
 
 
 def test_done_meanwhile_by_another_process_is_busy_not_trained_again(tmp_path: Path) -> None:

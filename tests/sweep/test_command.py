@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_refusals_are_one_line_and_leave_nothing(arguments: list[str], line: str
 
 def test_plan_trains_and_writes_nothing(tmp_path: Path) -> None:
     done = run(*TINY, "plan=true", "-m", f"paths.runs={tmp_path / 'runs'}")
-    assert done.returncode == 0 and done.stdout.count("to do") == 7 and "GMACs" in done.stdout
+    assert done.returncode == 0 and done.stdout.count("to do") == 7 and "MMACs" in done.stdout
     assert not (tmp_path / "runs").exists()
 
 
@@ -105,6 +106,32 @@ def test_the_table_from_wandbs_files_equals_the_local_one(tmp_path: Path) -> Non
         assert subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, timeout=120).returncode == 0
         tables[source] = {file.name: file.read_bytes() for file in (tmp_path / source / "demo").iterdir()}
     assert set(tables["local"]) == {"table.md", "table.csv", "runs.csv"} and tables["local"] == tables["offline"]
+
+
+def test_what_a_part_says_reaches_the_user_once(tmp_path: Path) -> None:
+    """No network, no data: one line that names folder, file and alternatives, in seconds and not behind Hydra's wrapper."""
+    data = ["data=cifar10", "resizer=bilinear", f"data.root={tmp_path / 'data'}"]
+    unreachable = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    done = run(*TINY, *data, f"paths.runs={tmp_path / 'runs'}", **unreachable)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "Error in call to target" not in said
+    assert said.count("cifar-10-python.tar.gz (md5 c58f30108f718f92721af3b95e74349a)") == 1 and "profile=demo" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"digest": "0123456789"}, "holds run 0123456789, expected"), ({"format": 9}, "a record in format 9, this version reads")],
+)
+def test_a_foreign_folder_stops_the_command(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    """Before the first run, whichever run's folder it is."""
+    arguments = ["-m", *TINY, "resizer=none,plain", "aug=base", f"paths.runs={tmp_path}"]
+    foreign = next(word for word in run(*arguments, "plan=true").stdout.split() if word.startswith("plain-base"))
+    (tmp_path / foreign).mkdir()
+    record = {"format": 1, "digest": foreign.rpartition("-")[2], "outcome": "failed", "config": {"seed": 0}} | change
+    (tmp_path / foreign / "outcome.json").write_text(json.dumps(record))
+    done = run(*arguments)
+    assert done.returncode == 1 and done.stderr.startswith("refused: ") and words in done.stderr
+    assert [folder.name for folder in tmp_path.iterdir()] == [foreign]
 
 
 def test_a_failing_run_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ from ablation.sweep.refusal import Refused, one_line
 Compose = Callable[..., DictConfig]
 
 BAD_VALUES = {
-    "seed=-1": ">= 0",
+    "seed=-1": "from 0 to 2**63 - 1",
+    "seed=9223372036854775808": "from 0 to 2**63 - 1",
+    "tracker.finish_timeout=abc": "> 0",
+    "study.name=2024": "a text",
     "input_size=0": ">= 1",
     "data.limit=0": "null or a whole number >= 1",
     "data.limit=60000": "at most 50000",
@@ -89,14 +92,14 @@ def test_added_keys_are_unknown_too(composed: Compose, override: str) -> None:
         settings.check(composed(override), [override])
 
 
-@pytest.mark.parametrize("override", ["+resizer.foo=1", "+data.foo=1", "+optimizer.foo=1", "+aug.foo=1", "+backbone.foo=1"])
-def test_unknown_arguments_are_found_by_building(composed: Compose, override: str) -> None:
+@pytest.mark.parametrize("node", ["resizer", "data", "optimizer", "aug", "backbone", "tracker", "schedule"])
+def test_unknown_arguments_are_found_by_building(composed: Compose, node: str) -> None:
     with pytest.raises(Refused, match="foo"):
-        plan.size(composed("resizer=plain", override))
+        plan.size(composed("resizer=plain", f"+{node}.foo=1", "seed=9"))
 
 
 def test_parts_that_do_not_fit_are_found_by_building(composed: Compose) -> None:
-    with pytest.raises(Refused, match=r"data=digits resizer=none backbone=vgg16: do not fit together at 8 pixels"):
+    with pytest.raises(Refused, match=r"data=digits resizer=none backbone=vgg16: do not fit together at 8x8"):
         plan.size(composed("data=digits", "backbone=vgg16"))
 
 
@@ -115,6 +118,13 @@ def test_targets_are_allow_listed_in_the_whole_tree(composed: Compose, target: s
     override = f"{place}='{target}'"
     with pytest.raises(Refused, match=r"not allowed as a target|no such key"):
         settings.check(composed(override), [override])
+
+
+def test_a_last_batch_that_batch_norm_cannot_take_is_found_by_building(composed: Compose) -> None:
+    """1,437 digits in batches of 4 leave one image, whose 8x8 pixels the tiny VGG pools to one value a channel."""
+    with pytest.raises(Refused, match=r"^train.batch_size=4: leaves a last batch of 1 of 1437 images"):
+        plan.size(composed("profile=demo", "train.batch_size=4"))
+    plan.size(composed("profile=demo", "train.batch_size=5"))
 
 
 def test_every_shipped_target_is_allowed(composed: Compose) -> None:
@@ -142,9 +152,9 @@ def test_too_large_for_a_cpu(composed: Compose, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(Refused, match=r"^engine.device=auto: no GPU here.*profile=demo.*profile=laptop.*engine.device=cpu"):
-        plan.check_size(composed())
-    plan.check_size(composed("engine.device=cpu"))
-    plan.check_size(composed("profile=laptop", "resizer=cbam"))
+        plan.check_machine(composed())
+    plan.check_machine(composed("engine.device=cpu"))
+    plan.check_machine(composed("profile=laptop", "resizer=cbam"))
 
 
 def test_the_plan_counts_as_the_paper_is_counted(composed: Compose) -> None:
