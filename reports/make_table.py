@@ -66,7 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"nothing written: no run found, looked for {looked}", file=sys.stderr)
         return 1
     table = build(frame, selection.study, options.metric)
-    written = formats.write(table, options.out, selection.study["name"])
+    try:
+        written = formats.write(table, options.out, selection.study["name"])
+    except OSError as error:
+        print(f"nothing written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
+        return 1
 
     console = Console(highlight=False, soft_wrap=False)
     formats.show(table, console)

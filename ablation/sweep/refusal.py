@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
@@ -40,6 +40,10 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
             return str(cause)
         if several := re.match(r"Ambiguous value for argument '(.+?)'", str(cause)):
             return f"{several[1]}: several values are a sweep, which needs -m"
+        if isinstance(cause, OverrideParseException):
+            return (
+                f"{cause.override}: cannot be read; type key=value, and quote other letters, spaces and signs: \"key='value'\""
+            )
         if isinstance(cause, MissingConfigException) and cause.options:
             group, _, option = str(cause.missing_cfg_file).rpartition("/")
             legal = sorted(cause.options)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ablation.data.augment import Augment
+from ablation.data.augment import Augment, denormalise
 from ablation.data.images import Images
 from ablation.training.engine import Engine
 
@@ -59,6 +59,5 @@ def picture(resizer: nn.Module, images: Images, augment: Augment, count: int = 8
     """
     resizer.eval()
     outputs = resizer(augment.test(images.pixels[:count])).float().cpu()
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (augment.mean, augment.std))
-    shown = (outputs * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
+    shown = denormalise(outputs, augment.mean, augment.std).clamp(0, 1).mul(255).round().to(torch.uint8)
     return torch.cat(list(shown), dim=2).permute(1, 2, 0).numpy()

@@ -61,7 +61,9 @@ def test_the_torch_that_fails_bites(without_torch: dict[str, str]) -> None:
         (["data=imagefolder"], "refused: data=imagefolder: needs data.root=VALUE; conf/data/imagefolder.yaml says which"),
         (["-m", *TINY, "seed=0,0"], "refused: "),
         (["optimzer.lr=0.1"], "refused: optimzer.lr=0.1: no such key optimzer; did you mean optimizer?"),
-        (["resizer=none,plain"], "refused: "),
+        (["resizer=none,plain"], "refused: resizer=none,plain: several values are a sweep, which needs -m"),
+        (["data.root=한글"], "refused: data.root=한글: cannot be read; type key=value, and quote other letters"),
+        (["plan"], "refused: plan: cannot be read; type key=value"),
     ],
 )
 def test_refusals_are_one_line_and_leave_nothing(arguments: list[str], line: str, tmp_path: Path) -> None:
