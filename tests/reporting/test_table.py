@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from constructed import SIX, TABLE1, Runs, config, outcome
+from constructed import SIX, TABLE1, Runs, config, outcome, run_id
 
 GOLDEN = """\
 # Table 1, accuracy on CIFAR-10, VGG16 (%)
@@ -248,3 +248,14 @@ def test_one_or_two_seeds_get_no_interval(runs: Runs, make_table: Callable[..., 
     golden(runs)
     make_table()
     assert not any(mark in table(runs).read_text() for mark in ("±", "+/-", "[", "p ="))
+
+
+def test_a_run_resumed_elsewhere_is_marked(runs: Runs, make_table: Callable[..., int]) -> None:
+    """Fault rows 27 and 28: its number stands, and the table says that it is not bit-identical to one that never stopped."""
+    planned = [config(seed=seed) for seed in range(2)]
+    runs.manifest(TABLE1, planned)
+    for flat, mixed in zip(planned, (None, "device, versions"), strict=True):
+        runs.record(outcome(flat, mixed=mixed))
+    make_table()
+    (line,) = (line for line in lines(runs) if "mixed within one run" in line)
+    assert f"{run_id(planned[1])} (device, versions)" in line and run_id(planned[0]) not in line
