@@ -36,6 +36,7 @@ def size(config: DictConfig) -> Size:
     Raises:
         Refused: a part does not take its arguments, or the parts do not fit together.
     """
+    _build(config, "tracker")  # no part of a cell, so never remembered
     key = cell(settings.identity(config))
     if key not in _SIZES:
         _SIZES[key] = _measure(config)
@@ -77,7 +78,6 @@ def _check_last_batch(config: DictConfig, model: torch.nn.Module, image: torch.T
 
 def _check_arguments(config: DictConfig) -> None:
     """Find a missing or unknown argument of the parts that are not built on the meta device."""
-    _build(config, "tracker")
     _build(config, "aug")
     _build(config, "schedule")
     _build(config, "optimizer", params=[torch.nn.Parameter(torch.zeros(1))])

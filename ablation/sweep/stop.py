@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from ablation.records.lock import Busy
+
 _asked = threading.Event()
 
 
@@ -63,8 +65,8 @@ def watch(fail_fast: bool = False) -> Iterator[None]:
     before = listen()
     try:
         yield
-    except Exception:
-        if fail_fast:
+    except Exception as error:
+        if fail_fast and not isinstance(error, Preempted | Busy):
             _asked.set()
         raise
     finally:

@@ -136,19 +136,34 @@ def test_a_foreign_folder_stops_the_command(tmp_path: Path, change: dict[str, An
     assert [folder.name for folder in tmp_path.iterdir()] == [foreign]
 
 
-def test_a_failing_run_does_not_stop_the_others(tmp_path: Path) -> None:
-    """A regular file where the first run's folder must be: it fails, the second is trained, the code is 1."""
-    runs = tmp_path / "runs"
+def blocked_sweep(runs: Path) -> tuple[list[str], str]:
+    """A sweep of two whose first run must fail: a regular file lies where its checkpoints go. Return arguments and its id."""
     arguments = ["-m", *TINY, "resizer=none,plain", "aug=base", f"paths.runs={runs}"]
-    plan = run(*arguments, "plan=true").stdout
-    blocked = next(word for word in plan.split() if word.startswith("none-base"))
+    blocked = next(word for word in run(*arguments, "plan=true").stdout.split() if word.startswith("none-base"))
     (runs / blocked).mkdir(parents=True)
     (runs / blocked / "checkpoints").write_text("in the way")
+    return arguments, blocked
+
+
+def outcomes(runs: Path) -> dict[str, str]:
+    return {file.parent.name: json.loads(file.read_text())["outcome"] for file in runs.glob("*/outcome.json")}
+
+
+def test_a_failing_run_does_not_stop_the_others(tmp_path: Path) -> None:
+    """It is said once, at once and in the list at the end; the exit code is 1."""
+    arguments, blocked = blocked_sweep(tmp_path)
     done = run(*arguments)
     assert done.returncode == 1, done.stdout + done.stderr
-    outcomes = {file.parent.name: json.loads(file.read_text())["outcome"] for file in runs.glob("*/outcome.json")}
-    assert sorted(outcomes.values()) == ["done", "failed"] and outcomes[blocked] == "failed"
-    assert f"failed      {blocked}" in done.stderr and "Traceback" not in done.stderr and "Error executing" not in done.stderr
+    assert sorted(outcomes(tmp_path).values()) == ["done", "failed"] and outcomes(tmp_path)[blocked] == "failed"
+    assert done.stdout.count(f"failed: {blocked}: ") == 1 and f"failed      {blocked}" in done.stderr
+    assert "Traceback" not in done.stderr and "Error executing" not in done.stderr
+
+
+def test_fail_fast_leaves_the_later_runs_untouched(tmp_path: Path) -> None:
+    arguments, blocked = blocked_sweep(tmp_path)
+    done = run(*arguments, "fail_fast=true")
+    assert done.returncode == 1 and outcomes(tmp_path) == {blocked: "failed"}
+    assert "2 of 2 runs not finished" in done.stderr and "to do       plain-base" in done.stderr
 
 
 @pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 75, "preempted"), (signal.SIGINT, 130, "interrupted")])
