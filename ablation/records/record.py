@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ablation.records import files
-from ablation.records.lock import Busy, Lock
+from ablation.records.lock import Busy, Lock, locked
 from ablation.records.provenance import code, source_digest
 from ablation.records.words import CHOSEN, FINISHED, accuracies, differing, first_line, line, outcome_of, sentence, summary
 
@@ -98,8 +98,8 @@ class Record:
             return False
         by = f", by other code (source {old['code']['source']}, now {source_digest()}; rerun=stale trains it again)"
         log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
-        if old["outcome"] == "done":
-            self._drop_resume_files()  # none, unless it was killed at its very end
+        if old["outcome"] == "done" and not locked(self.folder):
+            self._tidy()  # nothing is there, unless it was killed at its very end
         return True
 
     def old(self) -> dict[str, Any] | None:
@@ -243,10 +243,11 @@ class Record:
             files.write_json(self.folder / "outcome.json", self._outcome)  # the truth first: the mirror may take its time
             if self.mirror:
                 self.mirror.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
-                self._outcome["tracker"] = self.mirror.status
-                files.write_json(self.folder / "outcome.json", self._outcome)
+                if self.mirror.status != self._outcome["tracker"]:  # lost at the very end
+                    self._outcome["tracker"] = self.mirror.status
+                    files.write_json(self.folder / "outcome.json", self._outcome)
             if word == "done":
-                self._drop_resume_files()
+                self._tidy()
         finally:
             self._let_go()
         return word == "diverged"
@@ -259,7 +260,7 @@ class Record:
             "epochs": len(self.rows),
             "seconds": math.fsum(row["seconds"] for row in self.rows),
             "images_per_second": statistics.median(row["images_per_second"] for row in self.rows) if self.rows else None,
-            "tracker": self.mirror.status if self.mirror else None,
+            "tracker": dict(self.mirror.status) if self.mirror else None,
         }
         if error is None:
             log.info("  done: %s, %d epochs in %.1f s", accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
@@ -270,9 +271,9 @@ class Record:
         error.said = True  # type: ignore[attr-defined]  # so that nobody tells it a second time
         traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
 
-    def _drop_resume_files(self) -> None:
-        """A done run is never resumed: 1 GB a file for VGG16."""
-        for file in (self.folder / "checkpoints").glob("epoch-*.pt"):
+    def _tidy(self) -> None:
+        """Remove resume files (a done run is never resumed, and they are 1 GB each for VGG16) and what a killed write left."""
+        for file in (*self.folder.glob(".tmp.*"), *self.folder.glob("checkpoints/epoch-*.pt")):
             file.unlink(missing_ok=True)  # two processes may skip the run at once
 
 

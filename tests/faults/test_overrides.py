@@ -64,7 +64,7 @@ BAD = [
     Bad("train.epochs=0", "train.epochs=0", "must be a whole number >= 1 (conf/config.yaml has 300)"),
     Bad("-m seed=0,1 train.epochs=3,0", "train.epochs=0", "must be a whole number >= 1"),
     Bad("train.batch_size=0", "train.batch_size=0", "must be a whole number >= 1"),
-    Bad("seed=-1", "seed=-1", "must be a whole number >= 0"),
+    Bad("seed=-1", "seed=-1", "must be a whole number from 0 to 2**63 - 1"),
     Bad("resizer=plain input_size=0", "input_size=0", "must be a whole number >= 1"),
     Bad("aug=cutmix aug.probability=1.5", "aug.probability=1.5", "must be finite and >= 0 and <= 1"),
     Bad("aug=cutmix aug.alpha=0", "aug.alpha=0", "must be finite and > 0"),
