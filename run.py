@@ -79,7 +79,7 @@ def train(config: DictConfig, record: Record) -> None:
 
     # Resume
     size = plan.size(config)
-    facts = {"device": engine.name, "parameters": size.parameters, "macs": size.macs}
+    facts = {"device": engine.name, "parameters": size.parameters, "macs": size.macs, "test_images": len(dataset.test)}
     facts |= {"peak_memory_bytes": engine.peak_memory}  # asked at the end, however the run ends
     text = OmegaConf.to_yaml(config, resolve=True)
     record.describe(text, provenance(device=engine.name, data_checksum=dataset.checksum), **facts)

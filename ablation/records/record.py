@@ -25,6 +25,7 @@ from ablation.records.provenance import code, source_digest
 from ablation.records.words import CHOSEN, FINISHED, accuracies, differing, first_line, line, outcome_of, sentence, summary
 
 FORMAT = 1
+FACTS = ("device", "parameters", "macs", "test_images", "peak_memory_bytes", "mixed")  # not known before the model stands
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.DEBUG)
@@ -75,7 +76,7 @@ class Record:
             "study": study,
             "seed": config["seed"],
             "config": config,
-            **dict.fromkeys((*CHOSEN, "device", "parameters", "macs", "peak_memory_bytes", "mixed", "tracker", "error")),
+            **dict.fromkeys((*CHOSEN, *FACTS, "tracker", "error")),
             "code": code(),
         }
 

@@ -39,6 +39,7 @@ RUN_COLUMNS = (
     "peak_memory_bytes",
     "parameters",
     "macs",
+    "test_images",
     "device",
     "code_source",
     "code_commit",

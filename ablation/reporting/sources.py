@@ -40,6 +40,7 @@ WHOLE = {
     "peak_memory_bytes": "peak_memory_bytes",
     "parameters": "parameters",
     "macs": "macs",
+    "test_images": "test_images",
 }
 TEXT = {
     "device": "device",

@@ -76,6 +76,7 @@ def outcome(flat: dict[str, Any], word: str = "done", best: float = 90.0, last: 
         "peak_memory_bytes": 3 * 2**30,
         "parameters": 134_301_514,
         "macs": 15_470_314_496,
+        "test_images": 10_000,
         "device": DEVICE,
         "code": {"commit": "c0ffee", "dirty": False, "source": "5ca1ab1e5ca1ab1e"},
     }
