@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ablation.reporting.table import Table
+from ablation.reporting.table import Section, Table
 
 RUN_COLUMNS = (
     "run_id",
@@ -46,27 +46,50 @@ RUN_COLUMNS = (
     "code_dirty",
     "mixed",
 )
+NUMBER = re.compile(r"-|[+-]?[\d,.]+( [kMG]| GiB)?")  # in a column of these the ends line up
 FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
-def write(table: Table, out: Path, study: str) -> list[Path]:
-    """Write table.md, table.csv and runs.csv into `out`/<study> and return them. Equal tables give equal bytes."""
-    folder = out / (study if FILE_NAME.fullmatch(study) else f"study-{hashlib.sha256(study.encode()).hexdigest()[:10]}")
+def folder(out: Path, study: str) -> Path:
+    """Return the folder of a study's files under `out`; a name that is no file name gives its digest."""
+    return out / (study if FILE_NAME.fullmatch(study) else f"study-{hashlib.sha256(study.encode()).hexdigest()[:10]}")
+
+
+def write(table: Table, folder: Path) -> list[Path]:
+    """Write the table's plain files into a folder and return them. Equal tables give equal bytes.
+
+    A file that would be empty is not written, and an old one of that name removed: it would speak of other runs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {"table.md": markdown(table), "table.csv": table_csv(table), "runs.csv": runs_csv(table)}
+    texts = {
+        "table.md": markdown(table),
+        "table.csv": _with_config([key for key in table.values[0] if key != "config"], table.values),
+        "runs.csv": _with_config(RUN_COLUMNS, table.runs),
+        "effects.csv": _plain(table.contrasts),
+        "images.csv": _plain(table.images),
+    }
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    return [folder / name for name in texts]
+        if text:
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        else:
+            (folder / name).unlink(missing_ok=True)
+    return [folder / name for name, text in texts.items() if text]
 
 
 def markdown(table: Table) -> str:
-    """Return the table in GitHub's Markdown."""
-    left = "|" + " --- |" + " ---: |" * (len(table.header) - 1)
-    rows = [_markdown_row(table.header), left, *(_markdown_row(row) for row in table.rows)]
-    note = [_markdown_line(table.note), ""] if table.note else []
-    return "\n".join(
-        [f"# {_markdown_text(table.title)}", "", *note, *rows, "", *(f"- {_markdown_line(line)}" for line in table.lines), ""]
-    )
+    """Return the table in GitHub's Markdown: the verdict, each section with its lines, then the lines of the whole."""
+    blocks = [f"# {_markdown_text(table.title)}", *([_markdown_line(table.note)] if table.note else [])]
+    blocks.append(_markdown_line(table.verdict))
+    for section in table.sections:
+        left = "|" + " --- |" + " ---: |" * (len(section.header) - 1)
+        grid = [_markdown_row(section.header), left, *(_markdown_row(row) for row in section.rows)]
+        blocks += [f"## {_markdown_text(section.title)}", "\n".join(grid), *_markdown_list(section.lines)]
+    return "\n\n".join([*blocks, "## Runs", *_markdown_list(table.lines)]) + "\n"
+
+
+def _markdown_list(lines: Iterable[str]) -> list[str]:
+    items = [f"- {_markdown_line(line)}" for line in lines]
+    return ["\n".join(items)] if items else []
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
@@ -91,24 +114,25 @@ def visible(text: str) -> str:
     return "".join(character for character in kept if unicodedata.category(character) not in ("Cc", "Cf", "Cs"))
 
 
-def table_csv(table: Table) -> str:
-    """Return a row a cell: full precision; an outcome's word where there is no number."""
-    return _csv([key for key in table.values[0] if key != "config"], table.values)
-
-
-def runs_csv(table: Table) -> str:
-    """Return a row a run; empty where a run has no such value."""
-    return _csv(RUN_COLUMNS, table.runs)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    """Return the columns, then the whole configuration, a column a key."""
+def _with_config(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
+    """Return the columns, then the whole configuration, a column a key; empty where a row has no such value."""
     keys = sorted({key for row in rows for key in row["config"]} - {"seed"})
+    return _csv(
+        [*columns, *keys], ([*(row[name] for name in columns), *(row["config"].get(key) for key in keys)] for row in rows)
+    )
+
+
+def _plain(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows that share their keys; nothing for no row."""
+    return _csv(list(rows[0]), (row.values() for row in rows)) if rows else ""
+
+
+def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([_csv_text(name) for name in (*columns, *keys)])
+    writer.writerow([_csv_text(name) for name in header])
     for row in rows:
-        writer.writerow([_csv_value(row[name]) for name in columns] + [_csv_value(row["config"].get(key)) for key in keys])
+        writer.writerow([_csv_value(value) for value in row])
     return file.getvalue()
 
 
@@ -132,12 +156,25 @@ def show(table: Table, console: Console) -> None:
     console.print(Text(visible(table.title), style="bold"))
     if table.note:
         console.print(Text(visible(table.note)))
-    grid = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in table.header:
-        text = name in ("cell", "best", "last", "val")
-        grid.add_column(Text(name), justify="left" if text else "right", no_wrap=not text, overflow="fold")
-    for row in table.rows:
-        grid.add_row(*(Text(visible(cell)) for cell in row))
-    console.print(grid)
+    for section in table.sections:
+        console.print()
+        console.print(Text(visible(section.title), style="bold"))
+        console.print(_grid(section))
+        for line in section.lines:
+            console.print(Text(visible(line), style="dim"))
+    console.print()
     for line in table.lines:
-        console.print(Text(visible(line)))
+        console.print(Text(visible(line), style="dim"))
+    console.print()
+    console.print(Text(visible(table.verdict)))
+
+
+def _grid(section: Section) -> RichTable:
+    """Return a section for the terminal: words to the left, numbers to the right."""
+    grid = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, name in enumerate(section.header):
+        number = all(NUMBER.fullmatch(row[place]) for row in section.rows)
+        grid.add_column(Text(visible(name)), justify="right" if number else "left", overflow="fold")
+    for row in section.rows:
+        grid.add_row(*(Text(visible(cell)) for cell in row))
+    return grid

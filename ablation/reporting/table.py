@@ -1,20 +1,23 @@
-"""The comparison table: a row a cell, each number with its n, each missing number with the word for why.
+"""The comparison table: what the study's runs say, as text for people and plain values for programs.
 
-Owns what the table says. Pure: a DataFrame in, text and plain values out. How it is written is `formats`' part.
+Owns the verdict's place, the sections' order and the lines under them. How it is written is `formats`' part. Pure.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from ablation.reporting.cells import Cell, absent, cells, shown
+from ablation.reporting.analysis import Analysis
+from ablation.reporting.cells import Cell, absent, shown
+from ablation.reporting.sections import Section, sections
 from ablation.reporting.sources import WORDS
+from ablation.reporting.values import cell_values, effect_values, image_values
+from ablation.reporting.verdict import verdict
+
+__all__ = ["Section", "Table", "build", "counts"]
 
 METRICS = {
     "best": "best = at the epoch best on the test set (optimistic)",
@@ -26,47 +29,43 @@ NAMED = 8  # runs that a line names before it only counts
 
 @dataclass(frozen=True)
 class Table:
-    """All that is written: text for people (`header`, `rows`, `lines`), plain values for programs (`values`, `runs`)."""
+    """All that is written."""
 
     title: str
     note: str | None
-    header: list[str]
-    rows: list[list[str]]
+    verdict: str
+    sections: list[Section]
     lines: list[str]
     values: list[dict[str, Any]]  # a row a cell, for table.csv
     runs: list[dict[str, Any]]  # a row a run, for runs.csv
+    contrasts: list[dict[str, Any]]  # a row an effect, for effects.csv
+    images: list[dict[str, Any]]  # a row a comparison image by image, for images.csv
     complete: bool  # every planned run ended in a result
 
 
-def build(frame: pd.DataFrame, study: Mapping[str, Any], metric: str = "best") -> Table:
-    """Make the table of a study's runs.
-
-    Args:
-        frame: of `sources`, at least one row.
-        study: the study's node.
-        metric: `best`, `last` or `val`: which accuracy comes first.
-    """
-    found = cells(frame, study)
-    metrics = list(dict.fromkeys([metric, "best", "last"]))
-    compared = any(cell.report is not None for cell in found)
-    header = ["cell", *metrics, *(["report"] if compared else []), "s/epoch", "img/s", "params", "epoch"]
-    outcomes = Counter(frame["outcome"])
+def build(analysis: Analysis) -> Table:
+    """Make the table of an analysis."""
+    found = [row.cell for row in analysis.rows]
+    study, outcomes = analysis.study, analysis.outcomes
     return Table(
         title=str(study.get("title") or study["name"]),
         note=study.get("note"),
-        header=header,
-        rows=[_entries(cell, metrics, compared) for cell in found],
+        verdict=verdict(analysis),
+        sections=sections(analysis),
         lines=[
             counts(outcomes),
             *_report_lines(found),
             *_mixture_lines(found),
-            *_problem_lines(frame),
+            *_problem_lines(found),
             *_absent_lines(found, study),
-            f"accuracy in %, mean of the done runs; {'; '.join(METRICS[name] for name in metrics)}; epoch = of the best",
+            *([analysis.effect_words] if analysis.effect_words and analysis.comparisons else []),
+            _legend(analysis),
         ],
-        values=[_values(cell) for cell in found],
+        values=cell_values(analysis),
         runs=[{"cell": cell.label, **run} for cell in found for run in cell.runs],
-        complete=outcomes["done"] + outcomes["diverged"] == len(frame),
+        contrasts=effect_values(analysis),
+        images=image_values(analysis),
+        complete=outcomes["done"] + outcomes["diverged"] == outcomes.total(),
     )
 
 
@@ -76,72 +75,11 @@ def counts(outcomes: Mapping[str, int]) -> str:
     return f"planned {sum(outcomes.values())} = " + " + ".join(f"{word} {outcomes[word]}" for word in words)
 
 
-def _done(cell: Cell, key: str) -> list[Any]:
-    """Return a value of each done run, by seed: no other run has a number in this table."""
-    return [run[key] for run in cell.runs if run["outcome"] == "done" and run[key] is not None]
-
-
-def mean(numbers: Sequence[float]) -> float:
-    """Return the mean, the same to the last bit whatever the order."""
-    return math.fsum(numbers) / len(numbers)
-
-
-def _words(cell: Cell) -> str:
-    """Return why runs of the cell have no number: `failed`, or `1 failed, 2 missing`."""
-    outcomes = Counter(run["outcome"] for run in cell.runs)
-    words = [word for word in WORDS if outcomes[word] and word != "done"]
-    if len(words) == 1 and not outcomes["done"]:
-        return words[0]
-    return ", ".join(f"{outcomes[word]} {word}" for word in words)
-
-
-def _entries(cell: Cell, metrics: Iterable[str], compared: bool) -> list[str]:
-    report = "-" if cell.report is None else f"{cell.report:.2f}"
-    return [cell.label, *_accuracies(cell, metrics), *([report] if compared else []), *_costs(cell)]
-
-
-def _accuracies(cell: Cell, metrics: Iterable[str]) -> list[str]:
-    """Return the first metric in full, `94.02 (n=2 of 3; 1 failed)`, the others short, `93.80 (n=2)`; words for no number."""
-    planned = len(cell.runs)
-    entries: list[str] = []
-    for name in metrics:
-        numbers = _done(cell, f"{name}_acc")
-        n, words = len(numbers), _words(cell)
-        of = f" of {planned}" if n < planned and not entries else ""
-        why = f"; {words}" if n and of and words else ""
-        entries.append(f"{f'{mean(numbers):.2f}' if n else words or 'no val'} (n={n}{of}{why})")
-    return entries
-
-
-def _costs(cell: Cell) -> list[str]:
-    """Return seconds an epoch, training images a second, parameters, and the epoch of the best (of several seeds the range)."""
-    epochs = sorted(set(_done(cell, "best_epoch")))
-    return [
-        _mean_or_dash(_seconds_per_epoch(cell), _three_digits),
-        _mean_or_dash(_done(cell, "images_per_second"), _three_digits),
-        _mean_or_dash(_done(cell, "parameters"), _in_thousands),
-        f"{epochs[0]}-{epochs[-1]}" if len(epochs) > 1 else str(epochs[0]) if epochs else "-",
-    ]
-
-
-def _seconds_per_epoch(cell: Cell) -> list[float]:
-    pairs = zip(_done(cell, "seconds"), _done(cell, "epochs"), strict=True)
-    return [seconds / epochs for seconds, epochs in pairs if epochs]
-
-
-def _mean_or_dash(numbers: Sequence[float], text: Callable[[float], str]) -> str:
-    return text(mean(numbers)) if numbers else "-"
-
-
-def _three_digits(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.1f}" if number >= 10 else f"{number:.2f}"
-
-
-def _in_thousands(number: float) -> str:
-    for size, unit in ((1e6, " M"), (1e3, " k")):
-        if number >= size:
-            return _three_digits(number / size) + unit
-    return f"{number:.0f}"
+def _legend(analysis: Analysis) -> str:
+    metrics = [kind for kind in METRICS if any(row.accuracy[kind].n for row in analysis.rows)]
+    legend = "; ".join(METRICS[kind] for kind in metrics)
+    spread = any(row.accuracy[analysis.metric].interval for row in analysis.rows)
+    return f"accuracy in %, mean of the done runs{', ± 95 % (t over seeds)' if spread else ''}; {legend}"
 
 
 def _report_lines(found: Sequence[Cell]) -> list[str]:
@@ -174,9 +112,9 @@ def _mixture_lines(found: Sequence[Cell]) -> list[str]:
     return lines
 
 
-def _problem_lines(frame: pd.DataFrame) -> list[str]:
+def _problem_lines(found: Sequence[Cell]) -> list[str]:
     """Name the records that could not be read."""
-    damaged = [f"{row['run_id']} ({row['problem']})" for row in frame.to_dict("records") if row["problem"]]
+    damaged = sorted(f"{run['run_id']} ({run['problem']})" for cell in found for run in cell.runs if run["problem"])
     if not damaged:
         return []
     more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
@@ -187,27 +125,3 @@ def _problem_lines(frame: pd.DataFrame) -> list[str]:
 def _absent_lines(found: Sequence[Cell], study: Mapping[str, Any]) -> list[str]:
     labels = absent(found, study)
     return [f"cells of the study that were not planned: {'; '.join(labels)}"] if labels else []
-
-
-def _values(cell: Cell) -> dict[str, Any]:
-    """Return a cell's plain values: full precision, the word where there is no number, then its configuration."""
-    outcomes = Counter(run["outcome"] for run in cell.runs)
-    averages = {
-        "best_acc": _done(cell, "best_acc"),
-        "last_acc": _done(cell, "last_acc"),
-        "val_acc": _done(cell, "val_acc"),
-        "best_epoch": _done(cell, "best_epoch"),
-        "seconds_per_epoch": _seconds_per_epoch(cell),
-        "images_per_second": _done(cell, "images_per_second"),
-    }
-    most = {key: _done(cell, key) for key in ("peak_memory_bytes", "parameters", "macs")}
-    nothing = "none" if outcomes["done"] else _words(cell)
-    return {
-        "cell": cell.label,
-        "planned": len(cell.runs),
-        **{word: outcomes[word] for word in WORDS},
-        **{key: mean(numbers) if numbers else nothing for key, numbers in averages.items()},
-        **{key: max(numbers) if numbers else nothing for key, numbers in most.items()},
-        "report": cell.report,
-        "config": cell.config,
-    }

@@ -1,0 +1,114 @@
+"""The table's numbers at full precision, for the CSV files: a row a cell, an effect, a comparison image by image.
+
+Owns the columns' names. A number that does not exist is empty or the word for why, never a zero.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ablation.reporting.analysis import Analysis, Comparison, Row
+from ablation.reporting.factorial import Effect
+from ablation.reporting.sections import done, mean, seconds_per_epoch
+from ablation.reporting.sources import WORDS
+from ablation.reporting.statistics import Estimate
+from ablation.reporting.wording import words
+
+
+def cell_values(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return each cell's plain values, then its configuration."""
+    differences = {id(comparison.row): comparison for comparison in analysis.comparisons}
+    return [_cell(row, differences.get(id(row))) for row in analysis.rows]
+
+
+def _cell(row: Row, comparison: Comparison | None) -> dict[str, Any]:
+    cell = row.cell
+    outcomes = Counter(run["outcome"] for run in cell.runs)
+    nothing = "none" if outcomes["done"] else words(cell)
+    averages = {
+        "best_epoch": done(cell, "best_epoch"),
+        "seconds_per_epoch": seconds_per_epoch(cell),
+        "images_per_second": done(cell, "images_per_second"),
+    }
+    most = {key: done(cell, key) for key in ("peak_memory_bytes", "parameters", "macs")}
+    return {
+        "cell": cell.label,
+        "planned": len(cell.runs),
+        **{word: outcomes[word] for word in WORDS},
+        **{f"{kind}_acc": nothing if found.mean is None else found.mean for kind, found in row.accuracy.items()},
+        **{key: mean(numbers) if numbers else nothing for key, numbers in averages.items()},
+        **{key: max(numbers) if numbers else nothing for key, numbers in most.items()},
+        **{key: value for kind, found in row.accuracy.items() for key, value in _estimate(kind, found).items()},
+        **{f"best_minus_{kind}": found.mean for kind, found in row.optimism.items()},
+        **_difference(comparison),
+        "report": cell.report,
+        "gap": row.gap.points if row.gap else None,
+        "gap_images": row.gap.images if row.gap else None,
+        "report_inside": row.gap.inside if row.gap else None,
+        "report_as_one_run": row.gap.as_one_run if row.gap else None,
+        "config": cell.config,
+    }
+
+
+def _estimate(kind: str, found: Estimate) -> dict[str, Any]:
+    """Return n, sd, the t and the bootstrap interval of an accuracy."""
+    return {
+        f"{kind}_n": found.n,
+        f"{kind}_sd": found.sd,
+        f"{kind}_low": found.interval.low if found.interval else None,
+        f"{kind}_high": found.interval.high if found.interval else None,
+        f"{kind}_bootstrap_low": found.bootstrap.low if found.bootstrap else None,
+        f"{kind}_bootstrap_high": found.bootstrap.high if found.bootstrap else None,
+    }
+
+
+def _difference(comparison: Comparison | None) -> dict[str, Any]:
+    """Return the paired difference to the baseline; the baseline itself has none."""
+    names = ("baseline", "difference", "difference_low", "difference_high", "difference_images", "difference_n")
+    tests = ("p", "p_exact", "smallest_p", "holm")
+    if comparison is None:
+        return dict.fromkeys((*names, *tests))
+    found = comparison.difference
+    bounds = found.estimate.interval
+    values = (comparison.other.cell.label, found.estimate.mean, bounds.low if bounds else None, bounds.high if bounds else None)
+    tested = (found.p, found.exact, found.smallest_p, found.holm)
+    return dict(zip((*names, *tests), (*values, found.images, found.estimate.n, *tested), strict=True))
+
+
+def effect_values(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return each effect of the factorial with its interval."""
+    return [_effect(effect) for effect in analysis.effects]
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    found = effect.estimate
+    return {
+        "effect": effect.kind,
+        "of": effect.name,
+        "points": found.mean,
+        "low": found.interval.low if found.interval else None,
+        "high": found.interval.high if found.interval else None,
+        "images": effect.images,
+        "n": found.n,
+        "sd": found.sd,
+        "words": effect.words,
+    }
+
+
+def image_values(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return each comparison image by image; these come from local logits, so no other file holds them."""
+    return [
+        {
+            "cell": comparison.row.cell.label,
+            "other": comparison.other.cell.label,
+            "epoch": analysis.images_at,
+            "seeds": test.seeds,
+            "won": test.won,
+            "lost": test.lost,
+            "differing_images": test.images,
+            "p": test.p,
+        }
+        for comparison in (*analysis.comparisons, *analysis.against)
+        if (test := comparison.images) is not None
+    ]
