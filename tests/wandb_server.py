@@ -22,7 +22,7 @@ means all:
 | kind | what the client meets |
 |---|---|
 | `refuse` | the connection is closed without a byte |
-| `429`, `500` | that status, every time |
+| `401`, `429`, `500` | that status, every time |
 | `hang` | no answer until `heal()` |
 | `slow` | the right answer, `delay` seconds late |
 | `delete(run_id)` | no fault of the network: the run is gone, and its id can never be used again |
@@ -64,6 +64,7 @@ class Run:
     files: dict[str, bytes] = field(default_factory=dict)
     state: str = "running"
     exit_code: int | None = None
+    heartbeat: str = "2026-01-02T00:00:00Z"  # the last sign of life: no test waits for one
 
     def history(self) -> list[Row]:
         """The history's rows."""
@@ -87,7 +88,7 @@ class Run:
             "historyLineCount": len(self.lines),
             "historyKeys": {"lastStep": last, "keys": {}},
             "createdAt": f"2026-01-01T{self.created // 3600:02}:{self.created // 60 % 60:02}:{self.created % 60:02}Z",
-            "heartbeatAt": "2026-01-02T00:00:00Z",
+            "heartbeatAt": self.heartbeat,
             "user": {"name": ENTITY, "username": ENTITY},
             **dict.fromkeys(("sweepName", "commit", "description", "notes")),
             **dict.fromkeys(("group", "jobType")),
@@ -126,7 +127,7 @@ class Server(ThreadingHTTPServer):
 
     def fail(self, kind: str, *requests: str, delay: float = 0.0) -> None:
         """Order a fault for the requests named, or for all."""
-        assert kind in ("refuse", "429", "500", "hang", "slow")
+        assert kind in ("refuse", "401", "429", "500", "hang", "slow")
         self._healed.clear()
         self._fault = (kind, frozenset(requests), delay)
 
@@ -234,7 +235,7 @@ class Server(ThreadingHTTPServer):
     # Reading
 
     def page(self, variables: dict[str, Any]) -> Any:
-        kept = [run for run in self.runs.values() if run.project == variables["project"]]
+        kept = [run for run in self.runs.values() if (ENTITY, run.project) == (variables["entity"], variables["project"])]
         if not kept:
             return {"project": None}
         for key, wanted in json.loads(variables.get("filters") or "{}").items():
@@ -254,7 +255,8 @@ class Server(ThreadingHTTPServer):
     def sampled(self, variables: dict[str, Any]) -> Any:
         specs = [json.loads(spec) for spec in variables.get("specs") or [variables["spec"]]]
         rows = self.runs[variables.get("name") or variables["run"]].history()
-        return {"project": {"run": {"sampledHistory": [_sample(_with(rows, spec), spec.get("samples")) for spec in specs]}}}
+        drawn = [_sample(_with(rows, spec, last=1), spec.get("samples")) for spec in specs]
+        return {"project": {"run": {"sampledHistory": drawn}}}
 
     def full(self, variables: dict[str, Any]) -> Any:
         rows = _sample(self.runs[variables["name"]].history(), variables.get("samples"))
@@ -293,10 +295,10 @@ def _fits(run: Run, key: str, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def _with(rows: list[Row], spec: dict[str, Any]) -> list[Row]:
-    """The rows that hold all keys asked for (those alone), within minStep and maxStep."""
+def _with(rows: list[Row], spec: dict[str, Any], last: int = 0) -> list[Row]:
+    """The rows that hold all keys asked for (those alone), from minStep to before maxStep (`last=1`: to maxStep)."""
     keys, low, high = spec.get("keys"), spec.get("minStep") or 0, spec.get("maxStep")
-    rows = [row for row in rows if row.get("_step", 0) >= low and (high is None or row.get("_step", 0) < high)]
+    rows = [row for row in rows if row.get("_step", 0) >= low and (high is None or row.get("_step", 0) < high + last)]
     return [{key: row[key] for key in keys} for row in rows if set(keys) <= set(row)] if keys else rows
 
 

@@ -91,5 +91,19 @@ def stop() -> None:
 
 def helpers() -> list[int]:
     """Return the process ids of this process's own wandb-core children, the newest last (Linux; elsewhere none are found)."""
-    children = [pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
-    return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "wandb-core"]
+    children = [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
+    return sorted((pid for pid in children if _is_alive(pid)), key=_started)
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a child is a wandb-core that has not ended: a killed one stays listed until somebody waits for it."""
+    return Path(f"/proc/{pid}/comm").read_text().strip() == "wandb-core" and _stat(pid)[0] != "Z"
+
+
+def _started(pid: int) -> int:
+    return int(_stat(pid)[19])  # in ticks since the machine started: the threads that began them are in no order
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what follows the name in /proc/PID/stat, from the state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

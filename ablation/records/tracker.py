@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import wandb
 
-IDS = 3  # names tried for a run whose W&B page was deleted: W&B never gives an id out twice
+IDS = 9  # names tried for a run whose page was deleted (W&B never gives an id out twice) or shows another training
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,8 @@ class WandbTracker:
     it lacks.
     """
 
+    job_type = "train"  # shown by W&B; the table reads runs of this type alone
+
     def __init__(
         self,
         mode: str = "auto",
@@ -113,8 +115,8 @@ class WandbTracker:
         self.status["mode"] = mode
         if mode == "disabled":
             return
-        about = {"id": run_id, "name": name, "group": group, "config": config, "job_type": "train"}
-        self._run = self._begin(mode, folder, about)
+        about = {"id": run_id, "name": name, "group": group, "config": config, "job_type": self.job_type}
+        self._run = self._begin(mode, folder, about, fresh=not history and self.job_type == "train")
         if self._run is None:
             return
         self.status["path"] = os.path.relpath(Path(self._run.settings.sync_dir).resolve(), folder.resolve())
@@ -123,8 +125,12 @@ class WandbTracker:
         for row in history:
             self.log(row)
 
-    def _begin(self, mode: str, folder: Path, about: dict[str, Any]) -> wandb.Run | None:
-        """Open the W&B run: under another id if its page was deleted, offline if the server cannot be had, else not at all."""
+    def _begin(self, mode: str, folder: Path, about: dict[str, Any], fresh: bool) -> wandb.Run | None:
+        """Open the W&B run: offline if the server cannot be had, else not at all.
+
+        Under another id if its page was deleted, and if the page shows epochs of a run that is now trained anew: its curve and
+        its summary would mix two trainings.
+        """
         run_id = about["id"]
         for alias in (run_id, *(f"{run_id}-{number}" for number in range(2, IDS + 1))):
             try:
@@ -134,9 +140,13 @@ class WandbTracker:
                 if "previously created and deleted" not in str(error) or alias == f"{run_id}-{IDS}":
                     return self._fall_back(mode, folder, about, error)
             else:
+                if fresh and self._seen > 0 and alias != f"{run_id}-{IDS}":
+                    self._seen = 0
+                    service.bounded(functools.partial(run.finish, exit_code=0), service.GRACE)
+                    continue
                 if alias != run_id:
                     self.status["id"] = alias
-                    log.warning("W&B: %s was deleted there, and no id is given out twice: shown as %s", run_id, alias)
+                    log.warning("W&B: %s was used there before, and no id is given out twice: shown as %s", run_id, alias)
                 return run
         raise AssertionError("the last name has returned")
 

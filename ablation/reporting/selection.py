@@ -22,7 +22,7 @@ class Selection:
     """The runs that a table is about.
 
     `planned` holds the flat config by run id; `others`: the folder's further runs belong to the table too. `said` is one line
-    about the choice, `warnings` one line for each manifest left out.
+    about the choice, `warnings` one line for each manifest left out, `tracker` how the newest sweep was to be mirrored.
     """
 
     study: dict[str, Any]
@@ -30,6 +30,7 @@ class Selection:
     others: bool
     said: str
     warnings: list[str] = field(default_factory=list)
+    tracker: dict[str, Any] = field(default_factory=dict)
 
 
 def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Selection:
@@ -45,7 +46,7 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
     """
     manifests, warnings = _manifests(runs / "sweeps")
     if not manifests and not study and sweep in (None, "last", "all"):
-        said = f"no manifest in {runs / 'sweeps'}: every run in {runs}"
+        said = f"no manifest in {runs / 'sweeps'}: every run found"
         return Selection(NO_STUDY, {}, others=True, said=said, warnings=warnings)
     chosen = {name: manifest for name, manifest in manifests.items() if study in (None, manifest["study"]["name"])}
     if study and not chosen:
@@ -63,7 +64,8 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
     said = f"sweep {next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} sweeps"
     others = wanted == "all" and not study
     said += " and every other run" if others else ""
-    return Selection(chosen[max(chosen)]["study"], planned, others, f"{said} of {runs}", warnings)
+    newest = chosen[max(chosen)]
+    return Selection(newest["study"], planned, others, f"{said} of {runs}", warnings, newest.get("tracker") or {})
 
 
 def _studies(manifests: dict[str, dict[str, Any]]) -> str:
@@ -88,6 +90,7 @@ def _manifests(folder: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
 def _check(manifest: dict[str, Any]) -> None:
     """Raise unless the parts that are used later are there."""
     study = manifest["study"]
+    (manifest.get("tracker") or {}).items()
     if not isinstance(study["name"], str):
         raise TypeError("study.name is no text")
     for cell in study.get("cells") or []:

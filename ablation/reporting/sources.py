@@ -1,4 +1,4 @@
-"""Runs as one DataFrame, a row a run: from the local records, or from W&B's offline files. Both give the same values, exactly.
+"""Runs as one DataFrame, a row a run: from the local records, from W&B, or from W&B's offline files. All give the same values.
 
 Owns reading. Every planned run has a row, whatever became of it; a number stands only where its run reached an end.
 """
@@ -6,52 +6,35 @@ Owns reading. Every planned run has a row, whatever became of it; a number stand
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ablation.records.lock import locked
-from ablation.records.record import FORMAT
+from ablation.records import service
+from ablation.records.tracker import IDS
+from ablation.reporting import mirror
+from ablation.reporting.frame import COLUMNS, ENDED, WORDS, checked, join, plain, unended
 from ablation.reporting.selection import RUN_ID, Selection
 
-ENDED = ("done", "diverged", "failed", "preempted", "interrupted")  # what a record says
-WORDS = (*ENDED, "killed", "running", "missing")  # what a table says: `running` and nobody holds the lock is killed
+__all__ = ["COLUMNS", "ENDED", "WORDS", "Unavailable", "local", "offline", "online", "plain"]
+PAGE = 1000  # runs a request: the most that W&B gives
+NAMED = 100  # planned runs up to which W&B is asked for them by name; above, for the whole project
+TIMEOUT = 20  # seconds a request, where WANDB_HTTP_TIMEOUT says nothing
 
-DECIMAL = {  # column -> key in W&B's summary; the path in outcome.json is the same, without run/
-    "best_acc": "best/test_acc",
-    "last_acc": "last/test_acc",
-    "val_acc": "val/test_acc",
-    "seconds": "run/seconds",
-    "images_per_second": "run/images_per_second",
-}
-WHOLE = {
-    "best_epoch": "best/epoch",
-    "last_epoch": "last/epoch",
-    "val_epoch": "val/epoch",
-    "epochs": "epochs",
-    "peak_memory_bytes": "peak_memory_bytes",
-    "parameters": "parameters",
-    "macs": "macs",
-    "test_images": "test_images",
-}
-TEXT = {
-    "device": "device",
-    "code_source": "code/source",
-    "code_commit": "code/commit",
-    "code_dirty": "code/dirty",
-    "mixed": "mixed",
-}
-COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "problem")
 
-Found = dict[str, dict[str, Any]]  # flat values by run id, with `outcome` and `config`; or `problem` alone
+class Unavailable(Exception):
+    """A source cannot be read; the message is one line and names the way out."""
 
 
 def local(runs: Path, selection: Selection) -> pd.DataFrame:
@@ -65,7 +48,7 @@ def local(runs: Path, selection: Selection) -> pd.DataFrame:
     if selection.others and runs.is_dir():
         names = {*names, *(folder.name for folder in runs.iterdir() if RUN_ID.fullmatch(folder.name))}
     found = {name: record for name in names if (record := _record(runs / name / "outcome.json")) is not None}
-    return _join(runs, selection, found)
+    return join(runs, selection, found)
 
 
 def offline(runs: Path, selection: Selection) -> pd.DataFrame:
@@ -74,12 +57,103 @@ def offline(runs: Path, selection: Selection) -> pd.DataFrame:
     for file in (runs / "wandb").glob("offline-run-*/run-*.wandb"):
         run_id = file.stem.removeprefix("run-")
         stamp = re.fullmatch(rf"offline-run-(\d+_\d+)-{re.escape(run_id)}(?:-(\d+))?", file.parent.name)
-        if stamp and RUN_ID.fullmatch(run_id) and (selection.others or run_id in selection.planned):
+        if stamp and mirror.run_of(run_id) == run_id and (selection.others or run_id in selection.planned):
             age = (stamp[1], int(stamp[2] or 0))  # started in the same second: numbered
             newest[run_id] = max(newest.get(run_id, (age, file)), (age, file))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         summaries = pool.map(_summary, [file for _, file in newest.values()])
-        return _join(runs, selection, dict(zip(newest, summaries, strict=True)))
+        return join(runs, selection, dict(zip(newest, summaries, strict=True)))
+
+
+def online(runs: Path, selection: Selection, project: str, now: datetime | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """Read a project of W&B: one request a thousand runs.
+
+    Args:
+        runs: the runs folder: a run that a process of this machine holds is `running`, whatever W&B says.
+        selection: which runs; others that the project holds are ignored, unless the selection wants them.
+        project: NAME, of the account's default entity, or ENTITY/NAME.
+        now: with a time zone; None is the clock.
+
+    Returns:
+        What `local` returns, and a line for each run that is there twice, or unfinished though W&B's word is another.
+
+    Raises:
+        Unavailable: no key, no such project, no answer in time.
+    """
+    filters: dict[str, Any] = {"jobType": "train"}  # not the summaries that `publish` writes
+    if not selection.others and len(selection.planned) <= NAMED:
+        filters["name"] = {"$in": [alias for name in selection.planned for alias in mirror.aliases(name, IDS)]}
+    with _asking(project), _no_folders():
+        asked = (page for page in _pages(project, filters) if selection.others or mirror.run_of(page.id) in selection.planned)
+        found, lines = mirror.read(asked, now or datetime.now(UTC))
+    return join(runs, selection, found), lines
+
+
+def _pages(project: str, filters: dict[str, Any]) -> Iterator[mirror.Page]:
+    """Ask W&B for a project's runs, whole: the lazy kind would ask again for each."""
+    import wandb
+
+    wandb.setup(settings=wandb.Settings(silent=True))  # else its login talks
+    timeout = wandb.env.get_http_timeout(TIMEOUT)
+    api = service.bounded(lambda: wandb.Api(timeout=timeout), timeout + service.GRACE)
+    api.flush()
+    for run in api.runs(project, filters=filters, order="+created_at", per_page=PAGE, lazy=False):
+        yield mirror.Page(
+            id=run.id,
+            state=run.state,
+            heartbeat=run.heartbeatAt,
+            config=run.config,
+            summary=run.summary_metrics,
+            rows=run.historyLineCount or 0,
+            epochs=partial(_epochs, run, timeout + service.GRACE),
+        )
+
+
+def _epochs(run: Any, seconds: float) -> int:
+    """Count the epochs of a run's whole history: `history()` would draw 500 rows. The scan has no time limit of its own."""
+
+    def count() -> int:
+        return len({row["epoch"] for row in run.scan_history(keys=["epoch"], use_cache=False)})
+
+    return service.bounded(count, seconds)
+
+
+@contextmanager
+def _asking(project: str) -> Iterator[None]:
+    """Turn what wandb raises into one line with the way out."""
+    if not service.has_key():
+        raise Unavailable("W&B: no key: wandb login, or --source local")
+    import wandb
+
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, TimeoutError):
+            service.stop()  # else the process waits at its end for what hangs
+        raise Unavailable(f"W&B at {wandb.setup().settings.base_url}: {_why(error, project)}") from error
+
+
+def _why(error: Exception, project: str) -> str:
+    """Say what went wrong: wandb calls a server that is away a login that failed."""
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    if text.startswith("Could not find project"):
+        return f"no project {project}, or none that this account may see: --project ENTITY/NAME"
+    if isinstance(error, TimeoutError) or "did not respond in time" in text:
+        return "no answer in time (WANDB_HTTP_TIMEOUT=60 waits longer): --source local needs none"
+    return f"{text} ({type(error).__name__}): wandb login, or --source local"
+
+
+@contextmanager
+def _no_folders() -> Iterator[None]:
+    """Let wandb make the folder that it makes for each run it reads where it goes away again."""
+    before = os.environ.get("WANDB_DIR")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["WANDB_DIR"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("WANDB_DIR")
+            os.environ.update({} if before is None else {"WANDB_DIR": before})
 
 
 def _record(file: Path) -> dict[str, Any] | None:
@@ -90,7 +164,7 @@ def _record(file: Path) -> dict[str, Any] | None:
         flat |= {f"run/{key}": flat.get(key) for key in ("seconds", "images_per_second")}
         for kind in ("best", "last", "val", "code"):
             flat |= {f"{kind}/{key}": value for key, value in (outcome.get(kind) or {}).items()}
-        return _checked(flat, outcome["config"])
+        return checked(flat, outcome["config"])
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Exception as error:  # whatever a foreign or damaged file leads to: the others are read
@@ -111,69 +185,6 @@ def _summary(file: Path) -> dict[str, Any]:
                 break
         run = json.loads(done.stdout)
         ended = "outcome" in run["summary"]
-        return _checked(run["summary"] if ended else {"outcome": "running", "format": FORMAT}, run["config"])
+        return checked(run["summary"], run["config"]) if ended else unended(run["config"])
     except Exception as error:
         return {"problem": f"{type(error).__name__}: {error}"}
-
-
-def _checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with its config, if it is one that this code wrote.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if flat["format"] != FORMAT:
-        raise ValueError(f"format {flat['format']}, expected {FORMAT}")
-    if flat["outcome"] not in (*ENDED, "running"):
-        raise ValueError(f"outcome {flat['outcome']!r}, expected one of {', '.join((*ENDED, 'running'))}")
-    if flat["outcome"] == "done" and (_decimal(flat["best/test_acc"]) is None or _decimal(flat["last/test_acc"]) is None):
-        raise ValueError("done, but without an accuracy")
-    return flat | {"config": dict(config.items())}
-
-
-def _join(runs: Path, selection: Selection, found: Found) -> pd.DataFrame:
-    """Give every planned run, and with `others` every run found, its row."""
-    planned = selection.planned
-    names = sorted({*planned, *found} if selection.others else planned)
-    rows = [_row(runs / name, planned.get(name), found.get(name)) for name in names]
-    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
-
-
-def _row(folder: Path, planned: Mapping[str, Any] | None, found: Mapping[str, Any] | None) -> dict[str, Any]:
-    problem = found.get("problem") if found else None
-    known: Mapping[str, Any] = {} if found is None or problem else found
-    word = known.get("outcome")
-    ended = word in ENDED
-    if not ended:
-        word = "running" if locked(folder) else "killed" if known else "missing"
-    values = known if ended else {}  # of an unfinished run no number is read, wherever it stands
-    config = {key: plain(value) for key, value in (planned or known.get("config", {})).items()}
-    return {
-        "run_id": folder.name,
-        "outcome": word,
-        "seed": config.get("seed"),
-        "digest": folder.name.rpartition("-")[2],
-        **{column: _decimal(values.get(key)) for column, key in DECIMAL.items()},
-        **{column: _whole(values.get(key)) for column, key in WHOLE.items()},
-        **{column: values.get(key) for column, key in TEXT.items()},
-        "config": config,
-        "problem": problem,
-    }
-
-
-def plain(value: Any) -> Any:
-    """Return a JSON value in the one form that all sources share: W&B's reader writes 1.0 as 1."""
-    if isinstance(value, list):
-        return [plain(element) for element in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _decimal(value: Any) -> float | None:
-    """Return a finite number; W&B's reader writes others as text, the record as null."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and math.isfinite(value) else None
-
-
-def _whole(value: Any) -> int | None:
-    number = _decimal(value)
-    return None if number is None else int(value)

@@ -298,7 +298,7 @@ def test_a_deleted_run_goes_on_under_another_id(
     assert digest(resumed.folder) == untracked["digest"]
     assert (resumed.mirror["mode"], resumed.mirror["id"]) == ("online", f"{run_id}-2")
     assert list(server.runs) == [f"{run_id}-2"] and epochs(server, f"{run_id}-2") == ONCE
-    assert f"{run_id} was deleted there" in resumed.said
+    assert f"{run_id} was used there before" in resumed.said
 
 
 def test_killed_stopped_and_resumed_online_each_epoch_is_there_once(server: Server, tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import wandb
 from constructed import Runs
+
+from tests.wandb_server import Server, serving
 
 
 @pytest.fixture
@@ -26,3 +29,20 @@ def make_table(tmp_path: Path) -> Callable[..., int]:
         return code
 
     return run
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A W&B server of one's own, and a real client that knows no other account."""
+    wandb.teardown()  # it reads the environment once
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
+    monkeypatch.delenv("WANDB_MODE")
+    with serving() as started:
+        for name, value in started.environment().items():
+            monkeypatch.setenv(name, value)
+        yield started
+        started.heal()
+        wandb.teardown()
+        assert started.errors == []

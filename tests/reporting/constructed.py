@@ -98,12 +98,18 @@ class Runs:
         self.folder = folder
         folder.mkdir(parents=True)
 
-    def manifest(self, study: dict[str, Any], planned: Iterable[dict[str, Any]], sweep: str = "20260101-000000-aaaa") -> None:
+    def manifest(
+        self,
+        study: dict[str, Any],
+        planned: Iterable[dict[str, Any]],
+        sweep: str = "20260101-000000-aaaa",
+        tracker: dict[str, Any] | None = None,
+    ) -> None:
         """Plan runs."""
         file = self.folder / "sweeps" / sweep / "manifest.json"
         file.parent.mkdir(parents=True)
         runs = [{"run_id": run_id(flat), "config": flat} for flat in planned]
-        content = {"sweep_id": sweep, "command": "constructed", "study": study, "tracker": {}, "runs": runs}
+        content = {"sweep_id": sweep, "command": "constructed", "study": study, "tracker": tracker or {}, "runs": runs}
         file.write_text(json.dumps(content))
 
     def record(self, content: dict[str, Any]) -> Path:
@@ -113,15 +119,17 @@ class Runs:
         file.write_text(json.dumps(content))
         return file
 
-    def mirror(self, content: dict[str, Any]) -> None:
-        """Write the same run through the real tracker, offline, with two rows if it has any."""
-        tracker = WandbTracker(mode="offline")
+    def mirror(self, content: dict[str, Any], mode: str = "offline") -> None:
+        """Write the same run through the real tracker, with two rows if it has any."""
+        tracker = WandbTracker(mode=mode)
         tracker.open(content["run_id"], "name", "group", content["config"], self.folder)
         row = {"lr": 0.01, "train_loss": 0.5, "test_loss": 0.5, "val_acc": None, "seconds": 2.5, "images_per_second": 9.0}
         for epoch in (1, 2) if content["epochs"] else ():
             tracker.log({"epoch": epoch, "test_acc": 99.0, **row})
         tracker.close(summary(content), failed=content["outcome"] in ("failed", "interrupted", "preempted"))
-        assert tracker.status["mode"] == "offline"
+        assert tracker.status["mode"] == mode
+        if mode == "online":
+            return
         file = next((self.folder / tracker.status["path"]).glob("*.wandb"))
         for _ in range(500):  # W&B's helper process writes it some milliseconds after `finish` returns
             if file.stat().st_size > HEADER:
