@@ -1,0 +1,200 @@
+"""How far a sweep is, from its records alone: each run's state and speed, and the time left from measured epochs.
+
+Owns reading and the estimate. Takes no lock and writes nothing; any host that sees the runs folder will do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import math
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablation.records.files import read_json
+from ablation.records.lock import locked
+from ablation.records.manifest import NAME
+from ablation.records.words import FINISHED
+from ablation.reporting.selection import RUN_ID
+
+OPEN = ("running", "to resume", "to do")  # states with time left
+RECENT = 5  # epochs whose median is a running run's speed
+BASES = (("seed",), ("seed", "aug"), None)  # whose epochs stand for a run that has none: the same but for these parts; any
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep as planned: flat identity by run id. `began`: when its manifest was written, by the clock of its file system."""
+
+    runs: Path
+    folder: Path
+    planned: Mapping[str, Mapping[str, Any]]
+    began: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run now. `accuracy`: percent of its last epoch; `seconds`: an epoch takes; None where nothing was measured."""
+
+    run_id: str
+    state: str
+    epoch: int
+    epochs: int
+    accuracy: float | None
+    images_per_second: float | None
+    device: str
+    seconds: float | None
+    identity: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The run id without its digest."""
+        return self.run_id.rpartition("-")[0]
+
+
+def find(runs: Path, sweep: str = "last") -> Sweep:
+    """Return the plan of a sweep below a runs folder: of an id, or of the `last` one.
+
+    Raises:
+        LookupError: there is no such sweep, or its manifest cannot be read; one line says what there is.
+    """
+    there = sorted(file.parent.name for file in (runs / "sweeps").glob(f"*/{NAME}"))  # ids begin with the time
+    sweep_id = there[-1] if sweep == "last" and there else sweep
+    if sweep_id not in there:
+        raise LookupError(f"no sweep {sweep} in {runs / 'sweeps'}; it holds {', '.join(there) or 'none'}")
+    return planned(runs, runs / "sweeps" / sweep_id)
+
+
+def planned(runs: Path, folder: Path) -> Sweep:
+    """Return what the manifest in a sweep's folder plans.
+
+    Raises:
+        LookupError: it cannot be read.
+    """
+    file = folder / NAME
+    try:
+        plan = {run["run_id"]: dict(run["config"]) for run in json.loads(file.read_bytes())["runs"]}
+        if strange := [run_id for run_id in plan if not RUN_ID.fullmatch(run_id)]:
+            raise ValueError(f"{strange[0]!r} is no run id")
+        return Sweep(runs, folder, plan, file.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LookupError(f"{file}: cannot be read ({type(error).__name__}: {error})") from None
+
+
+def read(sweep: Sweep) -> list[Row]:
+    """Return every planned run as it is now, in the order of the plan."""
+    return [_row(sweep, run_id, identity) for run_id, identity in sweep.planned.items()]
+
+
+def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
+    folder = sweep.runs / run_id
+    outcome, changed = _outcome(folder)
+    state = _state(folder, outcome.get("outcome"), changed >= sweep.began)
+    if state in FINISHED:  # the outcome tells all
+        count, last = int(_number(outcome.get("epochs")) or 0), {**outcome, **(outcome.get("last") or {})}
+        seconds = (_number(outcome.get("seconds")) or 0) / count if count else None
+    else:
+        rows = [] if state == "to do" else _epochs(folder / "epochs.jsonl")
+        count, last = len(rows), rows[-1] if rows else {}
+        seconds = statistics.median(row["seconds"] for row in rows[-RECENT:]) if rows else None
+    return Row(
+        run_id,
+        state,
+        epoch=count,
+        epochs=int(_number(identity.get("train.epochs")) or 0),
+        accuracy=_number(last.get("test_acc")),
+        images_per_second=_number(last.get("images_per_second")),
+        device=_device(sweep, run_id) if state == "running" else "",
+        seconds=seconds or None,
+        identity=identity,
+    )
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number, None for what a foreign or damaged file may hold."""
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+
+
+def _outcome(folder: Path) -> tuple[dict[str, Any], int]:
+    """Return a run's outcome.json and when it was written; nothing for one that is not there or no record."""
+    file = folder / "outcome.json"
+    try:
+        outcome = json.loads(file.read_bytes())
+        return dict(outcome) if isinstance(outcome.get("last") or {}, dict) else {}, file.stat().st_mtime_ns
+    except (OSError, ValueError, AttributeError):
+        return {}, 0
+
+
+def _state(folder: Path, word: str | None, of_this_sweep: bool) -> str:
+    """Name what a run is at. An end that an earlier sweep left is none in this one: the run goes on."""
+    if word in FINISHED:
+        return str(word)
+    if locked(folder):
+        return "running"
+    if word and of_this_sweep:
+        return "killed" if word == "running" else str(word)
+    return "to resume" if any(folder.glob("checkpoints/epoch-*.pt")) else "to do"
+
+
+def _epochs(file: Path) -> list[dict[str, Any]]:
+    """Return the whole rows of an epochs.jsonl; its last line may be half written."""
+    rows = []
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        for line in file.read_text().splitlines():
+            row = json.loads(line)
+            rows.append({key: float(row[key]) for key in ("test_acc", "images_per_second", "seconds")})
+    return rows
+
+
+def _device(sweep: Sweep, run_id: str) -> str:
+    """Return where a run runs: the GPU that its launcher gave it, which heads its console, else the hardware's name."""
+    with contextlib.suppress(OSError):
+        console = (sweep.folder / f"{run_id}.log").read_text(errors="replace")
+        if given := re.findall(r"^\$ CUDA_VISIBLE_DEVICES=(\S*) python ", console, re.MULTILINE):
+            return f"GPU {given[-1].removeprefix('GPU-')[:12]}" if given[-1] else "cpu"
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return str((read_json(sweep.runs / run_id / "provenance.json") or {})["device"])
+    return ""
+
+
+def seconds_left(rows: Sequence[Row], slots: int | None = None) -> float | None:
+    """Return the time until the last open run ends, None before the first epoch of any run.
+
+    Every open run's remaining epochs, at the speed of its own last epochs or of the nearest runs that have some, are laid onto
+    the slots, the longest first (Graham's LPT list schedule, 1969).
+
+    `slots`: runs at once; None: as many as run now.
+    """
+    left = {row.run_id: run_seconds_left(row, rows) for row in rows if row.state in OPEN}
+    if any(seconds is None for seconds in left.values()):
+        return None
+    running = [row.run_id for row in rows if row.state == "running"]
+    waiting = sorted((seconds or 0.0 for run_id, seconds in left.items() if run_id not in running), reverse=True)
+    free = [left[run_id] or 0.0 for run_id in running]
+    free += [0.0] * ((slots or len(running) or 1) - len(free))
+    heapq.heapify(free)
+    for seconds in waiting:
+        heapq.heapreplace(free, free[0] + seconds)
+    return max(free)
+
+
+def run_seconds_left(row: Row, rows: Sequence[Row]) -> float | None:
+    """Return an open run's remaining epochs times what one takes: measured, by the nearest of BASES."""
+    seconds = row.seconds
+    for ignored in BASES if seconds is None else ():
+        found = [other.seconds for other in rows if other.seconds is not None and _alike(row.identity, other.identity, ignored)]
+        if found:
+            seconds = statistics.median(found)
+            break
+    return None if seconds is None else seconds * max(0, row.epochs - row.epoch)
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any], ignored: Sequence[str] | None) -> bool:
+    """Tell whether two identities differ at most in some parts, and in the number of epochs. None: in anything."""
+    keys = [key for key in {*one, *other} if ignored is not None and key.split(".")[0] not in ignored and key != "train.epochs"]
+    return all(one.get(key) == other.get(key) for key in keys)

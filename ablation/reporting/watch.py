@@ -1,0 +1,167 @@
+"""A sweep while it runs: a table of its runs in a terminal, one line a minute in a file.
+
+Owns how progress looks; progress.py says what it is.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ablation.reporting import progress
+from ablation.reporting.progress import OPEN, Row, Sweep
+
+HEADER = ("run", "state", "epoch", "last %", "img/s", "device", "left")
+BASIS = "measured epochs; a run without one as the nearest that has"
+WIDE = 160  # columns of a table that no terminal shows
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time in the two largest units that matter, `unknown` for None."""
+    if seconds is None:
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def counts(rows: Sequence[Row]) -> str:
+    """Return `6 runs: 2 done, 1 running, 3 to do`."""
+    states = Counter(row.state for row in rows)
+    return f"{len(rows)} run{'s'[: len(rows) != 1]}: {', '.join(f'{number} {state}' for state, number in states.items())}"
+
+
+def remaining(rows: Sequence[Row], slots: int | None = None) -> str:
+    """Say how long the sweep still takes, and from what that is known.
+
+    Args:
+        rows: of `progress.read`.
+        slots: runs at once, where the one who asks has launched them; else as many as run now.
+    """
+    running = sum(row.state == "running" for row in rows)
+    if not any(row.state in OPEN for row in rows):
+        return "nothing left to run"
+    idle = "" if running or slots else "; no run is running now"
+    if (seconds := progress.seconds_left(rows, slots)) is None:
+        return f"left: unknown before the first epoch{idle}"
+    return f"left: {duration(seconds)} ({slots or running or 1} at once; {BASIS}){idle}"
+
+
+def cells(row: Row, rows: Sequence[Row], label: str) -> list[str]:
+    """Return a run's line of the table, under HEADER."""
+    return [
+        label,
+        row.state,
+        f"{row.epoch}/{row.epochs}" if row.epoch else "",
+        "" if row.accuracy is None else f"{row.accuracy:.2f}",
+        "" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
+        row.device if row.state == "running" else "",
+        duration(progress.run_seconds_left(row, rows)) if row.state in OPEN else "",
+    ]
+
+
+def table(rows: Sequence[Row], room: int | None = None) -> Table:
+    """Return the runs as a table, in the order of the plan.
+
+    Args:
+        rows: of `progress.read`.
+        room: lines that there are; then what runs comes first, and the last line counts the runs left out.
+    """
+    labels = Counter(row.label for row in rows)
+    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, name in enumerate(HEADER):
+        result.add_column(
+            Text(name), justify="right" if 2 <= place <= 4 else "left", overflow="fold" if place == 0 else "ellipsis"
+        )
+    inside = list(rows)
+    if room is not None and len(rows) > room:
+        urgency = sorted(
+            rows,
+            key=lambda row: (
+                ("running", "killed", "failed").index(row.state) if row.state in ("running", "killed", "failed") else 3
+            ),
+        )
+        chosen = {row.run_id for row in urgency[: max(1, room - 1)]}
+        inside = [row for row in rows if row.run_id in chosen]
+    for row in inside:
+        result.add_row(*map(Text, cells(row, rows, row.label if labels[row.label] == 1 else row.run_id)))
+    if len(inside) < len(rows):
+        result.add_row(Text(f"... and {counts([row for row in rows if row not in inside])}"))
+    return result
+
+
+def sentence(rows: Sequence[Row], slots: int | None = None) -> str:
+    """Return the sweep in one line: counts, what runs, time left."""
+    at_work = [
+        f"{row.label} {row.epoch}/{row.epochs}" + ("" if row.accuracy is None else f" {row.accuracy:.2f} %")
+        for row in rows
+        if row.state == "running"
+    ]
+    return "; ".join([counts(rows), *([", ".join(at_work)] if at_work else []), remaining(rows, slots)])
+
+
+def show_once(sweep: Sweep) -> None:
+    """Print the table and the time left."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    rows = progress.read(sweep)
+    console.print(table(rows))
+    console.print(Text(f"sweep {sweep.folder.name}: {counts(rows)}"))
+    console.print(Text(remaining(rows)))
+
+
+class Screen:
+    """A context that shows a sweep when `show` is called and it is time: in a terminal a table, in a file a line a minute.
+
+    Args:
+        sweep: what was planned.
+        slots: runs at once, where that is known.
+        every: seconds between two looks in a terminal.
+        alone: nobody else prints: the first look is due at once, and the last table stays.
+    """
+
+    def __init__(self, sweep: Sweep, slots: int | None = None, every: float = 2.0, alone: bool = False) -> None:
+        self._sweep, self._slots = sweep, slots
+        self._console = Console(highlight=False)
+        self._in_terminal = self._console.is_terminal
+        self._every = every if self._in_terminal else 60.0
+        self._live = Live(console=self._console, auto_refresh=False, transient=not alone)
+        self._due = time.monotonic() + (0 if alone or self._in_terminal else self._every)
+
+    def show(self) -> None:
+        """Look at the records and show them, if it is time."""
+        if time.monotonic() < self._due:
+            return
+        rows = progress.read(self._sweep)
+        if self._in_terminal:
+            view = Table.grid()
+            view.add_row(table(rows, room=max(2, self._console.height - 4)))
+            view.add_row(Text(f"{counts(rows)}; {remaining(rows, self._slots)}"))
+            self._live.update(view, refresh=True)
+        else:
+            print(f"{time.strftime('%H:%M')} {sentence(rows, self._slots)}", file=sys.stdout, flush=True)
+        self._due = time.monotonic() + self._every
+
+    def finished(self) -> bool:
+        """Tell whether no run of the sweep is open any more."""
+        return not any(row.state in OPEN for row in progress.read(self._sweep))
+
+    def __enter__(self) -> Screen:
+        if self._in_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._in_terminal:
+            self._live.stop()

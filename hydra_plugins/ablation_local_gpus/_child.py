@@ -1,0 +1,142 @@
+"""One run in a process of its own: how it is started, told to stop, and what became of it.
+
+Owns the process and its log. Decides nothing: _queue.py does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+
+from ablation.records.files import read_json
+from ablation.records.words import FINISHED, accuracies
+from ablation.sweep.callback import Planned, changed
+from ablation.sweep.devices import VISIBLE, Slot
+
+LEASH = Path(__file__).with_name("_leash.py")
+LAUNCHERS_OWN = re.compile(
+    r"[+~]*hydra[./](mode|launcher|sweeper|sweep)\b"
+)  # of Hydra's overrides: they say nothing to one run
+CLOSING = re.compile(r"\d+ of \d+ runs not finished")  # command.py's
+WORDS_OF_ITS_OWN = (0, 1, 75, 130)  # run.py's exit codes: Python came to its end and said why
+
+
+def arguments(typed: Sequence[str], hydra_overrides: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """Return what a user would type after `python run.py` for one run of a sweep.
+
+    Args:
+        typed: the sweep's arguments, sys.argv[1:]; of them the run needs --config-path, --config-name and --config-dir.
+        hydra_overrides: the sweep's overrides of Hydra's own node.
+        overrides: the run's.
+    """
+    given = vars(get_args_parser().parse_known_args(typed)[0])
+    flags = [
+        f"--{name}={given[key]}"
+        for key in ("config_path", "config_name", "config_dir")
+        if given[key] and (name := key.replace("_", "-"))
+    ]
+    return [*flags, *(override for override in hydra_overrides if not LAUNCHERS_OWN.match(override)), *overrides]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run's process ended: a word, a sentence for the user, and whether it had no chance to say it itself."""
+
+    word: str
+    sentence: str
+    crashed: bool = False
+
+    @property
+    def good(self) -> bool:
+        """There is a result, or another process is at it."""
+        return self.word in (*FINISHED, "skipped")
+
+
+class Child:
+    """A run's process, in a session of its own: the terminal's Ctrl-C does not reach it.
+
+    Args:
+        run: as planned.
+        slot: where it may run.
+        log: takes its console; appended to.
+        script: run.py.
+        given: the arguments of the script.
+
+    Raises:
+        OSError: the log cannot be written, or no process started.
+    """
+
+    def __init__(self, run: Planned, slot: Slot, log: Path, script: str, given: Sequence[str]) -> None:
+        self.run, self.slot, self.log = run, slot, log
+        self._found = changed(run.folder)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", **slot.environment}
+        command = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), script, *given]
+        with log.open("ab") as console:
+            typed = shlex.join(["python", script, *given])
+            console.write(f"$ {VISIBLE}={slot.environment[VISIBLE]} {typed}\n".encode())
+            console.flush()
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, start_new_session=True
+            )
+
+    def running(self) -> bool:
+        """Tell whether the process has not ended yet."""
+        return self._process.poll() is None
+
+    def tell(self, number: int, group: bool = False) -> None:
+        """Send the process a signal, or the whole group: what it started, too."""
+        with contextlib.suppress(ProcessLookupError):
+            if group:
+                os.killpg(self._process.pid, number)
+            elif self.running():
+                self._process.send_signal(number)
+
+    def wait(self) -> None:
+        """Wait for the process's end."""
+        self._process.wait()
+
+    def ending(self) -> Ending:
+        """Say how it ended: by the record's word if it wrote one, else by the exit code and its last line."""
+        code = self._process.returncode
+        outcome = self._outcome()
+        word = outcome.get("outcome", "running")
+        if word == "done":
+            return Ending(word, f"done: {accuracies(outcome)}, {outcome['epochs']} epochs in {outcome['seconds']:.1f} s")
+        if word in ("interrupted", "preempted"):
+            return Ending(word, f"{word} after epoch {outcome['epochs']}")
+        if word != "running":
+            message = ((outcome.get("error") or {}).get("message") or "").splitlines()
+            return Ending(word, f"{word}: {message[0] if message else 'no reason given'}")
+        if code not in WORDS_OF_ITS_OWN:
+            killer = {-known: known.name for known in signal.Signals}.get(code, f"signal {-code}")
+            how = f"killed by {killer}" if code < 0 else f"ended with exit code {code} and no word"
+            return Ending("killed", how, crashed=True)
+        return Ending("skipped" if code == 0 else "failed", self._last_line() or f"exit code {code}")
+
+    def _outcome(self) -> dict[str, Any]:
+        """Return the record's outcome if it was written since this process began."""
+        if changed(self.run.folder) == self._found:
+            return {}
+        with contextlib.suppress(ValueError, OSError):
+            return dict(read_json(self.run.folder / "outcome.json") or {})
+        return {}
+
+    def _last_line(self) -> str:
+        """Return the console's last line before run.py's closing list: there it says why it was refused or skipped."""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        told = list(itertools.takewhile(lambda line: not CLOSING.match(line), lines))
+        return told[-1].removeprefix(f"{self.run.folder.name}: ") if told else ""

@@ -1,0 +1,65 @@
+"""A sweep while it runs, from its records: from another terminal or host, whatever launched it.
+
+    python reports/watch.py                 the last sweep, until nothing of it is open (Ctrl-C leaves the sweep alone)
+    python reports/watch.py --once          the table once; so it is into a pipe, too
+    python reports/watch.py > watch.log     one line a minute
+
+Exit codes: 0 shown, 1 there is no such sweep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import stat
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)")
+    result.add_argument("--sweep", default="last", metavar="last|ID", help="default: last")
+    result.add_argument("--once", action="store_true", help="show it once and end")
+    result.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="between two looks (default: 2)")
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Show; return the exit code."""
+    options = parser().parse_args(arguments)
+    if not options.every > 0:
+        print(f"--every {options.every}: must be > 0 seconds", file=sys.stderr)
+        return 1
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))  # works without installation
+    from ablation.reporting import progress, watch
+
+    try:
+        sweep = progress.find(options.runs, options.sweep)
+    except LookupError as error:
+        print(f"nothing to watch: {error}", file=sys.stderr)
+        return 1
+    if options.once or not (sys.stdout.isatty() or into_file()):
+        watch.show_once(sweep)
+        return 0
+    with contextlib.suppress(KeyboardInterrupt), watch.Screen(sweep, every=options.every, alone=True) as screen:
+        screen.show()
+        while not screen.finished():
+            time.sleep(options.every)
+            screen.show()
+    return 0
+
+
+def into_file() -> bool:
+    """Tell whether standard output is a file on disk, which gets lines as time goes by; a pipe gets the table."""
+    return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
