@@ -1,10 +1,12 @@
-"""The comparison table of a sweep: printed, and written as table.md, table.csv and runs.csv.
+"""The comparison table of a sweep: printed, and written as a page, Markdown, LaTeX and CSV.
 
     python reports/make_table.py                     the last sweep
     python reports/make_table.py --study table1      all sweeps of a study
-    python reports/make_table.py --source offline    from W&B's offline files instead of the local records
+    python reports/make_table.py --source wandb      from W&B (offline: from its offline files; local: from the records alone)
+    python reports/make_table.py --check             does W&B hold the same values as the local records? writes nothing
+    python reports/make_table.py --publish           and show table and figures in W&B
 
-Exit codes: 0 every planned run has a result, 2 written but incomplete, 1 nothing written.
+Exit codes: 0 every planned run has a result, 2 written but incomplete, 1 nothing written. With --check: 0 agree, 1 do not.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from ablation.reporting.selection import Selection
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = {"local": "local records", "offline": "W&B offline files"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,58 +33,124 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """Return the command line."""
     result = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    result.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)")
-    result.add_argument("--sweep", metavar="last|ID|all", help="default: last; with --study all of the study's sweeps")
-    result.add_argument("--study", metavar="NAME", help="only sweeps of this study")
-    result.add_argument("--source", choices=["auto", *SOURCES], default="auto", help="auto: the local records")
-    result.add_argument(
-        "--metric", choices=["best", "last", "val"], default="best", help="which accuracy comes first (default: best)"
+    add = result.add_argument
+    add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)")
+    add("--sweep", metavar="last|ID|all", help="default: last; with --study all of the study's sweeps")
+    add("--study", metavar="NAME", help="only sweeps of this study")
+    add(
+        "--source",
+        choices=["auto", "local", "wandb", "offline"],
+        default="auto",
+        help="auto (default): a sweep mirrored online is read from W&B and held against the local records, which count;"
+        " any other from the local records",
     )
-    result.add_argument(
-        "--out", type=Path, default=Path("reports"), metavar="DIR", help="tables go to DIR/<study> (default: reports)"
+    add("--project", metavar="[ENTITY/]NAME", help="of W&B (default: the sweep's own)")
+    add("--metric", choices=["best", "last", "val"], default="best", help="which accuracy comes first (default: best)")
+    add("--against", metavar="CELL", help="compare every cell with this one too: its label, or resizer=plain,aug=cutmix")
+    add("--images", choices=["last", "best", "val"], default="last", help="the epoch compared image by image (default: last)")
+    add("--out", type=Path, default=Path("reports"), metavar="DIR", help="tables go to DIR/<study> (default: reports)")
+    either = result.add_mutually_exclusive_group()
+    either.add_argument(
+        "--check", action="store_true", help="compare W&B (or --source) with the local records, value by value; write nothing"
     )
+    either.add_argument("--publish", action="store_true", help="show the table and the figures beside it in W&B too")
     return result
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Select, read, build, write, print; return the exit code."""
-    options = parser().parse_args(arguments)
+    """Select, then check, or make the table; return the exit code."""
+    command_line = parser()
+    options = command_line.parse_args(arguments)
+    if options.check and options.source == "local":
+        command_line.error("--check holds a source against the local records: --source wandb or offline")
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation
-    from rich.console import Console
-
-    from ablation.reporting import formats, sources
+    from ablation.reporting.formats import visible
     from ablation.reporting.selection import select
-    from ablation.reporting.table import build
+    from ablation.reporting.sources import Unavailable
 
-    source = "local" if options.source == "auto" else options.source
+    refused = "not checked" if options.check else "nothing written"
     try:
         selection = select(options.runs, options.sweep, options.study)
     except LookupError as error:
-        print(f"nothing written: {formats.visible(str(error))}", file=sys.stderr)
+        print(f"{refused}: {visible(str(error))}", file=sys.stderr)
         return 1
-    frame = getattr(sources, source)(options.runs, selection)
-    if frame.empty:
-        places = {"local": options.runs / "*" / "outcome.json", "offline": options.runs / "wandb" / "offline-run-*"}
-        looked = f"{options.runs / 'sweeps' / '*' / 'manifest.json'} and {places[source]}"
+    try:
+        return (check if options.check else make)(options, selection)
+    except Unavailable as error:
+        print(f"{refused}: {visible(str(error))}", file=sys.stderr)
+        return 1
+
+
+def check(options: argparse.Namespace, selection: Selection) -> int:
+    """Print each disagreement, or that there is none."""
+    from ablation.reporting import choice
+    from ablation.reporting.check import agreement, compared, disagreements
+    from ablation.reporting.formats import visible
+    from ablation.reporting.sources import Unavailable
+
+    pair = choice.pair(options.runs, selection, options.source, options.project)
+    found = disagreements(pair.local, pair.other, ("local record", pair.name))
+    if not found and not compared(pair.local, pair.other):
+        raise Unavailable(f"no run has ended, neither in the local records nor in {pair.name}")
+    for line in [*selection.warnings, *pair.lines, *found]:
+        print(visible(line))
+    if not found:
+        print(f"{agreement(pair.local, pair.other)} ({pair.name} and local records, {visible(selection.said)})")
+    return 1 if found else 0
+
+
+def make(options: argparse.Namespace, selection: Selection) -> int:
+    """Read, build, write, print."""
+    import numpy as np
+    from rich.console import Console
+
+    from ablation.reporting import choice, documents, formats
+    from ablation.reporting.analysis import Unknown, analyse
+    from ablation.reporting.logits import correct_at
+    from ablation.reporting.table import build
+
+    reading = choice.read(options.runs, selection, options.source, options.project)
+    if reading.frame.empty:
+        looked = f"{options.runs / 'sweeps' / '*' / 'manifest.json'} and {reading.looked}"
         print(f"nothing written: no run found, looked for {looked}", file=sys.stderr)
         return 1
-    table = build(frame, selection.study, options.metric)
+    settings = {"against": options.against, "correct": correct_at(options.runs, options.images), "images_at": options.images}
     try:
-        written = formats.write(table, options.out, selection.study["name"])
+        analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
+    except Unknown as error:
+        print(f"nothing written: {formats.visible(str(error))}", file=sys.stderr)
+        return 1
+    table = build(analysis)
+    try:
+        folder = formats.folder(options.out, selection.study["name"])
+        written = [*formats.write(table, folder), *documents.write(analysis, table, options.runs, folder, reading.said)]
     except OSError as error:
         print(f"nothing written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
 
-    console = Console(highlight=False, soft_wrap=False)
-    formats.show(table, console)
-    for line in selection.warnings:
+    formats.show(table, Console(highlight=False, soft_wrap=False))
+    for line in [*selection.warnings, *reading.lines]:
         print(formats.visible(line))
-    print(f"source: {SOURCES[source]}, {selection.said}")
-    print(f"written: {', '.join(str(file) for file in written)}")
+    print(f"source: {formats.visible(f'{reading.said}, {selection.said}')}")
+    print(f"written: {folder}/ {', '.join(file.name for file in written)}")
+    if options.publish:
+        print(formats.visible(publish(options, selection, folder)))
     if not table.complete:
         print("incomplete: the same run.py command goes on with what has no result")
     return 0 if table.complete else 2
+
+
+def publish(options: argparse.Namespace, selection: Selection, folder: Path) -> str:
+    """Show the written folder in W&B and return where; a table that is written stays written."""
+    from ablation.records.publish import publish
+    from ablation.reporting.choice import project
+    from ablation.reporting.sources import Unavailable
+
+    try:
+        return publish(folder, options.runs, project(options.runs, selection, options.project))
+    except (OSError, Unavailable) as error:
+        return f"not published: {error}"
 
 
 if __name__ == "__main__":

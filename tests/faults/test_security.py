@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import csv
 import importlib
 import io
 import json
@@ -26,8 +25,7 @@ import numpy as np
 import pytest
 import torch
 from hydra.errors import HydraException
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from jinja2 import Environment
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from PIL import Image
@@ -39,13 +37,17 @@ from ablation.data.cifar import load_cifar10
 from ablation.data.folder import load_imagefolder
 from ablation.models.backbone import vgg_tiny
 from ablation.records.checkpoint import file_digest, load_weights
-from ablation.reporting import formats, sources
+from ablation.reporting import details, escaping, formats, sources
+from ablation.reporting import page as pages
+from ablation.reporting.analysis import Analysis, analyse
+from ablation.reporting.latex import latex
 from ablation.reporting.selection import RUN_ID, select
 from ablation.reporting.table import Table, build
 from ablation.sweep import plan, settings
 from ablation.sweep.identity import run_id
 from ablation.sweep.refusal import Refused
 from tests.conftest import ROOT, TINY, outcome_of
+from tests.faults.markup import PARSERS, terminal_problems
 from tests.reporting.constructed import config, outcome
 
 pytestmark = pytest.mark.faults
@@ -338,57 +340,9 @@ NAMES = [
     "\\| slashed \\", "# heading", "- item", "1. item", "    code", "---", "closed #", "=cmd|' /C calc'!A0", "+1+1", "-1+1",
     "@SUM(A1)", " \t=1+1", "[red]markup[/red]", 'quote " and, comma', "\\input{/etc/passwd} \\write18{id}", "$x$ % & _ ^ ~ { }",
 ]  # fmt: skip
-LIVE = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-DEAD = {"heading", "paragraph", "bullet_list", "list_item", "table", "thead", "tbody", "tr", "th", "td", "inline", "text"}
 
 
-def plain(text: str) -> str:
-    """Text as a reader may expect it back: visible characters, spaces for what separates."""
-    return " ".join(formats.visible(text).split())
-
-
-def markdown_problems(text: str, name: str) -> list[str]:
-    """What a Markdown reader makes of a table beside text, and what it lost."""
-    tokens = LIVE.parse(text)
-    everything = [child for token in tokens for child in (token, *(token.children or ()))]
-    live = {kind for token in everything if (kind := re.sub(r"_(open|close)$", "", token.type)) not in DEAD}
-    inline = [plain(_text(token)) for token in tokens if token.type == "inline"]
-    rows = sum(token.type == "tr_open" for token in tokens)
-    kinds = [token.type for token in tokens]
-    shape = [kinds.count(kind) for kind in ("heading_open", "paragraph_open", "bullet_list_open", "table_open")]
-    found = [f"live: {sorted(live)}"] if live else []
-    found += [] if rows == 3 else [f"{rows} rows, not 3"]
-    found += [] if (shape[0], shape[2], shape[3]) == (1, 1, 1) else [f"headings, paragraphs, lists, tables: {shape}"]
-    return found + ([] if inline.count(plain(name)) == 3 else [f"title, note and label back {inline.count(plain(name))} times"])
-
-
-def _text(token: Token) -> str:
-    return "".join(child.content for child in token.children or ())
-
-
-def csv_problems(text: str, name: str) -> list[str]:
-    """What a spreadsheet makes of a table."""
-    rows = list(csv.reader(io.StringIO(text)))
-    cells = [cell for row in rows for cell in row]
-    number = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
-    formulas = [cell for cell in cells if re.match(r"[\s\"]*[=+@\t\r-]", cell) and not number.fullmatch(cell)]
-    found = [f"formulas: {formulas}"] if formulas else []
-    found += [] if len({len(row) for row in rows}) == 1 and len(rows) == 3 else [f"rows of {[len(row) for row in rows]} cells"]
-    found += [] if not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", text) else ["control characters"]
-    return found + ([] if plain(name) in [plain(cell.removeprefix("'")) for cell in cells] else ["the name is not there"])
-
-
-def terminal_problems(text: str, name: str) -> list[str]:
-    """What a terminal makes of the output."""
-    found = ["control characters"] if re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069]", text) else []
-    there = re.sub(r"\s", "", plain(name)) in re.sub(r"\s", "", text)  # folded, but whole
-    return found + ([] if there else ["the name is not there"])
-
-
-PARSERS = {".md": markdown_problems, ".csv": csv_problems}  # a new writer needs a new parser here
-
-
-def table_of(name: str, folder: Path) -> tuple[Table, Path]:
+def table_of(name: str, folder: Path) -> tuple[Analysis, Table, Path]:
     """The table of two runs whose study, title, note, label, options and device are all this name."""
     runs = folder / "runs"
     options = dict.fromkeys(("data", "schedule", "optimizer"), name)
@@ -398,24 +352,25 @@ def table_of(name: str, folder: Path) -> tuple[Table, Path]:
         (runs / run_id(flat)).mkdir(parents=True)
         (runs / run_id(flat) / "outcome.json").write_text(json.dumps(record))
     cells = [{"label": name, "where": {"aug": "base"}}, {"label": "plain", "where": {"aug": "cutmix"}}]
-    study = {"name": name, "title": name, "note": name, "cells": cells}
+    study = {"name": name, "title": name, "note": name, "cells": cells, "baseline": {"resizer": "none", "aug": "base"}}
     planned = [{"run_id": run_id(flat), "config": flat} for flat in flats]
     (runs / "sweeps" / "s").mkdir(parents=True)
     manifest = {"sweep_id": "s", "command": "", "study": study, "tracker": {}, "runs": planned}
     (runs / "sweeps" / "s" / "manifest.json").write_text(json.dumps(manifest))
     selection = select(runs)
-    return build(sources.local(runs, selection), selection.study), runs
+    analysis = analyse(sources.local(runs, selection), selection.study, np.random.default_rng(0))
+    return analysis, build(analysis), runs
 
 
 def problems(name: str, folder: Path) -> dict[str, list[str]]:
     """By writer, what is wrong with this name's table."""
-    table, _ = table_of(name, folder)
+    analysis, table, runs = table_of(name, folder)
     before, reports = set(folder.parent.rglob("*")), folder / "reports"
     files = formats.write(table, reports, name)
     stray = [str(file) for file in set(folder.parent.rglob("*")) - before if reports not in (file, *file.parents)]
-    found = {"path": stray}
-    for file in files:
-        found[file.name] = PARSERS[file.suffix](file.read_text(), name)
+    texts = {file.name: file.read_text() for file in files}
+    texts |= {"table.tex": latex(table), "index.html": pages.page(analysis, table, details.read(runs, analysis))}
+    found = {"path": stray} | {file: PARSERS[Path(file).suffix](text, name, table) for file, text in texts.items()}
     screen = io.StringIO()
     formats.show(table, Console(file=screen, width=100, color_system=None))
     found["terminal"] = terminal_problems(screen.getvalue(), name)
@@ -440,7 +395,7 @@ def test_names_never_make_a_path(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_names_are_inert_in_messages(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A study that is not there, beside one of a hostile name: the script names those that are."""
-    _, runs = table_of(name, tmp_path)
+    _, _, runs = table_of(name, tmp_path)
     capsys.readouterr()
     assert make_table("--runs", str(runs), "--study", "absent", "--out", str(tmp_path / "reports")) == 1
     said = capsys.readouterr().err
@@ -457,6 +412,16 @@ def test_the_parsers_bite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with monkeypatch.context() as patch:
         patch.setattr(formats, "_csv_text", str)
         assert "table.csv" in problems("=cmd|' /C calc'!A0", tmp_path / "csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(escaping, "SPECIAL", {})
+        caught = [name for k, name in enumerate(NAMES) if "table.tex" in problems(name, tmp_path / f"tex{k}")]
+    assert {"\\input{/etc/passwd} \\write18{id}", "$x$ % & _ ^ ~ { }", "closed #"} <= set(caught)
+    with monkeypatch.context() as patch:
+        patch.setattr(pages, "Environment", lambda **options: Environment(**{**options, "autoescape": False}))
+        pages._template.cache_clear()
+        caught = [name for k, name in enumerate(NAMES) if "index.html" in problems(name, tmp_path / f"html{k}")]
+    pages._template.cache_clear()
+    assert {"<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "&lt;b&gt; &#60;i&#62;"} <= set(caught)
     with monkeypatch.context() as patch:
         patch.setattr(formats, "visible", str)
         assert terminal_problems("esc\x1b[31mred", "red") == ["control characters"]
@@ -553,8 +518,6 @@ def test_the_figures(figure: Figure) -> None:
     figure(
         "R9", f"targets {said['targets']} ({len(PLACES)} places each), pickles {said['pickles']}: 0 run, each live elsewhere"
     )
-    figure(
-        "R9", f"names {said['names']} in Markdown, two CSV, terminal: 0 live markup, 0 formulas, 0 control characters, 0 paths"
-    )
+    figure("R9", f"names {said['names']} in Markdown, CSV, LaTeX, HTML, terminal: 0 live markup, formulas, paths")
     assert dict(HELD) == asked
     assert (len(targets("", "")), len(PICKLES), len(NAMES)) >= (20, 6, 30)

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from constructed import TABLE1, Runs, config, outcome
+from rich.console import Console
+from studies import analysis, argued, fill
 
 from ablation.reporting import formats
 
@@ -64,10 +66,14 @@ def test_reporting_runs_without_torch_and_from_anywhere(runs: Runs, tmp_path: Pa
     runs.manifest(TABLE1, [config()])
     runs.record(outcome(config()))
     script = str(ROOT / "reports" / "make_table.py")
-    code = "import sys, runpy; sys.modules.update(torch=None, hydra=None); runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    code = (
+        "import sys, runpy\ntry: runpy.run_path(sys.argv.pop(1), run_name='__main__')\n"
+        "finally: print('imported', {'torch', 'hydra'} & sys.modules.keys())"
+    )
     done = subprocess.run([sys.executable, "-c", code, script], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "90.00 (n=1)" in done.stdout
+    assert done.stdout.endswith("imported set()\n")
 
 
 @pytest.mark.parametrize("arguments", [["--metric", "worst"], ["--source", "stars"], ["--nonsense"], ["--sweep"]])
@@ -203,7 +209,9 @@ def test_text_is_inert_in_markdown_csv_and_terminal(
     markdown = (folder / "table.md").read_text()
     live = re.sub(r"\\[\\|`*\[\]~$_]", "", markdown)  # what is escaped is dead
     rows = [line for line in live.splitlines() if line.startswith("|")]
-    assert [row.count("|") for row in rows] == [8] * 4
+    assert [row.count("|") for row in rows] == [*[5] * 4, *[8] * 4]  # accuracy and cost: header, rule, two rows
+    assert len([line for line in live.splitlines() if line.startswith("#")]) == 4  # the title and three headings
+    assert len([line for line in live.splitlines() if line.startswith("- ")]) == 3
     assert not re.search(r"[`<>*\[\]~$\x00-\x09\x0b-\x1f\u202e]", live)
     assert "&lt;b" not in live.replace("&amp;lt;", "")
     with (folder / "table.csv").open(newline="") as file:
@@ -217,9 +225,29 @@ def test_text_is_inert_in_markdown_csv_and_terminal(
         assert "[red]markup[/red]" in printed
 
 
+@pytest.mark.parametrize("text", HOSTILE)
+def test_labels_are_inert_in_every_section_and_in_the_verdict(runs: Runs, text: str) -> None:
+    """Three cells of that name, compared with each other: headings, titles, rows, lines and sentences all hold it."""
+    cells = [{**cell, "label": text} for cell in TABLE1["cells"]]
+    places = [("none", "base"), ("plain", "base"), ("cbam", "base"), ("plain", "cutmix")]
+    fill(runs, {place: [93.0 + index, 93.5, None] for index, place in enumerate(places)}, {**TABLE1, "cells": cells})
+    (_, second, *_) = (row.cell.label for row in analysis(runs).rows)
+    table = argued(runs, against=second)
+    live = re.sub(r"\\[\\|`*\[\]~$_#]", "", formats.markdown(table))
+    assert not re.search(r"[`<>*\[\]~$\x00-\x09\x0b-\x1f\u202e]", live)
+    headings = [line for line in live.splitlines() if line.startswith("#")]
+    assert [heading.count("#") for heading in headings] == [1, 2, 2, 2, 2, 2, 2]
+    rows = [line.count("|") for line in live.splitlines() if line.startswith("|")]
+    assert rows == [7] * 6 + [10] * 5 + [10] * 5 + [7] * (2 + len(table.sections[3].rows)) + [8] * 6
+    console = Console(file=io.StringIO(), width=100)
+    formats.show(table, console)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", printed)
+
+
 def test_numbers_in_csv_are_not_guarded() -> None:
     """A guard before a negative number would make it text."""
-    written = formats._csv(["a", "b"], [{"a": -1.5, "b": -2, "config": {"c": -3}}])
+    written = formats._with_config(["a", "b"], [{"a": -1.5, "b": -2, "config": {"c": -3}}])
     assert list(csv.reader(io.StringIO(written)))[1] == ["-1.5", "-2", "-3"]
 
 
