@@ -3,7 +3,7 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: demo test faults lint format clean
+.PHONY: demo test faults system lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,9 @@ test: $(VENV)/.installed
 
 faults: $(VENV)/.installed    ## kills, full disks, hostile input, a failing W&B: prints the figures of the README's table
 	$(BIN)/python -m pytest -m faults
+
+system: $(VENV)/.installed    ## the page in a browser, the LaTeX table, SLURM: needs `.ci/packages` (Debian)
+	$(BIN)/python -m pytest -m system
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

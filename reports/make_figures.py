@@ -11,7 +11,6 @@ Exit codes: 0 all drawn, 2 some refused, 1 nothing written.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -194,13 +193,13 @@ def main(arguments: list[str] | None = None) -> int:
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation
     from ablation.reporting import captions
-    from ablation.reporting.formats import FILE_NAME, visible
+    from ablation.reporting.formats import folder as study_folder
+    from ablation.reporting.formats import visible
     from reports.rebuilt import find
 
     try:
         run, study, said = find(options.runs, options.sweep, options.study, options.run)
-        name = study if FILE_NAME.fullmatch(study) else f"study-{hashlib.sha256(study.encode()).hexdigest()[:10]}"
-        folder = options.out / name / "figures"
+        folder = study_folder(options.out, study) / "figures"
         folder.mkdir(parents=True, exist_ok=True)
     except LookupError as error:
         print(f"nothing written: {visible(str(error))}", file=sys.stderr)

@@ -23,7 +23,16 @@ from ablation.reporting.per_image import ImageTest, by_image
 from ablation.reporting.power import pooled_sd
 from ablation.reporting.statistics import Estimate, Gap, Seeds, gap, optimism, over_seeds
 
-Correct = Callable[[str], NDArray[np.bool_] | None]  # run id -> which test images are right, (N,); None: not to be had
+
+@dataclass(frozen=True)
+class Marks:
+    """Which test images a run classifies correctly, and a digest of their labels: with others they are other images."""
+
+    right: NDArray[np.bool_]  # (N,)
+    labels: str
+
+
+Correct = Callable[[str], Marks | None]  # of a run id; None: not to be had
 
 
 class Unknown(LookupError):
@@ -230,11 +239,11 @@ def _image_test(cell: Cell, other: Cell, correct: Correct | None) -> tuple[Image
     mine, theirs = ({run["seed"]: run["run_id"] for run in each.runs if run["outcome"] == "done"} for each in (cell, other))
     pairs = [(correct(mine[seed]), correct(theirs[seed])) for seed in sorted(mine.keys() & theirs.keys())]
     both = [(first, second) for first, second in pairs if first is not None and second is not None]
-    if len({array.shape for pair in both for array in pair}) > 1:
+    if len({marks.labels for pair in both for marks in pair}) > 1:
         return None, "other test images"
     if not both or len(both) < len(pairs):
         return None, "no logits here" if pairs else "no seed in common"
-    return by_image(np.stack([first for first, _ in both]), np.stack([second for _, second in both])), ""
+    return by_image(np.stack([first.right for first, _ in both]), np.stack([second.right for _, second in both])), ""
 
 
 def _leaders(rows: Sequence[Row], metric: str) -> list[tuple[Row, Row]]:

@@ -26,12 +26,13 @@ def test_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[st
         needed = seeds_to_reject(together)
         lines.append(
             f"p: sign-flip test over seeds, two-sided{_monte_carlo(comparisons)}; smallest p possible: {least};"
-            f" with Holm over {together}, p below {LEVEL:g} takes {needed} seeds"
+            f" with Holm over {together}, p below {LEVEL:g} takes at least {needed} seeds"
         )
     if any(comparison.images for comparison in comparisons):
         lines.append(
             f"won : lost: test images that only the cell, only the other gets right ({analysis.images_at} epoch, summed over"
-            " seeds); McNemar p: exact, of these trained models, it says nothing of other seeds"
+            " seeds);"
+            " McNemar p: exact (an image counts once, whatever the seeds), of these trained models, it says nothing of other seeds"
         )
     left = [comparison for comparison in comparisons if comparison.difference.left_out]
     if left:
@@ -50,7 +51,7 @@ def _monte_carlo(comparisons: Sequence[Comparison]) -> str:
 def power_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[str]:
     """Say what this number of seeds resolves, and what the report's differences would take."""
     if analysis.sd is None or not analysis.sd > 0:
-        return ["power: unknown, for it takes two seeds of two cells that differ in their spread"]
+        return ["power: unknown, it needs two seeds of two cells whose differences vary"]
     n = max(comparison.difference.estimate.n for comparison in comparisons)
     resolved = resolvable(n, analysis.sd)
     lines = [

@@ -65,6 +65,7 @@ def write(table: Table, folder: Path) -> list[Path]:
         "table.md": markdown(table),
         "table.csv": _with_config([key for key in table.values[0] if key != "config"], table.values),
         "runs.csv": _with_config(RUN_COLUMNS, table.runs),
+        "differences.csv": _plain(table.differences),
         "effects.csv": _plain(table.contrasts),
         "images.csv": _plain(table.images),
     }

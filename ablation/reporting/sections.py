@@ -6,6 +6,7 @@ Owns which columns stand where and the lines under them. Computes nothing but av
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -174,15 +175,15 @@ def _cost(analysis: Analysis) -> Section:
         "Cost",
         header,
         rows,
-        ["memory = highest peak while training; epoch = of the best; the rest are means of the done runs"],
+        ["memory = highest peak while training; epoch = of the best; times are medians of the done runs"],
     )
 
 
 def _costs(cell: Cell) -> list[str]:
     epochs = sorted(set(done(cell, "best_epoch")))
     return [
-        average(seconds_per_epoch(cell), three_digits, mean),
-        average(done(cell, "images_per_second"), three_digits, mean),
+        average(seconds_per_epoch(cell), three_digits, statistics.median),
+        average(done(cell, "images_per_second"), three_digits, statistics.median),
         average(done(cell, "peak_memory_bytes"), gibibytes, max),
         average(done(cell, "parameters"), in_units, mean),
         average(done(cell, "macs"), in_units, mean),

@@ -122,7 +122,7 @@ def in_images(points: float | None, images: int | None) -> float | None:
 
 def optimism(chosen: Seeds, other: Seeds, images: int | None = None) -> Estimate:
     """Estimate in points what choosing the epoch on the test set adds: best - last, or best - val, seed by seed."""
-    return estimate({seed: chosen[seed] - other[seed] for seed in chosen.keys() & other.keys()}, images, -100.0, 100.0)
+    return estimate({seed: chosen[seed] - other[seed] for seed in chosen.keys() & other.keys()}, images, 0.0, 100.0)
 
 
 def gap(ours: Estimate, published: float, images: int | None = None) -> Gap | None:

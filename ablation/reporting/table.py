@@ -14,7 +14,7 @@ from ablation.reporting.analysis import Analysis
 from ablation.reporting.cells import Cell, absent, shown
 from ablation.reporting.sections import Section, sections
 from ablation.reporting.sources import WORDS
-from ablation.reporting.values import cell_values, effect_values, image_values
+from ablation.reporting.values import cell_values, difference_values, effect_values, image_values
 from ablation.reporting.verdict import verdict
 
 __all__ = ["Section", "Table", "build", "counts"]
@@ -38,6 +38,7 @@ class Table:
     lines: list[str]
     values: list[dict[str, Any]]  # a row a cell, for table.csv
     runs: list[dict[str, Any]]  # a row a run, for runs.csv
+    differences: list[dict[str, Any]]  # a row a comparison over seeds, for differences.csv
     contrasts: list[dict[str, Any]]  # a row an effect, for effects.csv
     images: list[dict[str, Any]]  # a row a comparison image by image, for images.csv
     complete: bool  # every planned run ended in a result
@@ -63,6 +64,7 @@ def build(analysis: Analysis) -> Table:
         ],
         values=cell_values(analysis),
         runs=[{"cell": cell.label, **run} for cell in found for run in cell.runs],
+        differences=difference_values(analysis),
         contrasts=effect_values(analysis),
         images=image_values(analysis),
         complete=outcomes["done"] + outcomes["diverged"] == outcomes.total(),

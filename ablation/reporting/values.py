@@ -5,12 +5,13 @@ Owns the columns' names. A number that does not exist is empty or the word for w
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from typing import Any
 
 from ablation.reporting.analysis import Analysis, Comparison, Row
 from ablation.reporting.factorial import Effect
-from ablation.reporting.sections import done, mean, seconds_per_epoch
+from ablation.reporting.sections import done, seconds_per_epoch
 from ablation.reporting.sources import WORDS
 from ablation.reporting.statistics import Estimate
 from ablation.reporting.wording import words
@@ -26,7 +27,7 @@ def _cell(row: Row, comparison: Comparison | None) -> dict[str, Any]:
     cell = row.cell
     outcomes = Counter(run["outcome"] for run in cell.runs)
     nothing = "none" if outcomes["done"] else words(cell)
-    averages = {
+    middle = {  # of times the median: one run beside which something else ran must not speak for the cell
         "best_epoch": done(cell, "best_epoch"),
         "seconds_per_epoch": seconds_per_epoch(cell),
         "images_per_second": done(cell, "images_per_second"),
@@ -37,7 +38,7 @@ def _cell(row: Row, comparison: Comparison | None) -> dict[str, Any]:
         "planned": len(cell.runs),
         **{word: outcomes[word] for word in WORDS},
         **{f"{kind}_acc": nothing if found.mean is None else found.mean for kind, found in row.accuracy.items()},
-        **{key: mean(numbers) if numbers else nothing for key, numbers in averages.items()},
+        **{key: statistics.median(numbers) if numbers else nothing for key, numbers in middle.items()},
         **{key: max(numbers) if numbers else nothing for key, numbers in most.items()},
         **{key: value for kind, found in row.accuracy.items() for key, value in _estimate(kind, found).items()},
         **{f"best_minus_{kind}": found.mean for kind, found in row.optimism.items()},
@@ -74,6 +75,16 @@ def _difference(comparison: Comparison | None) -> dict[str, Any]:
     values = (comparison.other.cell.label, found.estimate.mean, bounds.low if bounds else None, bounds.high if bounds else None)
     tested = (found.p, found.exact, found.smallest_p, found.holm)
     return dict(zip((*names, *tests), (*values, found.images, found.estimate.n, *tested), strict=True))
+
+
+def difference_values(analysis: Analysis) -> list[dict[str, Any]]:
+    """Return every paired difference: to the baseline, and to the cell that was asked for."""
+    rows = []
+    for each in (*analysis.comparisons, *analysis.against):
+        values = _difference(each)
+        other = values.pop("baseline")
+        rows.append({"cell": each.row.cell.label, "other": other, **values, "left_out_seeds": each.difference.left_out})
+    return rows
 
 
 def effect_values(analysis: Analysis) -> list[dict[str, Any]]:

@@ -5,14 +5,16 @@ Owns the words for win, tie and not resolved. Every number comes from the analys
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ablation.reporting.analysis import Analysis, Comparison, Row, family
 from ablation.reporting.factorial import Effect
 from ablation.reporting.paired import seeds_to_reject
+from ablation.reporting.per_image import standard_error
 from ablation.reporting.sources import WORDS
 from ablation.reporting.statistics import GRAIN, LEVEL
-from ablation.reporting.wording import images, interval, p_is, points, probability
+from ablation.reporting.wording import images, interval, p_is, points
 
 NAMED = 4  # cells that share the highest mean, before they are only counted
 
@@ -98,15 +100,25 @@ def _decided(analysis: Analysis, comparison: Comparison) -> str:
         reasons = "; ".join(part for part in found.words.split("; ") if "left out" not in part)
         return f"not resolved: {reasons}{_image_words(analysis, comparison)}"
     if 0.0 in estimate.interval:
-        return f"a tie as far as {estimate.n} seeds can tell{_image_words(analysis, comparison)}"
+        word = "a tie" if _within_noise(analysis, comparison) else "not resolved"
+        return f"{word}: the interval over {estimate.n} seeds holds 0{_image_words(analysis, comparison)}"
     number, p, how = _adjusted(analysis, comparison)
     if p is not None and p < LEVEL:
         return f"a {'win' if (estimate.mean or 0) > 0 else 'loss'} ({p_is(p)}{how})"
     if found.smallest_p * number >= LEVEL:
-        least = probability(min(1.0, found.smallest_p * number))
-        enough = f"from {seeds_to_reject(number)} seeds on a test could decide"
-        return f"its interval excludes 0, but {estimate.n} seeds allow no p below {least}{how}: {enough}"
+        enough = f"it takes at least {seeds_to_reject(number)}"
+        few = f"its interval excludes 0, but {estimate.n} seeds are too few for a test"
+        return f"{few} ({how.removeprefix(', ') or 'one comparison'}: {enough})"
     return f"its interval excludes 0, but {p_is(p)}{how}: not resolved"
+
+
+def _within_noise(analysis: Analysis, comparison: Comparison) -> bool:
+    """Tell whether a difference is smaller than the binomial standard error of two accuracies on so many test images."""
+    number, difference = analysis.images, comparison.difference.estimate.mean
+    means = [each.accuracy[analysis.metric].mean for each in (comparison.row, comparison.other)]
+    if number is None or difference is None:
+        return False
+    return abs(difference) < math.hypot(*(standard_error(mean, number) for mean in means if mean is not None))
 
 
 def _adjusted(analysis: Analysis, comparison: Comparison) -> tuple[int, float | None, str]:

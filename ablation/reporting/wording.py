@@ -29,7 +29,7 @@ def estimated(found: Estimate) -> str:
 
 def probability(p: float | None) -> str:
     """Return a p value in two digits; a dash where none can be computed."""
-    return "-" if p is None else "< 0.001" if p < 0.001 else "1" if p > 0.995 else f"{p:.2g}"
+    return "-" if p is None else "< 0.001" if p < 0.001 else "1" if p > 0.995 else f"{p:.3f}" if 0.04 < p < 0.06 else f"{p:.2g}"
 
 
 def p_is(p: float | None) -> str:

@@ -16,6 +16,8 @@ from ablation.reporting.latex import latex
 from ablation.reporting.table import Section, Table
 from tests.reporting.argued import argued, six_cells
 
+pytestmark = pytest.mark.system
+
 NAMES = [
     r"\input{/etc/passwd} \write18{id} \end{document}", "$x$ % & # _ ^ ~ { }", "}}}{{{", "%", "a\\", "[red]markup[/red]",
     "*starred", "\\\\[100cm]", "two\nlines\r\n\\\\ & more", "nul\x00bell\x07esc\x1b", "\u202egnirts zero\u200bwidth",

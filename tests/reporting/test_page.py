@@ -20,6 +20,8 @@ from tests.reporting.argued import argued, six_cells
 from tests.reporting.browser import Browser
 from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
 
+pytestmark = pytest.mark.system
+
 WIDTHS = (400, 900, 1600)
 HARD = {  # what a sweep also is: a cell that diverged, one that never ran, one with a seed less
     **{("plain", "base", seed): "diverged" for seed in range(3)},

@@ -70,7 +70,7 @@ def test_best_last_and_val_stand_side_by_side_with_what_the_choice_adds(runs: Ru
     found = section(argued(runs), "accuracy")
     assert found.header == ["cell", "best", "last", "val", "best - last", "best - val"]
     half = 4.302652729911275 * 0.1 / math.sqrt(3)
-    assert found.rows[0][4:] == [f"+0.20 [{0.2 - half:+.2f}, {0.2 + half:+.2f}]", "+0.05"]
+    assert found.rows[0][4:] == [f"+0.20 [0.00, {0.2 + half:+.2f}]", "+0.05"]
     assert section(argued(runs, metric="val"), "accuracy").header[1:4] == ["val", "best", "last"]
     assert section(argued(runs, metric="last"), "accuracy").header[1:4] == ["last", "best", "val"]
 
@@ -145,10 +145,18 @@ def test_seventeen_images_in_both_of_two_seeds(runs: Runs) -> None:
 @pytest.mark.parametrize(
     ("n", "cells", "said"),
     [
-        (3, 2, "two-sided, exact; smallest p possible: n = 3: 0.25 (not enough seeds); with Holm over 1, p below 0.05 takes 6"),
-        (6, 3, "two-sided, exact; smallest p possible: n = 6: 0.031; with Holm over 2, p below 0.05 takes 7"),
-        (13, 2, "two-sided, exact; smallest p possible: n = 13: < 0.001; with Holm over 1, p below 0.05 takes 6"),
-        (14, 2, "two-sided, Monte Carlo; smallest p possible: n = 14: < 0.001; with Holm over 1, p below 0.05 takes 6"),
+        (
+            3,
+            2,
+            "two-sided, exact; smallest p possible: n = 3: 0.25 (not enough seeds); with Holm over 1, p below 0.05 takes at least 6",
+        ),
+        (6, 3, "two-sided, exact; smallest p possible: n = 6: 0.031; with Holm over 2, p below 0.05 takes at least 7"),
+        (13, 2, "two-sided, exact; smallest p possible: n = 13: < 0.001; with Holm over 1, p below 0.05 takes at least 6"),
+        (
+            14,
+            2,
+            "two-sided, Monte Carlo; smallest p possible: n = 14: < 0.001; with Holm over 1, p below 0.05 takes at least 6",
+        ),
     ],
 )
 def test_the_smallest_p_is_printed(runs: Runs, n: int, cells: int, said: str) -> None:

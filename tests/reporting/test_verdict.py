@@ -37,7 +37,7 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], str]] = {
     "a tie of two images": (  # +12, -8, +2 images: sd 10, t 4.303
         {("plain", "cutmix"): gained(0, 0, 0), ("cbam", "cutmix"): gained(12, -8, 2)},
         "Highest is + Resizer_CBAM + CutMix: 93.12 % (best, 3 seeds). Against the next, + Resizer + CutMix: +0.02 points"
-        " [-0.23, +0.27], +2 of 10,000 test images, a tie as far as 3 seeds can tell. What the Resizer learns cannot be told"
+        " [-0.23, +0.27], +2 of 10,000 test images, a tie: the interval over 3 seeds holds 0. What the Resizer learns cannot be told"
         " from interpolation (missing: bilinear base, bilinear cutmix, plain base).",
     ),
     "n = 1, and the report's two images": (
@@ -75,7 +75,7 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], str]] = {
     "the baseline is best": (  # 100, 200 and 300 images less
         {BASE: gained(0, 0, 0), PLAIN: gained(-100, -200, -300)},
         "Highest is Baseline: 93.10 % (best, 3 seeds). Against the next, + Resizer: +2.00 points [-0.48, +4.48],"
-        f" +200 of 10,000 test images, a tie as far as 3 seeds can tell. {NO_CONTROL}",
+        f" +200 of 10,000 test images, not resolved: the interval over 3 seeds holds 0. {NO_CONTROL}",
     ),
     "a single cell": (
         {PLAIN: [95.0, 96.0, 97.0]},
@@ -89,10 +89,10 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], str]] = {
     "an interval that excludes 0, of too few seeds": (  # 195, 200, 205: 200 ± 12.4 images, 198.7 ± 8.7 over the next
         {BASE: gained(0, 0, 0), PLAIN: gained(195, 200, 205), CBAM: gained(0, 1, 3)},
         "Highest is + Resizer: 95.10 % (best, 3 seeds). Against Baseline: +2.00 points [+1.88, +2.12],"
-        " +200 of 10,000 test images, its interval excludes 0, but 3 seeds allow no p below 0.5, Holm over 2:"
-        " from 7 seeds on a test could decide. Against the next, + Resizer_CBAM: +1.99 points [+1.90, +2.07],"
-        " +198.7 of 10,000 test images, its interval excludes 0, but 3 seeds allow no p below 0.75, Bonferroni over 3 pairs:"
-        f" from 7 seeds on a test could decide. {NO_CONTROL}",
+        " +200 of 10,000 test images, its interval excludes 0, but 3 seeds are too few for a test (Holm over 2:"
+        " it takes at least 7). Against the next, + Resizer_CBAM: +1.99 points [+1.90, +2.07],"
+        " +198.7 of 10,000 test images, its interval excludes 0, but 3 seeds are too few for a test (Bonferroni over 3 pairs:"
+        f" it takes at least 7). {NO_CONTROL}",
     ),
     "equal in all seeds": (
         {BASE: gained(*[0] * 10), PLAIN: gained(*[17] * 10)},
@@ -126,7 +126,7 @@ def test_leaders_are_chosen_by_looking_and_pay_for_it(runs: Runs) -> None:
     shifts = {BASE: 0, PLAIN: 90, CBAM: 150, ("bicubic", "base"): 5}
     for n, decided in (
         (10, "a win (p = 0.012, Bonferroni over 6 pairs)"),
-        (7, "its interval excludes 0, but 7 seeds allow no p below 0.094, Bonferroni over 6 pairs: from 8 seeds on"),
+        (7, "its interval excludes 0, but 7 seeds are too few for a test (Bonferroni over 6 pairs: it takes at least 8)"),
     ):
         folder = Runs(runs.folder / str(n))
         fill(folder, {place: gained(*(shift + shift // 30 * seed for seed in range(n))) for place, shift in shifts.items()})
