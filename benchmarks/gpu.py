@@ -1,0 +1,118 @@
+"""A whole epoch on a GPU in all eight cells: seconds, images a second by CUDA events, MFU, peak memory; then the other tables.
+
+    python benchmarks/gpu.py --write
+    python benchmarks/gpu.py --cells cbam-cutmix --only-epochs
+
+An epoch is the real one: 50,000 images trained on and 10,000 evaluated by `Fit`, bf16, batches of 128. The first epoch warms up
+and is thrown away. Without a GPU the table says so, and that is no error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation
+
+import torch
+
+from ablation.sweep import plan
+from ablation.sweep.price import FLOPS, PEAKS, TRAINING
+from benchmarks.ours import CELLS, Ours, of_cell
+from benchmarks.side_by_side import NOT_MEASURED, ROOT, Table, Turns, machine, parser, publish, ratio, spread
+
+TRAINED, TESTED = 50_000, 10_000
+DENSE = {**PEAKS, "H200": PEAKS["H100"]}  # H200: H100's chip with other memory
+HEADER = ("cell", "s an epoch", "images a second", "ms a step", "MFU", "share of the limit", "peak memory, GiB")
+
+
+def peak(name: str, precision: str) -> float | None:
+    """Return a GPU's dense peak in FLOP/s by its maker's data sheet, None for one that we do not know."""
+    known = [peaks for short, peaks in DENSE.items() if short in name]
+    return known[0][precision] * 1e12 if known and precision in known[0] else None
+
+
+def measure(cell: str, options: argparse.Namespace) -> Turns:
+    """Return what every epoch of a cell took; turns with the limit alternate with them."""
+    config = of_cell(cell, f"train.batch_size={options.batch}")
+    ours = Ours(config, options.steps, "cuda", images=options.images, tested=options.images // 5)
+    fit, limit = ours.fit(options.precision), ours.limit(options.precision)
+    events: list[torch.cuda.Event] = []
+
+    def step_done(images: int) -> None:
+        events.append(torch.cuda.Event(enable_timing=True))
+        events[-1].record()
+
+    epochs, turns = fit.run(progress=step_done), Turns()
+    for number in range(options.repeats + 1):
+        events.clear()
+        fit.engine.reset_peak_memory()
+        epoch = next(epochs)
+        torch.cuda.synchronize()
+        milliseconds = statistics.median(one.elapsed_time(other) for one, other in pairwise(events))
+        row = {"seconds": epoch.seconds, "row": epoch.images_per_second, "step": milliseconds, "limit": next(limit)}
+        row |= {"events": 1000 * options.batch / milliseconds, "GiB": fit.engine.peak_memory() / 2**30}
+        row["MFU"] = utilisation(plan.size(config).macs, row["row"], options.precision)
+        for name, value in row.items() if number else ():
+            turns.setdefault(name, []).append(value)
+    return turns
+
+
+def utilisation(macs: int, rate: float, precision: str) -> float:
+    """Return model FLOP/s over the GPU's peak: three forwards a training image; NaN for a GPU whose peak we do not know."""
+    return rate * FLOPS * TRAINING * macs / (peak(torch.cuda.get_device_name(), precision) or float("nan"))
+
+
+def row(cell: str, turns: Turns | None) -> list[object]:
+    """Return a cell's line of the table."""
+    if turns is None:
+        return [cell, *[NOT_MEASURED] * (len(HEADER) - 1)]
+    told = [spread(turns[name]) for name in ("seconds", "row", "step")]
+    used = statistics.median(turns["MFU"])
+    mfu = f"{used:.1%}" if used == used else "peak not known"
+    return [cell, *told, mfu, ratio(turns["events"], turns["limit"]), f"{max(turns['GiB']):.2f}"]
+
+
+def main() -> int:
+    """Measure the cells one after another, then let the other benchmarks do theirs on the GPU."""
+    command_line = parser(__doc__, "gpu")
+    add = command_line.add_argument
+    add("--cells", nargs="+", choices=CELLS, default=list(CELLS), metavar="CELL", help=f"of {', '.join(CELLS)}")
+    add("--batch", type=int, default=128, help="default: 128")
+    add("--steps", type=int, default=50, help="of a turn of the limit (default: 50)")
+    add("--images", type=int, default=TRAINED, help="of an epoch; a fifth as many are evaluated (default: 50,000)")
+    add("--precision", choices=("bf16", "fp32", "fp16"), default="bf16")
+    add("--only-epochs", action="store_true", help="leave out what step, memory and resizer print")
+    options, about = command_line.parse_args(), machine()
+    measured: dict[str, Turns] = {}
+    lines = ["No GPU on this machine."]
+    for cell in options.cells if torch.cuda.is_available() else ():
+        measured[cell] = measure(cell, options)
+        gc.collect()
+        torch.cuda.empty_cache()
+        rate = peak(about["gpu"], options.precision)
+        lines = [
+            f"Median (lowest to highest) of {options.repeats} epochs of {options.images:,} + {options.images // 5:,} images,"
+        ]
+        lines[0] += (
+            f" batches of {options.batch}, {options.precision}; a step by CUDA events, from one step's end to the next's."
+        )
+        lines += [f"MFU: 2 x 3 x MACs x images a second, over {rate / 1e12:,.1f} TFLOP/s (dense, data sheet)." if rate else ""]
+        publish("gpu", options, about, Table(HEADER, [row(name, measured.get(name)) for name in CELLS], lines), measured)
+    if not measured:
+        publish("gpu", options, about, Table(HEADER, [row(name, None) for name in CELLS], lines), measured)
+    elif not options.only_epochs:
+        for other in ("step", "memory", "resizer"):
+            kept = options.out.with_name(f"{options.out.stem}-{other}.json")
+            words = [f"benchmarks/{other}.py", "--device", "cuda", "--repeats", str(options.repeats), "--out", str(kept)]
+            subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

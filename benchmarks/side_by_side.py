@@ -1,0 +1,171 @@
+"""Measuring side by side: contenders take turns in one process, and what is told is medians, ratios and their spread.
+
+Owns the turns, the clock, the words about the machine, and the tables in benchmarks/README.md. Knows no contender.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ablation.records.provenance import code
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "benchmarks"
+README = HERE / "README.md"
+NOT_MEASURED = "not measured"
+FLAGS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")  # what a CPU's bf16 rests on, best first
+Turns = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of some turns, the lowest and the highest of them."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{_short(self.median)} ({_short(self.low)} to {_short(self.high)})"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return median and range of one or more values."""
+    return Spread(statistics.median(values), min(values), max(values))
+
+
+def ratio(one: Sequence[float], other: Sequence[float]) -> Spread:
+    """Return the spread of one / other, round by round: what slows a whole round cancels."""
+    return spread([a / b for a, b in zip(one, other, strict=True)])
+
+
+def alternate(contenders: Mapping[str, Callable[[], float]], repeats: int) -> Turns:
+    """Let every contender take one turn a round, in order: A B A B. A first round, the warm-up, is thrown away."""
+    turns: Turns = {name: [] for name in contenders}
+    for number in range(repeats + 1):
+        for name, turn in contenders.items():
+            value = turn()
+            if number:
+                turns[name].append(value)
+            print(f"  round {number or 'warm-up'}: {name} {_short(value)}", file=sys.stderr, flush=True)
+    return turns
+
+
+class Clock:
+    """Seconds between `start` and the last `stop`: by CUDA events on a GPU, else by this process's clock."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if self._cuda else []
+        self._times = [0.0, 0.0]
+
+    def start(self) -> None:
+        """Begin, with nothing under way on the device."""
+        if self._cuda:
+            torch.cuda.synchronize()
+        self._mark(0)
+
+    def stop(self) -> None:
+        """End here; may be said after every step: the last one counts."""
+        self._mark(1)
+
+    def _mark(self, which: int) -> None:
+        if self._cuda:
+            self._events[which].record()
+        else:
+            self._times[which] = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Return what passed, once the device is through."""
+        if not self._cuda:
+            return self._times[1] - self._times[0]
+        torch.cuda.synchronize()
+        return float(self._events[0].elapsed_time(self._events[1])) / 1000
+
+
+@dataclass(frozen=True)
+class Table:
+    """What stands in one section of the README: a table, and lines below it."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    lines: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        cells = [list(self.header), ["---"] * len(self.header), *([str(cell) for cell in row] for row in self.rows)]
+        table = "\n".join(f"| {' | '.join(row)} |" for row in cells)
+        return table + "".join(f"\n\n{line}" for line in self.lines)
+
+
+def machine() -> dict[str, Any]:
+    """Return what the numbers depend on: processor, GPU, threads, load before the start, versions, code."""
+    about: dict[str, Any] = {"cpu": platform.processor(), "flags": [], "cores": os.cpu_count()}
+    if (info := Path("/proc/cpuinfo")).exists():
+        text = info.read_text()
+        known = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", text, re.MULTILINE))
+        about["cpu"] = (
+            "{model name} (family {cpu family}, model {model})".format_map(known) if len(known) == 3 else about["cpu"]
+        )
+        about["flags"] = [flag for flag in FLAGS if re.search(rf"\b{flag}\b", text)]
+    about["threads"] = torch.get_num_threads()
+    about["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    about["load"] = round(os.getloadavg()[0], 2)
+    about["versions"] = {"python": platform.python_version()} | {name: version(name) for name in ("torch", "torchvision")}
+    return about | {"code": code()}
+
+
+def in_words(about: Mapping[str, Any]) -> str:
+    """Return a machine in one line."""
+    gpu = f"{about['gpu']}; " if about["gpu"] else ""
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    flags = " ".join(about["flags"]) or "no flag for bf16"
+    cpu = f"{about['cpu']}, {about['cores']} cores, {about['threads']} threads, {flags}"
+    return f"{gpu}{cpu}; load {about['load']} at the start; {versions}; source {about['code']['source']}"
+
+
+def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
+    """Return a command line with what all benchmarks share."""
+    result = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds that count (default: 5)")
+    out = HERE / "results" / f"{name}.json"
+    result.add_argument("--out", type=Path, default=out, metavar="FILE", help=f"every turn, as JSON (default: {out.name})")
+    result.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    return result
+
+
+def publish(name: str, options: argparse.Namespace, about: Mapping[str, Any], table: Table, turns: object) -> None:
+    """Print a table with its command and machine, keep every turn as JSON and, if asked, put the table into the README."""
+    command = shlex.join(["python", f"benchmarks/{name}.py", *(word for word in sys.argv[1:] if word != "--write")])
+    text = f"`{command}`\n\n{table}\n\n{in_words(about)}"
+    print(f"\n{text}")
+    shown = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    content = {"command": command, "options": shown, "machine": about, "turns": turns}
+    options.out.write_text(json.dumps(content, indent=1, default=_plain) + "\n")
+    if options.write:
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        before, rest = README.read_text().split(begin)
+        README.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if isinstance(value, Spread) else str(value)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,127 @@
+"""A training step in all eight cells: ours, the report's way, the limit, and peers; images a second.
+
+    python benchmarks/step.py                                       a CPU: 16 images a batch, 2 steps a turn
+    python benchmarks/step.py --cells cbam-base --repeats 7
+    python benchmarks/step.py --device cuda --peers .venv-peers/bin/python
+
+All contenders of a cell take turns in this process (peers in one each, see peers/), so what disturbs the machine disturbs all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation
+
+import torch
+
+from benchmarks import reports_way
+from benchmarks.ours import CELLS, LR, Ours, constructed, of_cell
+from benchmarks.peers.process import Peer
+from benchmarks.side_by_side import NOT_MEASURED, Table, Turns, alternate, machine, parser, publish, ratio, spread
+
+PEERS = {"Lightning": "lightning_loop", "timm": "timm_loop"}
+HEADER = ("cell", "ours, bf16", "report's way", "ratio", "share of the limit", "ours / report's way in fp32", "in bf16", *PEERS)
+
+
+def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the command line; sizes that were not given follow from the device."""
+    command_line = parser(__doc__, "step")
+    add = command_line.add_argument
+    add("--cells", nargs="+", choices=CELLS, default=list(CELLS), metavar="CELL", help=f"of {', '.join(CELLS)}")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--batch", type=int, help="images a step (default: 128 on a GPU, 16 on a CPU)")
+    add("--steps", type=int, help="a turn (default: 50 on a GPU, 2 on a CPU; eight times as many without a resizer)")
+    add("--workers", type=int, nargs="+", default=[0, 2, 4], help="of the report's DataLoader; the best is quoted")
+    add("--peers", metavar="PYTHON", help="of the environment that has Lightning and timm")
+    options = command_line.parse_args(arguments)
+    on_gpu = options.device.startswith("cuda")
+    options.batch = options.batch or (128 if on_gpu else 16)
+    options.steps = options.steps or (50 if on_gpu else 2)
+    return options
+
+
+def measure(cell: str, options: argparse.Namespace) -> tuple[Turns, dict[str, str]]:
+    """Return images a second of every contender's turns in one cell, and the versions of the peers."""
+    steps = options.steps * (8 if cell.startswith("none") else 1)
+    with ExitStack() as stack:
+        ours = Ours(of_cell(cell, f"train.batch_size={options.batch}"), steps, options.device)
+        turns: dict[str, Callable[[], float]] = {}
+        for precision in ("bf16", "fp32"):
+            turns[f"ours {precision}"] = ours.training(precision).__next__
+            turns[f"limit {precision}"] = ours.limit(precision).__next__
+        for name, generator in reports(cell, options, steps, ours.device):
+            turns[name] = generator.__next__
+        peers = peers_of(cell, options, steps, stack)
+        turns |= {name: peer.turn for name, peer in peers.items()}
+        measured = alternate(turns, options.repeats)
+    return measured, {name: peer.about for name, peer in peers.items()}
+
+
+def reports(cell: str, options: argparse.Namespace, steps: int, device: torch.device) -> Iterator[tuple[str, Iterator[float]]]:
+    """Yield the report's way at every number of workers and precision (a GPU's default has TF32 convolutions)."""
+    resizer, aug = CELLS[cell]
+    images = constructed(50_000)
+    pictures = reports_way.Pictures(images.pixels.permute(0, 2, 3, 1).contiguous().numpy(), images.labels.tolist())
+    model = reports_way.build(resizer).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=0.9, weight_decay=5e-4)
+    for workers in options.workers:
+        batches = reports_way.endless(reports_way.loader(pictures, options.batch, workers, pin=device.type == "cuda"))
+        for precision in ("default", "fp32", "bf16") if device.type == "cuda" else ("default", "bf16"):
+            turns = reports_way.training(model, optimizer, batches, device, steps, aug == "cutmix", precision)
+            yield f"report {precision} {workers}", turns
+
+
+def peers_of(cell: str, options: argparse.Namespace, steps: int, stack: ExitStack) -> dict[str, Peer]:
+    """Start the peers of a cell, in bf16 like ours; none where no environment was given."""
+    resizer, aug = CELLS[cell]
+    words: dict[str, Any] = {"resizer": resizer, "aug": aug, "device": options.device, "batch": options.batch, "steps": steps}
+    words |= {"workers": max(options.workers), "threads": torch.get_num_threads(), "precision": "bf16"}
+    python = Path(options.peers).absolute() if options.peers else Path()
+    scripts = PEERS if options.peers else {}
+    return {name: stack.enter_context(Peer(str(python), script, words)) for name, script in scripts.items()}
+
+
+def best(turns: Turns, precision: str) -> str:
+    """Return the report's way with the number of workers that suits it best; on a CPU `fp32` is the default."""
+    there = [name for name in turns if name.startswith(f"report {precision} ")]
+    return max(there, key=lambda name: spread(turns[name]).median) if there else best(turns, "default")
+
+
+def row(cell: str, turns: Turns | None) -> list[object]:
+    """Return a cell's line of the table."""
+    if turns is None:
+        return [cell, *[NOT_MEASURED] * (len(HEADER) - 1)]
+    headline, ours = best(turns, "default"), turns["ours bf16"]
+    told: list[object] = [cell, spread(ours), f"{spread(turns[headline])}, {headline.split()[-1]} workers"]
+    told += [f"**{ratio(ours, turns[headline])}**", ratio(ours, turns["limit bf16"])]
+    told += [ratio(turns[f"ours {precision}"], turns[best(turns, precision)]) for precision in ("fp32", "bf16")]
+    return told + [
+        f"{spread(turns[peer])}, ours / it {ratio(ours, turns[peer])}" if peer in turns else NOT_MEASURED for peer in PEERS
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure the cells one after another; the JSON is written after each."""
+    options, about = options_of(arguments), machine()
+    measured: dict[str, Turns] = {}
+    for cell in options.cells:
+        print(cell, file=sys.stderr)
+        measured[cell], versions = measure(cell, options)
+        gc.collect()
+        about |= {"peers": versions}
+        note = f"Images a second, median (lowest to highest) of {options.repeats} turns; batches of {options.batch},"
+        note += f" {options.steps} steps a turn (none: {8 * options.steps}), VGG16 at 224 (none: 32)."
+        note += f" Peers: {'; '.join(versions.values()) or NOT_MEASURED}."
+        publish("step", options, about, Table(HEADER, [row(name, measured.get(name)) for name in CELLS], [note]), measured)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
