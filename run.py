@@ -21,6 +21,8 @@ from ablation.sweep.command import carry_out, telling
 
 if TYPE_CHECKING:
     from ablation.records.record import Record
+    from ablation.training.fit import Fit
+    from ablation.training.trial import Trial
 
 log = logging.getLogger(__name__)
 settings.register()
@@ -51,18 +53,13 @@ def run(config: DictConfig) -> None:
         log.info("%s: %s, skipped", record.folder.name, busy)
 
 
-def train(config: DictConfig, record: Record) -> None:
-    """Build the parts, fit them, and hand every epoch to the record. Torch is imported here, so that --help needs none."""
+def build(config: DictConfig) -> Fit:
+    """Build a run's parts, each from its own stream. Torch is imported here and below, so that --help needs none."""
     from ablation.models.classifier import Classifier
-    from ablation.records.checkpoint import Checkpoints
-    from ablation.records.provenance import provenance
     from ablation.sweep import plan
-    from ablation.training.evaluate import picture
     from ablation.training.fit import Fit
-    from ablation.training.progress import Bar
     from ablation.training.streams import seeded
 
-    # Build
     plan.check_machine(config)
     engine = settings.build(config, "engine", precision=config.train.precision)
     dataset = settings.build(config, "data").to(engine.device)
@@ -75,7 +72,27 @@ def train(config: DictConfig, record: Record) -> None:
     optimizer = settings.build(config, "optimizer", params=classifier.parameters())
     length = {"epochs": config.train.epochs, "batch_size": config.train.batch_size}
     schedule = settings.build(config, "schedule")
-    fit = Fit(classifier, dataset, augment, optimizer, schedule, **length, seed=config.seed, engine=engine)
+    return Fit(classifier, dataset, augment, optimizer, schedule, **length, seed=config.seed, engine=engine)
+
+
+def trial(config: DictConfig) -> Trial | None:
+    """Try two training steps and one evaluation batch of a run, for check=true."""
+    from ablation.training.trial import trial
+
+    return trial(build(config), stop.stopping)
+
+
+def train(config: DictConfig, record: Record) -> None:
+    """Fit a run and hand every epoch to its record."""
+    from ablation.records.checkpoint import Checkpoints
+    from ablation.records.provenance import provenance
+    from ablation.sweep import plan
+    from ablation.training.evaluate import picture
+    from ablation.training.progress import Bar
+
+    # Build
+    fit = build(config)
+    engine, dataset, resizer = fit.engine, fit.dataset, fit.classifier.get_submodule("resizer")
 
     # Resume
     size = plan.size(config)
@@ -98,7 +115,7 @@ def train(config: DictConfig, record: Record) -> None:
             numbers = {kind: row.epoch for kind, row in chosen.items()}
             checkpoints.save(epoch.epoch, fit.state_dict(), chosen=numbers, final=epoch.epoch == fit.epochs)
             record.append(epoch, chosen)
-            record.show("resizer", lambda: picture(resizer, dataset.test, augment))
+            record.show("resizer", lambda: picture(resizer, dataset.test, fit.augment))
     if len(fit.history) < fit.epochs:
         stop.check()
 
@@ -108,4 +125,4 @@ def train(config: DictConfig, record: Record) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(carry_out(main))
+    sys.exit(carry_out(main, trial))

@@ -32,7 +32,7 @@ def test_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[st
         lines.append(
             f"won : lost: test images that only the cell, only the other gets right ({analysis.images_at} epoch, summed over"
             " seeds);"
-            " McNemar p: exact (an image counts once, whatever the seeds), of these trained models, it says nothing of other seeds"
+            " McNemar p: exact, an image counts once, of these trained models: it says nothing of other seeds"
         )
     left = [comparison for comparison in comparisons if comparison.difference.left_out]
     if left:

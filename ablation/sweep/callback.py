@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from ablation.records.provenance import source_digest
 from ablation.records.record import Record
 from ablation.records.service import has_key
 from ablation.records.words import FINISHED
-from ablation.sweep import settings
-from ablation.sweep.identity import digest
+from ablation.sweep import instead, settings
+from ablation.sweep.devices import slots
+from ablation.sweep.identity import cell, digest, run_id
 from ablation.sweep.refusal import Refused, one_line
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -77,13 +78,18 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
     """Plan, or end the process: a refusal must reach the user and nothing may start after it."""
     overrides: list[str] = list(config.hydra.overrides.task)
     try:
-        _check_tracker(config)
-        _check_all(jobs())
-        if sweep or config.plan:
+        asked = instead.asked(config)
+        here = asked not in ("plan", "fetch")  # those need neither this machine's devices nor a key
+        if here:
+            _check_tracker(config)
+        if sweep and here:
+            _check_launcher(config)
+        _check_all(jobs(), config, here)
+        if asked == "plan" or (sweep and asked is None):
             _print(config)
-        if config.plan:
-            sys.stdout.flush()
-            raise SystemExit(0)
+        if asked:
+            runs, PLANNED[:] = list(PLANNED), []  # nothing of it will be trained, so nothing can be left unfinished
+            raise instead.Instead(asked, runs, config)
         if sweep:
             _write(config, sweep)
     except Exception as error:
@@ -100,33 +106,60 @@ def _jobs(config: DictConfig) -> Iterator[tuple[list[str], DictConfig]]:
         yield list(overrides), loader.load_sweep_config(config, list(overrides))
 
 
-def _check_all(jobs: Iterable[tuple[list[str], DictConfig]]) -> None:
-    """Check all runs without torch first, which takes a second; then build each distinct cell that is still to be trained."""
+def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig, here: bool) -> None:
+    """Check all runs without torch first, which takes a second; then build each distinct cell that is asked for.
+
+    Args:
+        jobs: overrides and configuration of each run.
+        command: the configuration of the whole command.
+        here: compare the runs with what this machine can do.
+    """
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
         settings.check(config, overrides)
-        folder = settings.run_folder(config)
+        instead.check(config, command, overrides)
+        identity = settings.identity(config)
+        folder = Path(config.paths.runs).absolute() / run_id(identity)
         if folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {folder.name}); name each run once")
-        identity = settings.identity(config)
         Record(folder, digest=digest(identity), config=identity, study=config.study.name).old()  # a foreign one is refused
         planned[folder] = Planned(folder, overrides, config, identity, changed(folder))
     PLANNED[:] = planned.values()
-    for run in PLANNED:
-        if run.config.plan or run.state not in FINISHED:
-            from ablation.sweep import plan  # torch: seconds, so only where there is something to build
+    _build_all([run for run in PLANNED if instead.asked(command) or run.state not in FINISHED], here)
 
+
+def _build_all(runs: Sequence[Planned], here: bool) -> None:
+    """Build what the runs are made of, once for all seeds of a cell."""
+    built: set[tuple[str, str]] = set()
+    for run in runs:
+        from ablation.sweep import plan  # torch: seconds, so only where there is something to build
+
+        parts = cell(run.identity), str(settings.plain(run.config.tracker))
+        if parts not in built:
+            built.add(parts)
             plan.size(run.config)
-            if run.config.hydra.launcher._target_ == BASIC and not run.config.plan:
+            launcher = run.config.hydra.launcher
+            if here and (launcher._target_ == BASIC or launcher.get("devices") == "cpu"):
                 plan.check_machine(run.config)
 
 
 def _check_tracker(config: DictConfig) -> None:
     """Refuse `online` without a key before the first run: a sweep of days must not find out at its start, run by run."""
     asked = config.tracker.mode if config.tracker.mode != "auto" else os.environ.get("WANDB_MODE")
-    if asked == "online" and not config.plan and not has_key():
+    if asked == "online" and not has_key():
         name = "tracker.mode=online" if config.tracker.mode == "online" else "WANDB_MODE=online"
         raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
+
+
+def _check_launcher(config: DictConfig) -> None:
+    """Refuse a launcher's arguments, and devices that are not here, before anything is written."""
+    launcher = settings.plain(config.hydra.launcher)
+    if "devices" in launcher:
+        slots(launcher, config.hydra.overrides.hydra)
+    if "array_parallelism" in launcher:
+        from hydra_plugins.ablation_slurm.slurm import check
+
+        check()
 
 
 def _print(config: DictConfig) -> None:
@@ -138,14 +171,6 @@ def _print(config: DictConfig) -> None:
     states = [run.state for run in PLANNED]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     print(f"plan: {len(PLANNED)} run{'s'[: len(PLANNED) != 1]}: {counts}")
-    if config.plan:
-        from ablation.sweep import plan
-
-        width = max(len(run.folder.name) for run in PLANNED)
-        for run, state in zip(PLANNED, states, strict=True):
-            size = plan.size(run.config)
-            counted = f"{size.parameters:>11,} parameters  {size.macs / 1e6:10,.1f} MMACs an image"
-            print(f"  {run.folder.name:{width}}  {state:11}  {counted}")
 
 
 def _write(config: DictConfig, sweep: Path) -> None:

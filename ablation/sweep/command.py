@@ -11,21 +11,28 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.files import read_json
+from ablation.records.lock import locked
 from ablation.sweep import secrets, targets
+from ablation.sweep.instead import Instead
 from ablation.sweep.refusal import Refused, one_line
 from ablation.sweep.stop import Preempted, finish, listen
 
 
-def carry_out(main: Callable[[], None]) -> int:
+def carry_out(main: Callable[[], None], trial: Callable[[DictConfig], Any]) -> int:
     """Run Hydra's `main` on the command line and return the exit code.
 
     HYDRA_FULL_ERROR=1, typed by the user, still shows the traceback.
+
+    Args:
+        main: Hydra's.
+        trial: of one run, for `check=true`.
     """
     _multirun_first(sys.argv)
     asked = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
@@ -36,7 +43,7 @@ def carry_out(main: Callable[[], None]) -> int:
         targets.check_command(sys.argv[1:])
         secrets.check((), sys.argv[1:])
         with contextlib.nullcontext() if asked else contextlib.redirect_stderr(_WithoutHydrasLine(sys.stderr)):
-            main()
+            code = _train_or_instead(main, trial)
     except KeyboardInterrupt:
         code = 130
     except Preempted:
@@ -49,6 +56,15 @@ def carry_out(main: Callable[[], None]) -> int:
     code = _settle(code)
     finish()
     return code
+
+
+def _train_or_instead(main: Callable[[], None], trial: Callable[[DictConfig], Any]) -> int:
+    asked = None
+    try:
+        main()
+    except Instead as instead:
+        asked = instead  # carried out below: an error there must not be told as this one's
+    return asked.carry_out(trial) if asked else 0
 
 
 @contextmanager
@@ -103,7 +119,8 @@ def _settle(code: int) -> int:
     for run in planning.PLANNED:
         fresh = planning.changed(run.folder) != run.found  # not what an earlier command left
         outcome = (read_json(run.folder / "outcome.json") or {}).get("outcome")
-        words[run.folder.name] = str(outcome) if fresh and outcome else run.state
+        killed = outcome == "running" and not locked(run.folder)
+        words[run.folder.name] = ("killed" if killed else str(outcome)) if fresh and outcome else run.state
     unfinished = {run_id: word for run_id, word in words.items() if word not in ("done", "diverged")}
     if unfinished and words:
         print(f"{len(unfinished)} of {len(words)} runs not finished; the same command goes on:", file=sys.stderr)

@@ -1,6 +1,6 @@
 """What a run would be, without training it: built on the meta device, counted, and compared with what this machine can do.
 
-Owns parameters and multiply-accumulates. Allocates nothing, opens neither data nor weights.
+Owns parameters, multiply-accumulates and the work of an epoch. Allocates nothing, opens neither data nor weights.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ablation.sweep import settings
 from ablation.sweep.identity import cell
+from ablation.sweep.price import TRAINING, Work
 from ablation.sweep.refusal import Refused, one_line
 
 TOO_LARGE = 1e16  # multiply-accumulates: about a week on two CPU cores
@@ -43,14 +44,30 @@ def size(config: DictConfig) -> Size:
     return _SIZES[key]
 
 
+def skeleton(config: DictConfig) -> torch.nn.Module:
+    """Build a run's classifier on the meta device: names and shapes, no memory.
+
+    Raises:
+        Refused: a part does not take its arguments.
+    """
+    with torch.device("meta"):
+        resizer = _build(config, "resizer")
+        backbone = _build(config, "backbone", num_classes=settings.dataset_facts(config).classes, weights="none")
+    return torch.nn.Sequential(resizer, backbone)
+
+
+def work(config: DictConfig) -> Work:
+    """Return what an epoch of a run is. Raises as `size`."""
+    there, data = settings.dataset_facts(config), config.data
+    trained = data.limit or there.train - data.val_size
+    return Work(trained, (data.test_limit or there.test) + data.val_size, size(config).macs)
+
+
 def _measure(config: DictConfig) -> Size:
     facts = settings.dataset_facts(config)
     _check_arguments(config)
-    with torch.device("meta"):
-        resizer = _build(config, "resizer")
-        backbone = _build(config, "backbone", num_classes=facts.classes, weights="none")
-        image = torch.empty(1, 3, facts.height, facts.width)
-    model = torch.nn.Sequential(resizer, backbone).eval()
+    model = skeleton(config).eval()
+    image = torch.empty(1, 3, facts.height, facts.width, device="meta")
     try:
         with FlopCounterMode(display=False) as counter:
             model(image)
@@ -108,14 +125,20 @@ def check_machine(config: DictConfig) -> None:
         settings.build(config, "engine", precision=config.train.precision)
     except ValueError as error:
         raise Refused(str(error)) from None
-    if config.engine.device != "auto" or torch.cuda.is_available() or torch.backends.mps.is_available():
-        return
-    there = settings.dataset_facts(config)
-    images = (config.data.limit or there.train - config.data.val_size) * config.train.epochs
-    work = 3 * size(config).macs * images  # forward, and twice that backward
-    if work > TOO_LARGE:
+    if config.engine.device == "auto" and not _accelerated() and (needed := too_large(config)):
         raise Refused(
-            f"engine.device=auto: no GPU here, and {settings.run_folder(config).name} needs {work:.1e} multiply-accumulates"
+            f"engine.device=auto: no GPU here, and {settings.run_folder(config).name} needs {needed:.1e} multiply-accumulates"
             f" (a CPU gets at most {TOO_LARGE:.0e}): profile=demo (a minute), profile=laptop (half an hour), or"
             " engine.device=cpu to insist"
         )
+
+
+def _accelerated() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def too_large(config: DictConfig) -> float | None:
+    """Return the multiply-accumulates of a run that are too many for a CPU, None where a CPU may try or was asked for."""
+    epoch = work(config)
+    needed = float(TRAINING * epoch.macs * epoch.trained * config.train.epochs)
+    return needed if needed > TOO_LARGE and config.engine.device == "auto" else None

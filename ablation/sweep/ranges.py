@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from ablation.sweep.price import PEAKS
 from ablation.sweep.refusal import Refused, typed
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -73,6 +74,9 @@ RULES: dict[str, Rule] = {
     "study.name": TEXT,
     "input_size": SIDE,
     "plan": BOOLEAN,
+    "plan_gpu": one_of(*PEAKS),
+    "check": BOOLEAN,
+    "fetch": BOOLEAN,
     "fail_fast": BOOLEAN,
     "rerun": one_of("never", "stale"),
     "data.root": TEXT,

@@ -24,7 +24,7 @@ from ablation.sweep.identity import GROUPS, digest, run_id
 from ablation.sweep.refusal import Refused, typed
 
 SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
-TOP = (*GROUPS, *SECTIONS, "seed", "input_size", "tracker", "study", "plan", "rerun", "fail_fast")
+TOP = (*GROUPS, *SECTIONS, "seed", "input_size", "tracker", "study", "plan", "plan_gpu", "check", "fetch", "rerun", "fail_fast")
 ELSEWHERE = ("data.root", "data.cache")  # where the bytes lie: their content is identity, not their path
 POINTED_AT = {
     "data": ("padding", "flip"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -16,6 +17,12 @@ _asked = threading.Event()
 
 class Preempted(Exception):
     """The run was asked to stop; the same command continues it. Exit code 75 (EX_TEMPFAIL)."""
+
+    outcome = "preempted"
+
+
+class Requeued(SystemExit):
+    """submitit has queued this run's job again, and ends the process; it goes on after its last whole epoch."""
 
     outcome = "preempted"
 
@@ -36,13 +43,38 @@ def check() -> None:
 
 
 def listen() -> dict[int, Any]:
-    """Listen for SIGTERM and SIGUSR1 (main thread only, elsewhere Python sets no handlers); return the earlier handlers."""
+    """Listen for SIGTERM and SIGUSR1 (main thread only, elsewhere Python sets no handlers); return the earlier handlers.
+
+    In a job of submitit, what has a handler of submitit's stays its own: it queues the job again, which then resumes.
+    """
 
     def ask(number: int, frame: FrameType | None) -> None:
         _asked.set()
 
-    in_main = threading.current_thread() is threading.main_thread()
-    return {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGUSR1) if in_main}
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            handler = signal.getsignal(number)
+            if callable(handler) and (getattr(handler, "__module__", None) or "").startswith("submitit."):
+                before[number] = signal.signal(number, _telling(handler))
+            elif number != signal.SIGUSR2:
+                before[number] = signal.signal(number, ask)
+    return before
+
+
+def _telling(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+    """Wrap a handler of submitit's so that the run's record tells what it does; what it does stays the same."""
+
+    @functools.wraps(handler)
+    def told(number: int, frame: FrameType | None) -> None:
+        try:
+            handler(number, frame)
+        except SystemExit:
+            raise Requeued("queued again by submitit; it goes on after its last whole epoch") from None
+        except Exception:  # not queued again, its log says why: the run stops as if asked to, before SLURM ends it
+            _asked.set()
+
+    return told
 
 
 def finish() -> None:

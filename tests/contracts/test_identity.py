@@ -59,6 +59,9 @@ CHANGES_NOTHING = [
     "records.checkpoint_every=5",
     "records.keep_weights=[best,last]",
     "plan=true",
+    "plan_gpu=A100",
+    "check=true",
+    "fetch=true",
     "optimizer.lr=1e-2",
     "optimizer.lr=0.010",
 ]

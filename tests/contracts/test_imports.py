@@ -83,6 +83,8 @@ def test_a_file_imports_only_what_its_room_may(file: str) -> None:
         ("ablation/records/record.py", "from torch import Tensor"),
         ("ablation/sweep/settings.py", "from ablation.data.images import Dataset"),
         ("ablation/training/fit.py", "import wandb"),
+        ("ablation/sweep/sheet.py", "from ablation.reporting import table"),
+        ("ablation/sweep/sheet.py", "def late():\n    import torch"),
         ("ablation/reporting/choice.py", "def late():\n    from wandb import Api"),
         ("ablation/records/record.py", "from ablation.sweep import identity"),
     ],

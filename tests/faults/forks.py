@@ -84,7 +84,7 @@ def command(*arguments: str) -> int:
     """Do what `python run.py ARGUMENTS` does, in this process; return its exit code. Only for a forked child."""
     GlobalHydra.instance().clear()
     sys.argv = ["run.py", f"--config-path={ROOT / 'conf'}", *arguments]
-    return carry_out(run.main)
+    return carry_out(run.main, run.trial)
 
 
 def folder_of(config: Run, runs: Path) -> Path:

@@ -37,10 +37,9 @@ from ablation.data.cifar import load_cifar10
 from ablation.data.folder import load_imagefolder
 from ablation.models.backbone import vgg_tiny
 from ablation.records.checkpoint import file_digest, load_weights
-from ablation.reporting import details, escaping, formats, sources
+from ablation.reporting import documents, escaping, formats, sources
 from ablation.reporting import page as pages
 from ablation.reporting.analysis import Analysis, analyse
-from ablation.reporting.latex import latex
 from ablation.reporting.selection import RUN_ID, select
 from ablation.reporting.table import Table, build
 from ablation.sweep import plan, settings
@@ -366,11 +365,10 @@ def problems(name: str, folder: Path) -> dict[str, list[str]]:
     """By writer, what is wrong with this name's table."""
     analysis, table, runs = table_of(name, folder)
     before, reports = set(folder.parent.rglob("*")), folder / "reports"
-    files = formats.write(table, reports, name)
+    folder_of_study = formats.folder(reports, name)
+    files = [*formats.write(table, folder_of_study), *documents.write(analysis, table, runs, folder_of_study, name)]
     stray = [str(file) for file in set(folder.parent.rglob("*")) - before if reports not in (file, *file.parents)]
-    texts = {file.name: file.read_text() for file in files}
-    texts |= {"table.tex": latex(table), "index.html": pages.page(analysis, table, details.read(runs, analysis))}
-    found = {"path": stray} | {file: PARSERS[Path(file).suffix](text, name, table) for file, text in texts.items()}
+    found = {"path": stray} | {file.name: PARSERS[file.suffix](file.read_text(), name, table) for file in files}
     screen = io.StringIO()
     formats.show(table, Console(file=screen, width=100, color_system=None))
     found["terminal"] = terminal_problems(screen.getvalue(), name)

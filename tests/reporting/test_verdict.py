@@ -37,8 +37,8 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], str]] = {
     "a tie of two images": (  # +12, -8, +2 images: sd 10, t 4.303
         {("plain", "cutmix"): gained(0, 0, 0), ("cbam", "cutmix"): gained(12, -8, 2)},
         "Highest is + Resizer_CBAM + CutMix: 93.12 % (best, 3 seeds). Against the next, + Resizer + CutMix: +0.02 points"
-        " [-0.23, +0.27], +2 of 10,000 test images, a tie: the interval over 3 seeds holds 0. What the Resizer learns cannot be told"
-        " from interpolation (missing: bilinear base, bilinear cutmix, plain base).",
+        " [-0.23, +0.27], +2 of 10,000 test images, a tie: the interval over 3 seeds holds 0. What the Resizer learns cannot be"
+        " told from interpolation (missing: bilinear base, bilinear cutmix, plain base).",
     ),
     "n = 1, and the report's two images": (
         {BASE: [93.13], ("plain", "cutmix"): [96.61], BOTH: [96.63]},

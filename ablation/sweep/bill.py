@@ -1,0 +1,182 @@
+"""What a command would cost: every run with its epochs left and their price, from the best evidence there is.
+
+Owns the sum. Where the numbers come from: plan.py, memory.py, past.py, rate.py, price.py. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from ablation.records.lock import locked
+from ablation.records.words import FINISHED
+from ablation.sweep import devices, memory, past, plan, price, rate, settings
+from ablation.sweep.identity import cell
+from ablation.sweep.price import Epoch, Hardware, Rate
+from ablation.sweep.refusal import Refused
+
+if TYPE_CHECKING:
+    from ablation.sweep.callback import Planned
+
+Pair = tuple[Mapping[int, float], Mapping[int, float]]
+FILES = 4  # resume files of a run that trains: of its last two epochs and the best one, and the one that is being written
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What all seeds of a cell share."""
+
+    size: plan.Size
+    memory: memory.Memory
+    epoch: Epoch
+
+
+@dataclass(frozen=True)
+class Item:
+    """One run: its state in words, and the epochs that it has and needs."""
+
+    run_id: str
+    state: str
+    done: int
+    left: int
+    cell: Cell
+    kept: int  # bytes of weights that stay once it is done
+
+    @property
+    def seconds(self) -> float:
+        """Of the epochs that are left."""
+        return self.left * self.cell.epoch.seconds
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A command's runs, and what they are priced by."""
+
+    where: Hardware
+    rates: Mapping[str, Rate]  # by precision, of the cells that nobody has run
+    items: list[Item]
+    slots: int
+    launcher: str
+    resident: int  # bytes of a process on a CPU
+    seeds: int  # that every cell will have
+    pairs: list[Pair]  # done accuracies by seed: a cell's, its baseline's
+
+    @property
+    def wall(self) -> float:
+        """Seconds until the last run ends."""
+        return price.makespan([item.seconds for item in self.items], self.slots)
+
+    @property
+    def disk(self) -> tuple[int, int]:
+        """Bytes of resume files while runs train, and of the weights that stay."""
+        open_runs = [item for item in self.items if item.left]
+        files = sorted((FILES * item.cell.memory.resume_file for item in open_runs), reverse=True)
+        return sum(files[: self.slots]), sum(item.kept for item in open_runs)
+
+
+def draw_up(planned: Sequence[Planned], config: DictConfig) -> Bill:
+    """Price a command's runs.
+
+    Args:
+        planned: at least one.
+        config: of the command, with Hydra's node.
+
+    Raises:
+        Refused: a part does not take its arguments.
+    """
+    names = {run.folder: cell(run.identity) for run in planned}
+    configs = {names[run.folder]: run.config for run in planned}
+    where = rate.hardware(list(configs.values()), config.hydra.overrides.task)
+    known = past.read(Path(config.paths.runs), configs, where)
+    rates: dict[str, Rate] = {}
+    cells = {
+        name: Cell(plan.size(each), memory.estimate(each), _epoch(name, each, where, known, rates))
+        for name, each in configs.items()
+    }
+    return Bill(
+        where,
+        rates,
+        [_item(run, cells[names[run.folder]]) for run in planned],
+        slots(config),
+        str(settings.choices(config).get("hydra/launcher", "basic")),
+        rate.resident(where, planned[0].config),
+        *_comparisons(planned, names, known),
+    )
+
+
+def _epoch(name: str, config: DictConfig, where: Hardware, known: past.Past, rates: dict[str, Rate]) -> Epoch:
+    """Price an epoch: by the cell's records, by a check, or by its work over a rate, measured once a precision."""
+    work, precision = plan.work(config), config.train.precision
+    measured = known.records.get(name) or past.read_check(Path(config.paths.cache), name, where, work)
+    if measured is None and precision not in rates:
+        rates[precision] = rate.rate(where, config)
+    return measured or price.by_rate(work, rates[precision])
+
+
+def _item(run: Planned, parts: Cell) -> Item:
+    state = run.state
+    done = _epochs_done(run.folder) if state == "to resume" else 0
+    left = 0 if state in FINISHED else max(0, int(run.config.train.epochs) - done)
+    kinds = set(run.config.records.keep_weights) - (set() if run.config.data.val_size else {"val"})
+    if left and locked(run.folder):
+        state = "running"
+    return Item(run.folder.name, state, done, left, parts, len(kinds) * parts.memory.weights)
+
+
+def _epochs_done(folder: Path) -> int:
+    """Return the epoch of the newest checkpoint, by its name."""
+    epochs = [0]
+    for file in folder.glob("checkpoints/epoch-*.pt"):
+        with contextlib.suppress(ValueError):
+            epochs.append(int(file.name.split(".")[0].removeprefix("epoch-")))
+    return max(epochs)
+
+
+def slots(config: DictConfig) -> int:
+    """Return how many runs the launcher has at once; where its devices are not here, as many as it names."""
+    launcher = config.hydra.launcher
+    if "devices" not in launcher:
+        return int(launcher.get("array_parallelism") or 1)
+    arguments = settings.plain(launcher)
+    try:
+        return len(devices.slots(arguments))
+    except Refused:
+        named = arguments["devices"]
+        return (len(named) if isinstance(named, list) else 1) * int(arguments["jobs_per_device"])
+
+
+def _comparisons(planned: Sequence[Planned], names: Mapping[Path, str], known: past.Past) -> tuple[int, list[Pair]]:
+    """Return the seeds that every cell will have, and of each cell that has a baseline the done accuracies of both."""
+    seeds: dict[str, set[int]] = {}
+    for run in planned:
+        name = names[run.folder]
+        seeds.setdefault(name, set(known.accuracies.get(name, ()))).add(run.identity["seed"])
+    runs = {names[run.folder]: run for run in planned}
+    pairs: list[Pair] = []
+    for name, run in runs.items():
+        other = _baseline(run, runs)
+        if other is not None and other != name:
+            pairs.append((known.accuracies.get(name, {}), known.accuracies.get(other, {})))
+    return min(map(len, seeds.values())), pairs
+
+
+def _baseline(run: Planned, runs: Mapping[str, Planned]) -> str | None:
+    """Return the cell of the study's baseline that differs from a run's in nothing but what the baseline names."""
+    where = settings.plain(run.config.study.baseline) or {}
+
+    def rest(one: Planned, other: Planned) -> dict[str, object]:
+        shared = one.identity.keys() & other.identity.keys() - {"seed"}
+        return {key: one.identity[key] for key in shared if key.partition(".")[0] not in where}
+
+    candidates = {
+        name: other
+        for name, other in runs.items()
+        if where and where.items() <= {key: other.identity.get(key) for key in where}.items()
+    }
+    kin = [name for name, other in candidates.items() if rest(other, run) == rest(run, other)]
+    return kin[0] if len(kin) == 1 else None

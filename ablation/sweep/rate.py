@@ -1,0 +1,92 @@
+"""The hardware that a plan is priced for, and how fast it multiplies matrices.
+
+Owns the choice, and a measurement of a third of a second. Keeps nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from ablation.sweep import plan, settings
+from ablation.sweep.memory import DTYPES
+from ablation.sweep.price import Hardware, Rate, assumed_rate, measured_rate
+
+SIDE = {"cpu": 1024}  # of the matrices; GPUs: 4096. Large enough for a device's best, small enough to fit beside a run
+SECONDS = 0.3
+
+
+def shown(config: DictConfig) -> DictConfig:
+    """Return the configuration that a run would have: hydra.launcher.devices=cpu shows it no GPU."""
+    if config.hydra.launcher.get("devices") == "cpu":
+        config = copy.deepcopy(config)
+        config.engine.device = "cpu"
+    return config
+
+
+def engine(config: DictConfig) -> Any:
+    """Build the engine that a run would have.
+
+    Raises:
+        ValueError: the device that was asked for is not here.
+    """
+    return settings.build(shown(config), "engine", precision=config.train.precision)
+
+
+def hardware(configs: Sequence[DictConfig], typed: Sequence[str] = ()) -> Hardware:
+    """Return where these runs would be trained, if it is here; else the GPU of `plan_gpu`, which is assumed.
+
+    Args:
+        configs: of the runs, one or more.
+        typed: the command's overrides: a `plan_gpu=` among them is priced even where another device is here.
+    """
+    pretended = Hardware(configs[0].plan_gpu, assumed=True)
+    if any(override.startswith("plan_gpu=") for override in typed):
+        return pretended
+    try:
+        here = engine(configs[0])
+    except ValueError:
+        return pretended
+    if here.device.type == "cpu" and any(plan.too_large(config) for config in configs):
+        return pretended  # a CPU would not be allowed to try
+    return of(here)
+
+
+def of(engine: Any) -> Hardware:
+    """Return an engine's device in the words of its records."""
+    return Hardware(engine.name, host=socket.gethostname() if engine.device.type == "cpu" else None)
+
+
+def rate(where: Hardware, config: DictConfig) -> Rate:
+    """Return the FLOP/s to price a run at: assumed, or measured now at the run's precision."""
+    precision = config.train.precision
+    if where.assumed:
+        return assumed_rate(where.name, precision)
+    return measured_rate(matrix_rate(engine(config).device, precision), precision)
+
+
+def resident(where: Hardware, config: DictConfig) -> int:
+    """Return the bytes of the process itself, which count on a CPU: about what this one takes."""
+    return int(engine(config).peak_memory()) if where.host is not None else 0
+
+
+@functools.cache
+def matrix_rate(device: torch.device, precision: str) -> float:
+    """Return the FLOP/s of the best of several products of two square matrices."""
+    side = SIDE.get(device.type, 4096)
+    one, other = (torch.rand(side, side, device=device).to(DTYPES[precision]) for _ in range(2))
+    times: list[float] = []
+    end = time.perf_counter() + SECONDS
+    while len(times) < 2 or time.perf_counter() < end:  # the first wakes the library
+        began = time.perf_counter()
+        one @ other
+        getattr(torch, device.type).synchronize()
+        times.append(time.perf_counter() - began)
+    return 2 * side**3 / min(times)

@@ -1,0 +1,140 @@
+"""`plan=true`: the bill of a command as a person reads it: a table, then what it sums up to and what it rests on.
+
+Owns the words. A terminal gets colours and folded lines, a file plain columns of whatever width they need.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from ablation.reporting import forecast
+from ablation.sweep.bill import FILES, Bill, Item, draw_up
+from ablation.sweep.wording import count, duration, figures, size
+
+if TYPE_CHECKING:
+    from ablation.sweep.callback import Planned
+
+HEADER = ("run", "so far", "params", "MACs", "memory", "s/epoch", "from", "left")
+WORDS = ("run", "so far", "from")  # columns of words, to the left; numbers to the right
+WIDEST = 128  # characters of a line of words
+COLOURS = {"done": "green", "diverged": "yellow", "running": "cyan"}
+
+
+def show(planned: Sequence[Planned], config: DictConfig) -> int:
+    """Print what a command would run and cost; return the exit code, 0."""
+    bill = draw_up(planned, config)
+    _table([_row(item, bill) for item in bill.items], [_row(item, bill, digits=3) for item in bill.items])
+    guessed = any(item.cell.epoch.peak_memory is None for item in bill.items)
+    lines = [*_price(bill), *[("memory", _memory(bill))] * guessed, ("left", _left(bill))]
+    if any(item.left for item in bill.items):
+        lines.append(("disk", _disk(bill, Path(config.paths.runs))))
+    seeds, *more = forecast.resolution(bill.seeds, bill.pairs, len(bill.pairs))
+    lines += [("seeds", seeds), *(("", line) for line in more)]
+    width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
+    for name, line in lines:
+        print(textwrap.fill(f"{name:8}{line}", width, subsequent_indent=" " * 8, break_on_hyphens=False))
+    sys.stdout.flush()
+    return 0
+
+
+def _row(item: Item, bill: Bill, digits: int | None = None) -> list[str]:
+    """One run in the columns of HEADER, its parameters to so many digits, exact unless asked otherwise."""
+    state = item.state if item.state != "to resume" else "at"
+    so_far = f"{state} {item.done}/{item.done + item.left}" if item.done else item.state
+    found, parts = item.cell.epoch, item.cell.memory
+    peak = size(found.peak_memory) if found.peak_memory else f"~{size(parts.peak + bill.resident)}" if parts.peak else "unknown"
+    exact, macs = item.cell.size.parameters, item.cell.size.macs
+    counts = (count(exact, digits), count(macs, digits)) if digits else (f"{exact:,}", count(macs))
+    left = duration(item.seconds) if item.left else "none"
+    return [item.run_id, so_far, *counts, peak, figures(found.seconds), found.basis, left]
+
+
+def _table(rows: list[list[str]], shorter: list[list[str]]) -> None:
+    """Print the runs: into a file as they are, in a terminal in the fullest form that fits its width."""
+    if not sys.stdout.isatty():
+        widths = _widths([[*HEADER], *rows])
+        for row in (HEADER, *rows):
+            cells = zip(HEADER, row, widths, strict=True)
+            print("  ".join(f"{text:{'<' if name in WORDS else '>'}{width}}" for name, text, width in cells).rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, emoji=False, markup=False)
+    (header, *lines), gap = _fit(rows, shorter, console.width)
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for name in header:
+        table.add_column(name, justify="left" if name in WORDS else "right", no_wrap=name != "run", overflow="fold")
+    for line in lines:
+        table.add_row(*line, style=COLOURS.get(line[1].split()[0]))
+    console.print(table)
+
+
+def _fit(rows: list[list[str]], shorter: list[list[str]], width: int) -> tuple[list[list[str]], int]:
+    """Return header and rows, and the gap between columns: a smaller gap, shorter numbers, no column of equal words."""
+    full, short = [[*HEADER], *rows], [[*HEADER], *shorter]
+    place = HEADER.index("from")
+    alike = len({row[place] for row in rows}) == 1  # the line below the table says it of all
+    bare = [[*row[:place], *row[place + 1 :]] for row in short] if alike else short
+    forms = ((full, 2), (full, 1), (short, 1), (bare, 1))
+    return next((form for form in forms if sum(_widths(form[0])) + form[1] * (len(form[0][0]) - 1) <= width), forms[-1])
+
+
+def _widths(lines: list[list[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
+
+
+def _price(bill: Bill) -> list[tuple[str, str]]:
+    """Say what each kind of price rests on, by the word that stands beside it."""
+    rates = "; ".join(rate.words for rate in bill.rates.values())
+    words = {
+        "record": f"s/epoch of earlier runs of the same cell on {bill.where.name}",
+        "check": f"s/epoch from the steps that check=true measured on {bill.where.name}",
+        "rate": f"{bill.where.name}: {rates}",
+        "assumed": f"{bill.where.name}, not measured: {rates}",
+    }
+    there = {item.cell.epoch.basis for item in bill.items}
+    crude = "2 FLOP a MAC, a training image 3 forwards, an evaluated one 1. Crude: check=true on the machine itself measures"
+    return [(basis, words[basis]) for basis in words if basis in there] + [("", crude)] * bool(bill.rates)
+
+
+def _memory(bill: Bill) -> str:
+    return (
+        "~ estimated: weights, gradients, optimizer state, what the forward pass keeps, the images"
+        f"{', the process itself' if bill.resident else ''}; without workspaces. No ~: measured"
+    )
+
+
+def _left(bill: Bill) -> str:
+    runs = [item for item in bill.items if item.left]
+    if not runs:
+        return "nothing: every run has a result"
+    seconds, epochs = sum(item.seconds for item in runs), sum(item.left for item in runs)
+    cost = f"{_hours(seconds)} of this machine" if bill.where.host else f"{figures(seconds / 3600)} GPU-hours"
+    total = f"{len(runs)} run{'s'[: len(runs) != 1]}, {epochs:,} epochs: {cost}"
+    if bill.slots > 1:
+        return f"{total}; {_hours(bill.wall)} on the clock with {bill.slots} slots of {bill.launcher}, if none slows another"
+    if bill.where.host or len(runs) == 1:
+        return total
+    return f"{total}; {_hours(bill.wall)} on the clock, one after another (hydra/launcher=local_gpus uses every GPU)"
+
+
+def _hours(seconds: float) -> str:
+    days = f" ({figures(seconds / 86400)} days)" if seconds >= 48 * 3600 else ""
+    return f"{figures(seconds / 3600)} h{days}" if seconds >= 3600 else duration(seconds)
+
+
+def _disk(bill: Bill, runs: Path) -> str:
+    training, kept = bill.disk
+    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    short = "" if training + kept < free else ": NOT ENOUGH"
+    files = f"{size(training)} of checkpoints while runs train (up to {FILES} files a run)"
+    return f"{files}, {size(kept)} of weights that stay; {size(free)} free here{short}"

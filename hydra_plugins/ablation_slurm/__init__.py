@@ -1,0 +1,1 @@
+"""A Hydra launcher: runs as jobs of SLURM, through submitit."""

@@ -1,0 +1,178 @@
+"""`plan=true` as a user meets it: the whole bill, from nothing, leaving nothing."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from ablation.sweep import sheet, wording
+from tests.sweep.constructed import planned, record, tree
+
+ROOT = Path(__file__).parents[2]
+Compose = Callable[..., DictConfig]
+TINY = ("profile=demo", "tracker=none", "data.limit=40", "data.test_limit=20")
+UNREACHABLE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in an empty folder, where data, weights, records and caches would be looked for and put."""
+    home = {
+        "HOME": str(folder),
+        "TORCH_HOME": str(folder / "torch"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    command = [sys.executable, str(ROOT / "run.py"), *arguments]
+    environment = {**os.environ, **home, **UNREACHABLE}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def row(text: str, start: str) -> list[str]:
+    """The columns of the one run whose id begins so."""
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    return [column for column in line.split("  ") if column]
+
+
+def test_the_paper_from_nothing(tmp_path: Path) -> None:
+    """Golden facts: parameters and MACs of VGG16 alone, with Resizer and with CBAM; 433 s x 300 epochs on an assumed V100."""
+    done = run(tmp_path, "-m", "resizer=none,plain,cbam", "aug=base,cutmix", "seed=0,1", "plan=true")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert list(tmp_path.iterdir()) == []
+    found = [[c.strip() for c in row(done.stdout, f"{name}-base-vgg16-s1")[1:]] for name in ("none", "plain", "cbam")]
+    assert found == [
+        ["to do", "134,301,514", "432.8 M", "~2.2 GB", "11.8", "assumed", "59 min"],
+        ["to do", "134,313,549", "15.93 G", "~9.2 GB", "433", "assumed", "36.1 h"],
+        ["to do", "134,313,698", "15.94 G", "~9.7 GB", "433", "assumed", "36.1 h"],
+    ]
+    assert "plan: 12 runs: 12 to do" in done.stdout and done.stdout.count("-vgg16-s") == 12
+    assert "V100, not measured: 11.8 TFLOP/s in bf16 (0.75 of the peak of 15.7, as fp32" in done.stdout
+    assert "left    12 runs, 3,600 epochs: 293 GPU-hours; 293 h (12.2 days) on the clock" in done.stdout  # 4 x (1 + 36 + 36.1)
+    assert "disk    4.3 GB of checkpoints while runs train (up to 4 files a run), 6.4 GB" in done.stdout  # 12 x 0.537
+    assert "2 seeds a cell resolve a difference of 11.5 sd" in done.stdout and "(assumed)" not in done.stdout.split("left")[0]
+
+
+def shown(composed: Compose, capsys: pytest.CaptureFixture[str], cells: list[str], *overrides: str) -> str:
+    """Print the bill of a run for each of some overrides, in this process."""
+    runs = [planned(composed, cell, *overrides) for cell in cells]
+    assert sheet.show(runs, runs[0].config) == 0
+    return capsys.readouterr().out
+
+
+def test_another_gpu_and_slots(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two runs on two slots: 36.1 h on a V100 are 10.6 times fewer on an A100, which has tensor cores for bf16."""
+    launcher = ("hydra/launcher=local_gpus", "hydra.launcher.devices=[0,1]")
+    text = shown(composed, capsys, ["resizer=plain", "resizer=cbam"], "plan_gpu=A100", *launcher)
+    assert "A100, not measured: 124.8 TFLOP/s in bf16 (0.4 of the peak of 312)" in text
+    assert "600 epochs: 6.81 GPU-hours; 3.41 h on the clock with 2 slots of local_gpus" in text
+
+
+def test_jobs_on_one_device_are_slots_too(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
+    """GPUs that are not here count as one."""
+    launcher = ("hydra/launcher=local_gpus", "hydra.launcher.jobs_per_device=2")
+    assert "with 2 slots of local_gpus" in shown(composed, capsys, ["resizer=plain", "resizer=cbam"], *launcher)
+
+
+def test_one_run(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(composed, capsys, ["resizer=none"])
+    assert "left    1 run, 300 epochs: 0.98 GPU-hours\n" in text and "1 seed a cell tells no difference" in text
+
+
+def test_a_cpu_that_may_try_is_priced_itself(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
+    """And one that was asked for by name is, however long it takes; a GPU that is typed wins over both."""
+    nowhere = ("paths.runs=nowhere", "paths.cache=nowhere")
+    assert "rate    cpu, 1 threads: " in shown(composed, capsys, ["resizer=none"], "profile=demo", *nowhere)
+    insisted = shown(composed, capsys, ["resizer=none"], "engine.device=cpu", "engine.cpu_threads=1", *nowhere)
+    assert "rate    cpu, 1 threads: " in insisted and "of this machine" in insisted
+    assert "assumed H100, " in shown(composed, capsys, ["resizer=none"], "profile=demo", "plan_gpu=H100", *nowhere)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["plan=true", "plan_gpu=T4"], "refused: plan_gpu=T4: must be one of V100, A100, H100 (conf/config.yaml has V100)"),
+        (["plan=true", "check=true"], "refused: plan=true check=true: one at a time"),
+        (["-m", "plan=true,false"], "refused: plan=True: for the whole command, not for one run of it"),
+        (["-m", "fetch=true,false"], "refused: fetch=True: for the whole command, not for one run of it"),
+        (["check=1"], "refused: check=1: must be true or false"),
+        (["-m", "plan=true", "resizer=none,cbm"], "refused: resizer=cbm: no such option; did you mean cbam?"),
+    ],
+)
+def test_refusals(tmp_path: Path, arguments: list[str], line: str) -> None:
+    done = run(tmp_path, *TINY, *arguments)
+    assert done.returncode == 1 and done.stderr.startswith(line) and done.stderr.count("\n") == 1, done.stderr
+    assert done.stdout == "" and list(tmp_path.iterdir()) == []
+
+
+def test_what_is_done_and_what_resumes(composed: Compose, tmp_path: Path) -> None:
+    """A done run costs nothing, one with a checkpoint of epoch 4 costs six epochs of seven seconds; no byte changes."""
+    here = (*TINY, "train.epochs=10", f"paths.runs={tmp_path / 'runs'}", "engine.device=cpu")
+    record(planned(composed, *here, "seed=0"), device="cpu, 1 threads")
+    resumes = record(planned(composed, *here, "seed=1"), "preempted", device="cpu, 1 threads", epochs=4, seconds=28.0)
+    (resumes / "checkpoints").mkdir()
+    for epoch in (3, 4):
+        (resumes / "checkpoints" / f"epoch-{epoch:04d}.0123456789abcdef.pt").touch()
+    before = tree(tmp_path)
+    done = run(tmp_path, "-m", *here, "resizer=none", "aug=base", "seed=0,1,2", "plan=true")
+    assert done.returncode == 0, done.stderr
+    assert tree(tmp_path) == before
+    assert "plan: 3 runs: 1 done, 1 to resume, 1 to do" in done.stdout
+    states = [[column.strip() for column in row(done.stdout, f"none-base-vgg_tiny-s{seed}")] for seed in (0, 1, 2)]
+    assert [[columns[1], *columns[4:]] for columns in states] == [
+        ["done", "3.0 GB", "7", "record", "none"],
+        ["at 4/10", "3.0 GB", "7", "record", "42 s"],
+        ["to do", "3.0 GB", "7", "record", "1.2 min"],
+    ]
+    assert "left    2 runs, 16 epochs: 1.9 min of this machine\n" in done.stdout
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [100, 160])
+@pytest.mark.parametrize("backbone", ["vgg16", "efficientnet_lite0"])
+def test_nothing_is_cut_in_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, backbone: str) -> None:
+    """The longest ids of the paper and of the laptop fit whole into 100 columns, numbers beside them."""
+    run_id = f"bilinear-cutmix-{backbone}-s0-384e47d7f2"
+    rows = [[run_id, "to do", "134,313,698", "15.94 G", "~9.7 GB", "433", "assumed", "36.1 h"]]
+    screen = Terminal()
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", screen)
+    sheet._table(rows, [[*rows[0][:2], "134 M", "15.9 G", *rows[0][4:]]])
+    header, line = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue()).splitlines()
+    assert header.split() == ["run", "so", "far", "params", "MACs", "memory", "s/epoch", "from", "left"]
+    exact = columns == 160 or backbone == "vgg16"
+    counts = ["134,313,698", "15.94", "G"] if exact else ["134", "M", "15.9", "G"]
+    assert line.split() == [run_id, "to", "do", *counts, "~9.7", "GB", "433", "assumed", "36.1", "h"]
+    assert max(len(line.rstrip()) for line in (header, line)) <= columns
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (wording.duration(0.054), "54 ms"),
+        (wording.duration(85), "1.4 min"),
+        (wording.duration(3599), "60 min"),
+        (wording.duration(129_945), "36.1 h"),
+        (wording.figures(0), "0"),
+        (wording.figures(1234.5), "1,234"),
+        (wording.size(9_684_000_000), "9.7 GB"),
+        (wording.size(537_000_000), "537 MB"),
+        (wording.size(12), "12 B"),
+        (wording.count(15_938_627_648), "15.94 G"),
+        (wording.count(12), "12"),
+        (wording.speed(8.06e9), "8.1 GFLOP/s"),
+    ],
+)
+def test_numbers_in_words(words: str, expected: str) -> None:
+    assert words == expected
