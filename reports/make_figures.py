@@ -172,6 +172,7 @@ def draw(run: Rebuilt, folder: Path, asked: list[int], seed: int) -> tuple[list[
     """Draw what is asked for; return each figure's stem and caption, and a line for each that is refused."""
     import torch
 
+    from ablation.sweep.refusal import Refused
     from reports.rebuilt import Refusal
 
     drawn, refused = [], []
@@ -180,7 +181,7 @@ def draw(run: Rebuilt, folder: Path, asked: list[int], seed: int) -> tuple[list[
         generator = torch.Generator().manual_seed(10 * seed + number)  # a figure is the same with and without the others
         try:
             drawn.append((stem, DRAWN_BY[number - 1](run, folder / stem, number, generator)))
-        except (Refusal, OSError, ValueError) as error:
+        except (Refusal, Refused, OSError, ValueError, KeyError, TypeError) as error:  # a foreign config.yaml too
             refused.append(f"figure {number}: refused: {str(error).splitlines()[0]}")
             for old in (folder / f"{stem}.png", folder / f"{stem}.pdf"):  # it would speak of another run
                 old.unlink(missing_ok=True)

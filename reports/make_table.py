@@ -6,7 +6,8 @@
     python reports/make_table.py --check             does W&B hold the same values as the local records? writes nothing
     python reports/make_table.py --publish           and show table and figures in W&B
 
-Exit codes: 0 every planned run has a result, 2 written but incomplete, 1 nothing written. With --check: 0 agree, 1 do not.
+Exit codes: 0 every planned run has a result, 2 written but incomplete, 1 nothing or not all written.
+With --check: 0 agree, 1 do not.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
         folder = formats.folder(options.out, selection.study["name"])
         written = [*formats.write(table, folder), *documents.write(analysis, table, options.runs, folder, reading.said)]
     except OSError as error:
-        print(f"nothing written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
+        print(f"not all written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
 
     formats.show(table, Console(highlight=False, soft_wrap=False))

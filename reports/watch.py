@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         screen.show()
         while not screen.finished():
             time.sleep(options.every)
-            screen.show()
+            screen.show(now=screen.finished())  # how it ended, too
     return 0
 
 

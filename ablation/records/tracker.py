@@ -135,15 +135,15 @@ class WandbTracker:
         for alias in (run_id, *(f"{run_id}-{number}" for number in range(2, IDS + 1))):
             try:
                 run = self._init(mode, folder, {**about, "id": alias})
+                if fresh and self._seen > 0 and alias != f"{run_id}-{IDS}":
+                    self._seen = 0
+                    service.bounded(functools.partial(run.finish, exit_code=0), service.GRACE)
+                    continue
             except Exception as error:
                 service.stop()
                 if "previously created and deleted" not in str(error) or alias == f"{run_id}-{IDS}":
                     return self._fall_back(mode, folder, about, error)
             else:
-                if fresh and self._seen > 0 and alias != f"{run_id}-{IDS}":
-                    self._seen = 0
-                    service.bounded(functools.partial(run.finish, exit_code=0), service.GRACE)
-                    continue
                 if alias != run_id:
                     self.status["id"] = alias
                     log.warning("W&B: %s was used there before, and no id is given out twice: shown as %s", run_id, alias)

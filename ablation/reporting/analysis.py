@@ -158,7 +158,7 @@ def _rows(found: Sequence[Cell], metric: str, images: int | None, generator: np.
             cell=cell,
             accuracy={kind: estimates[kind][place] for kind in estimates},
             optimism={kind: optimism(seeds["best"][place], seeds[kind][place], images) for kind in ("last", "val")},
-            gap=None if cell.report is None else gap(estimates[metric][place], cell.report, images),
+            gap=None if cell.report is None else gap(estimates["best"][place], cell.report, images),  # the report's protocol
         )
         for place, cell in enumerate(found)
     ]
@@ -182,8 +182,14 @@ def _baselines(rows: Sequence[Row], study: Mapping[str, Any]) -> Iterable[tuple[
     for row in rows:
         free = frozenset(key for key in row.cell.config if key not in where and key.partition(".")[0] not in where)
         kin = [other for kind in kinds for other in alike(kind, free & kind).get(_values(row, free & kind), [])]
-        for other in found if len(found) == 1 else kin if len(kin) == 1 else []:
+        for other in kin if len(kin) == 1 else []:
             yield row, other
+
+
+def varying(configs: Sequence[Mapping[str, Any]], factors: Iterable[str]) -> list[str]:
+    """Return the keys in which those configurations differ that have them, beside the factors' own."""
+    keys = {key for config in configs for key in config if key.partition(".")[0] not in factors}
+    return sorted(key for key in keys if len({json.dumps(config[key]) for config in configs if key in config}) > 1)
 
 
 def _values(row: Row, keys: Iterable[str]) -> str:
@@ -260,6 +266,8 @@ def _effects(rows: Sequence[Row], study: Mapping[str, Any], metric: str, images:
     several = [" ".join(map(str, place)) for place, number in places.items() if number > 1]
     if several:
         return [], f"no factorial: several cells are {several[0]}, so the grid is not resizer x aug alone"
+    if mixed := varying([row.cell.config for row in rows], ("resizer", "aug")):
+        return [], f"no factorial: its cells also differ in {', '.join(mixed)}"
     baseline = study.get("baseline") or {}
     if {"resizer", "aug"} - baseline.keys() or len(places) < 2:
         return [], "no factorial: it needs a study whose baseline names resizer and aug, and two cells"

@@ -34,7 +34,7 @@ def disagreements(one: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str]
         if _ended(mine) and _ended(theirs):
             a, b = _flat(mine), _flat(theirs)
             found += [(run_id, key, a.get(key, ABSENT), b.get(key, ABSENT)) for key in {**a, **b} if a.get(key) != b.get(key)]
-        elif _ended(mine) or _ended(theirs):
+        elif _ended(mine) or _ended(theirs) or mine["problem"] or theirs["problem"]:
             found.append((run_id, "outcome", _word(mine), _word(theirs)))
     return [f"{run_id}: {key}: {names[0]} {a}, {names[1]} {b}" for run_id, key, a, b in found]
 

@@ -22,7 +22,7 @@ from ablation.records.manifest import NAME
 from ablation.records.words import FINISHED
 from ablation.reporting.selection import RUN_ID
 
-OPEN = ("running", "to resume", "to do")  # states with time left
+OPEN = ("running", "queued again", "to resume", "to do")  # states with time left
 RECENT = 5  # epochs whose median is a running run's speed
 BASES = (("seed",), ("seed", "aug"), None)  # whose epochs stand for a run that has none: the same but for these parts; any
 
@@ -94,7 +94,7 @@ def read(sweep: Sweep) -> list[Row]:
 def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
     folder = sweep.runs / run_id
     outcome, changed = _outcome(folder)
-    state = _state(folder, outcome.get("outcome"), changed >= sweep.began)
+    state = _state(folder, outcome.get("outcome"), changed >= sweep.began, (sweep.folder / ".submitit").is_dir())
     if state in FINISHED:  # the outcome tells all
         count, last = int(_number(outcome.get("epochs")) or 0), {**outcome, **(outcome.get("last") or {})}
         seconds = (_number(outcome.get("seconds")) or 0) / count if count else None
@@ -130,13 +130,18 @@ def _outcome(folder: Path) -> tuple[dict[str, Any], int]:
         return {}, 0
 
 
-def _state(folder: Path, word: str | None, of_this_sweep: bool) -> str:
-    """Name what a run is at. An end that an earlier sweep left is none in this one: the run goes on."""
+def _state(folder: Path, word: str | None, of_this_sweep: bool, by_slurm: bool) -> str:
+    """Name what a run is at. An end that an earlier sweep left is none in this one: the run goes on.
+
+    SLURM queues a job again that it preempted; when it does not, only SLURM knows, and the run stays `queued again`.
+    """
     if word in FINISHED:
         return str(word)
     if locked(folder):
         return "running"
     if word and of_this_sweep:
+        if by_slurm and word in ("running", "preempted"):
+            return "queued again"
         return "killed" if word == "running" else str(word)
     return "to resume" if any(folder.glob("checkpoints/epoch-*.pt")) else "to do"
 
@@ -155,7 +160,7 @@ def _device(sweep: Sweep, run_id: str) -> str:
     """Return where a run runs: the GPU that its launcher gave it, which heads its console, else the hardware's name."""
     with contextlib.suppress(OSError):
         console = (sweep.folder / f"{run_id}.log").read_text(errors="replace")
-        if given := re.findall(r"^\$ CUDA_VISIBLE_DEVICES=(\S*) python ", console, re.MULTILINE):
+        if given := re.findall(r"^\$ CUDA_VISIBLE_DEVICES=(\S*)(?: \S+=\S*)* python ", console, re.MULTILINE):
             return f"GPU {given[-1].removeprefix('GPU-')[:12]}" if given[-1] else "cpu"
     with contextlib.suppress(OSError, ValueError, KeyError):
         return str((read_json(sweep.runs / run_id / "provenance.json") or {})["device"])

@@ -128,8 +128,7 @@ def _asking(project: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, TimeoutError):
-            service.stop()  # else the process waits at its end for what hangs
+        service.stop()  # else the process waits at its end for what may hang
         raise Unavailable(f"W&B at {wandb.setup().settings.base_url}: {_why(error, project)}") from error
 
 
@@ -160,6 +159,8 @@ def _record(file: Path) -> dict[str, Any] | None:
     """Return an outcome.json as flat values, None if there is none."""
     try:
         outcome = json.loads(file.read_bytes())
+        if outcome["run_id"] != file.parent.name:
+            raise ValueError(f"it is the record of {outcome['run_id']}")
         flat = {key: value for key, value in outcome.items() if not isinstance(value, dict)}
         flat |= {f"run/{key}": flat.get(key) for key in ("seconds", "images_per_second")}
         for kind in ("best", "last", "val", "code"):

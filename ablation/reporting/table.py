@@ -59,7 +59,7 @@ def build(analysis: Analysis) -> Table:
             *_mixture_lines(found),
             *_problem_lines(found),
             *_absent_lines(found, study),
-            *([analysis.effect_words] if analysis.effect_words and analysis.comparisons else []),
+            *([analysis.effect_words] if analysis.effect_words and study.get("baseline") else []),
             _legend(analysis),
         ],
         values=cell_values(analysis),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ablation.reporting.analysis import Analysis, Comparison, Row, family
+from ablation.reporting.analysis import Analysis, Comparison, Row, family, varying
 from ablation.reporting.factorial import Effect
 from ablation.reporting.paired import seeds_to_reject
 from ablation.reporting.per_image import standard_error
@@ -87,6 +87,9 @@ def _judged(analysis: Analysis, comparison: Comparison) -> str:
         f", {images(found.images)} of {analysis.images:,} test images" if found.images is not None and analysis.images else ""
     )
     bounds = f" {interval(estimate.interval)}" if estimate.interval else ""
+    mixed = varying([comparison.row.cell.config, comparison.other.cell.config], tuple(analysis.study.get("baseline") or ()))
+    if analysis.study.get("baseline") and mixed:
+        return f"{points(estimate.mean)} points{bounds}{share}, not one factor's: they differ in {', '.join(mixed)} too."
     return f"{points(estimate.mean)} points{bounds}{share}, {_decided(analysis, comparison)}."
 
 
@@ -113,12 +116,12 @@ def _decided(analysis: Analysis, comparison: Comparison) -> str:
 
 
 def _within_noise(analysis: Analysis, comparison: Comparison) -> bool:
-    """Tell whether a difference is smaller than the binomial standard error of two accuracies on so many test images."""
-    number, difference = analysis.images, comparison.difference.estimate.mean
+    """Tell whether a difference's whole interval is below the binomial standard error of two accuracies on so many images."""
+    number, bounds = analysis.images, comparison.difference.estimate.interval
     means = [each.accuracy[analysis.metric].mean for each in (comparison.row, comparison.other)]
-    if number is None or difference is None:
+    if number is None or bounds is None:
         return False
-    return abs(difference) < math.hypot(*(standard_error(mean, number) for mean in means if mean is not None))
+    return max(-bounds.low, bounds.high) < math.hypot(*(standard_error(mean, number) for mean in means if mean is not None))
 
 
 def _adjusted(analysis: Analysis, comparison: Comparison) -> tuple[int, float | None, str]:

@@ -139,9 +139,9 @@ class Screen:
         self._live = Live(console=self._console, auto_refresh=False, transient=not alone)
         self._due = time.monotonic() + (0 if alone or self._in_terminal else self._every)
 
-    def show(self) -> None:
-        """Look at the records and show them, if it is time."""
-        if time.monotonic() < self._due:
+    def show(self, now: bool = False) -> None:
+        """Look at the records and show them, if it is time or has to be now."""
+        if not now and time.monotonic() < self._due:
             return
         rows = progress.read(self._sweep)
         if self._in_terminal:

@@ -26,6 +26,7 @@ from ablation.records.record import Record
 from ablation.records.service import has_key
 from ablation.records.words import FINISHED
 from ablation.sweep import instead, settings
+from ablation.sweep.devices import check as check_devices
 from ablation.sweep.devices import slots
 from ablation.sweep.identity import cell, digest, run_id
 from ablation.sweep.refusal import Refused, one_line
@@ -82,8 +83,8 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
         here = asked not in ("plan", "fetch")  # those need neither this machine's devices nor a key
         if here:
             _check_tracker(config)
-        if sweep and here:
-            _check_launcher(config)
+        if sweep:
+            _check_launcher(config, here, asked)
         _check_all(jobs(), config, here)
         if asked == "plan" or (sweep and asked is None):
             _print(config)
@@ -151,12 +152,15 @@ def _check_tracker(config: DictConfig) -> None:
         raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
 
 
-def _check_launcher(config: DictConfig) -> None:
-    """Refuse a launcher's arguments, and devices that are not here, before anything is written."""
+def _check_launcher(config: DictConfig, here: bool, asked: str | None) -> None:
+    """Refuse a launcher's arguments before anything is written; with `here` also devices that are not on this machine."""
     launcher = settings.plain(config.hydra.launcher)
     if "devices" in launcher:
-        slots(launcher, config.hydra.overrides.hydra)
-    if "array_parallelism" in launcher:
+        (slots if here else check_devices)(launcher, config.hydra.overrides.hydra)
+    if "array_parallelism" in launcher and asked == "check":
+        way_out = "srun --gpus=1 python run.py -m ... check=true, without hydra/launcher=slurm"
+        raise Refused(f"check=true: tries the cells on this machine; on a node of the cluster: {way_out}")
+    if "array_parallelism" in launcher and here:
         from hydra_plugins.ablation_slurm.slurm import check
 
         check()

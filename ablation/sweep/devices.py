@@ -40,18 +40,25 @@ def slots(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> list[Sl
     Raises:
         Refused: a value is not legal, or no such device is here.
     """
-    for key, rule in COUNTS.items():
-        if not rule.test(launcher[key]):
-            raise Refused(f"{typed(f'hydra.launcher.{key}', launcher[key], overrides)}: must be {rule.words}")
+    check(launcher, overrides)
     asked = launcher["devices"]
     one_each = [Slot("cpu", {VISIBLE: ""})] if asked == "cpu" else _gpus(asked, overrides)
     return one_each * int(launcher["jobs_per_device"])
 
 
+def check(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
+    """Refuse arguments that are legal on no machine. Takes what `slots` takes, and raises as it does."""
+    for key, rule in COUNTS.items():
+        if not rule.test(launcher[key]):
+            raise Refused(f"{typed(f'hydra.launcher.{key}', launcher[key], overrides)}: must be {rule.words}")
+    asked = launcher["devices"]
+    if asked not in ("auto", "cpu") and not (isinstance(asked, list) and asked):
+        quoted = typed("hydra.launcher.devices", asked, overrides)
+        raise Refused(f"{quoted}: must be auto, cpu or a list of GPUs such as [0,3]")
+
+
 def _gpus(asked: Any, overrides: Sequence[str]) -> list[Slot]:
     quoted = typed("hydra.launcher.devices", asked, overrides)
-    if asked != "auto" and not (isinstance(asked, list) and asked):
-        raise Refused(f"{quoted}: must be auto, cpu or a list of GPUs such as [0,3]")
     here, environment = visible(os.environ.get(VISIBLE))
     if not here:
         why = f"{VISIBLE} lists none" if VISIBLE in os.environ else f"{VISIBLE} is not set and nvidia-smi names none"

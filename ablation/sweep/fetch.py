@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from ablation.sweep import settings
+from ablation.sweep import settings, stop
 from ablation.sweep.refusal import one_line
 
 if TYPE_CHECKING:
@@ -29,11 +29,13 @@ def parts(planned: Sequence[Planned]) -> int:
             found.setdefault(key, (name, group, run.config))
     missing = 0
     for name, group, config in found.values():
+        stop.check()
         try:
             print(f"{name}: {having[group](config)}", flush=True)
         except Exception as error:  # the others are fetched
             missing += 1
             print(f"{name}: missing: {one_line(error) or type(error).__name__}", flush=True)
+    stop.check()
     return 1 if missing else 0
 
 

@@ -22,7 +22,7 @@ class Preempted(Exception):
 
 
 class Requeued(SystemExit):
-    """submitit has queued this run's job again, and ends the process; it goes on after its last whole epoch."""
+    """submitit has queued this run's job again, and ends the process; it goes on after its last checkpoint."""
 
     outcome = "preempted"
 
@@ -70,7 +70,7 @@ def _telling(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, 
         try:
             handler(number, frame)
         except SystemExit:
-            raise Requeued("queued again by submitit; it goes on after its last whole epoch") from None
+            raise Requeued("queued again by submitit; it goes on after its last checkpoint") from None
         except Exception:  # not queued again, its log says why: the run stops as if asked to, before SLURM ends it
             _asked.set()
 

@@ -23,7 +23,7 @@ from hydra._internal.utils import get_args_parser
 from ablation.records.files import read_json
 from ablation.records.words import FINISHED, accuracies
 from ablation.sweep.callback import Planned, changed
-from ablation.sweep.devices import VISIBLE, Slot
+from ablation.sweep.devices import Slot
 
 LEASH = Path(__file__).with_name("_leash.py")
 LAUNCHERS_OWN = re.compile(
@@ -85,7 +85,8 @@ class Child:
         command = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), script, *given]
         with log.open("ab") as console:
             typed = shlex.join(["python", script, *given])
-            console.write(f"$ {VISIBLE}={slot.environment[VISIBLE]} {typed}\n".encode())
+            shown = " ".join(f"{key}={value}" for key, value in sorted(slot.environment.items(), reverse=True))
+            console.write(f"$ {shown} {typed}\n".encode())
             console.flush()
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, start_new_session=True

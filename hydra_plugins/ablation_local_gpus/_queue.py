@@ -128,7 +128,7 @@ class Queue:
     def _obey(self) -> None:
         """Pass the first signal on to every run, once; at a second end the groups: SIGTERM, and SIGKILL after a while."""
         if self._heard and not self._obeyed:
-            say(f"asked to stop: nothing new starts, {len(self.running)} stop after their last whole epoch (again: at once)")
+            say(f"asked to stop: nothing new starts, {len(self.running)} stop after their last checkpoint (again: at once)")
             for child in self.running:
                 child.tell(self._heard[0])
         if len(self._heard) > 1 and self._obeyed < 2:

@@ -25,13 +25,14 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from submitit.core.utils import FailedJobError, pickle_load
 
+from ablation.records import manifest
 from ablation.records.files import read_json
 from ablation.records.words import accuracies
 from ablation.sweep import stop
-from ablation.sweep.callback import Planned, changed
+from ablation.sweep.callback import PLANNED, Planned, changed
 from ablation.sweep.devices import VISIBLE
 from ablation.sweep.refusal import Refused, one_line
-from hydra_plugins.ablation_local_gpus._queue import shown
+from hydra_plugins.ablation_local_gpus._queue import say, shown
 from hydra_plugins.ablation_slurm.slurm import check
 
 PAUSE = 1.0  # seconds between two looks for results
@@ -86,7 +87,11 @@ class Array:
         """
         self._patrol_due = time.monotonic() + PATROL
         while self.items:
-            tick()
+            try:
+                tick()
+            except Exception as error:  # a view that breaks must not end the waiting
+                tick = _nothing
+                say(f"the view of the sweep ended: {type(error).__name__}: {error}")
             stop.check()
             for item in [item for item in self.items if _arrived(item.job)]:
                 self.items.remove(item)
@@ -136,6 +141,8 @@ def submit(job: Job, runs: Mapping[int, Planned], folder: Path) -> Array:
     except FailedJobError as error:
         lines = str(error).splitlines()
         said = [line for line in lines if "error: " in line or "fatal: " in line] or lines
+        (folder / manifest.NAME).unlink(missing_ok=True)  # nothing was begun: this is no sweep
+        PLANNED.clear()  # and nothing is left unfinished
         raise Refused(f"hydra/launcher=slurm: SLURM took no job: {said[-1].strip()}") from None
     items = []
     for run, submitted in zip(runs.values(), jobs, strict=True):
@@ -154,6 +161,10 @@ def _executor(parameters: Mapping[str, Any]) -> submitit.AutoExecutor:
     shared = {one.name for one in dataclasses.fields(BaseQueueConf)}
     executor.update_parameters(**{key if key in shared else f"slurm_{key}": value for key, value in given.items()})
     return executor
+
+
+def _nothing() -> None:
+    """Stand for a view that broke."""
 
 
 def _arrived(job: submitit.Job[JobReturn]) -> bool:

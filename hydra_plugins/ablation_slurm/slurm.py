@@ -68,6 +68,7 @@ class Slurm(Launcher):
         """Follow an array to its end; return what each run came to, by its folder."""
         from ablation.reporting import progress
         from ablation.reporting.watch import Screen
+        from ablation.sweep.callback import PLANNED
         from ablation.sweep.stop import Preempted
         from hydra_plugins.ablation_local_gpus._queue import say
         from hydra_plugins.ablation_slurm._jobs import sentence
@@ -84,5 +85,6 @@ class Slurm(Launcher):
                         array.cancel_waiting()
         except (KeyboardInterrupt, Preempted):
             say(f"not waiting any more: what is left stays in SLURM's queue (to end it: scancel {array.number})")
+            PLANNED.clear()  # they are SLURM's now: typing the command again would queue each a second time
             raise
         return returned

@@ -126,7 +126,7 @@ TAMPERED: dict[str, tuple[Change, list[str]]] = {
     ),
     "record damaged here": (
         lambda runs, server, name: (runs.folder / name / "outcome.json").write_text("{}"),
-        ["outcome: local record missing (KeyError: 'config'), W&B ablation done"],
+        ["outcome: local record missing (KeyError: 'run_id'), W&B ablation done"],
     ),
 }
 

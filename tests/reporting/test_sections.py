@@ -148,7 +148,8 @@ def test_seventeen_images_in_both_of_two_seeds(runs: Runs) -> None:
         (
             3,
             2,
-            "exact; smallest p possible: n = 3: 0.25 (not enough seeds); with Holm over 1, p below 0.05 takes at least 6",
+            "two-sided, exact; smallest p possible: n = 3: 0.25 (not enough seeds); with Holm over 1, p below 0.05"
+            " takes at least 6",
         ),
         (6, 3, "two-sided, exact; smallest p possible: n = 6: 0.031; with Holm over 2, p below 0.05 takes at least 7"),
         (13, 2, "two-sided, exact; smallest p possible: n = 13: < 0.001; with Holm over 1, p below 0.05 takes at least 6"),

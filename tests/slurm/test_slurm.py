@@ -81,7 +81,7 @@ def test_a_job_that_is_queued_again_goes_on(cluster: Cluster, start: Start, figu
     cluster.ask("scancel", "--signal=USR2", sweep.job(signalled))
     wait_until(lambda: outcome_of(signalled)["outcome"] == "preempted", PATIENCE, lambda: sweep.console(signalled))
     stopped = epochs(signalled)
-    assert outcome_of(signalled)["error"]["message"] == "queued again by submitit; it goes on after its last whole epoch"
+    assert outcome_of(signalled)["error"]["message"] == "queued again by submitit; it goes on after its last checkpoint"
     cluster.ask("sbatch", "--partition=high", "--gpus-per-node=2", "--output=/dev/null", "--wrap=sleep 1")
     wait_until(lambda: cluster.jobs()[sweep.job(other)] == "PENDING", PATIENCE, lambda: str(cluster.jobs()))
     killed = epochs(other)
