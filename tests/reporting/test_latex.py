@@ -56,7 +56,7 @@ def table(name: str, rows: int = 2) -> Table:
     """A table whose every text is this name."""
     grid = [[name, name, "94.02 ± 0.31 (n=3)", "[-0.20, +0.42]", "1.00"] for _ in range(rows)]
     section = Section("accuracy", name, ["cell", name, "best", "95 % interval", "s/epoch"], grid, [name])
-    return Table(name, name, name, [section], [name], [], [], [], [], complete=True)
+    return Table(name, name, name, [section], [name], [], [], [], [], [], complete=True)
 
 
 def test_a_study_compiles_and_fits_the_page(tmp_path: Path) -> None:
