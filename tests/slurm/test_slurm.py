@@ -129,7 +129,7 @@ def test_the_command_can_be_left(cluster: Cluster, start: Start) -> None:
     first, second = sweep.follow(1, 1)
     sweep.process.send_signal(signal.SIGINT)
     code, said, error = sweep.finish()
-    assert code == 130 and "2 of 2 runs not finished" in error and "Traceback" not in error, error
+    assert (code, error) == (130, "")  # they are SLURM's now: nobody is told to type the command again
     number = sweep.job(first).partition("_")[0]
     assert said.endswith(f"what is left stays in SLURM's queue (to end it: scancel {number})\n")
     assert [cluster.jobs()[sweep.job(folder)] for folder in (first, second)] == ["RUNNING"] * 2
