@@ -32,7 +32,7 @@ from benchmarks.side_by_side import ROOT, Table, machine, parser, publish, sprea
 
 PLACES: list[tuple[Any, str, str]] = [
     (Fit, "_train", "data"),  # what is left of it once the parts below are taken out: order, crops, mixing
-    (Fit, "_loss", "forward"),
+    (Fit, "loss", "forward"),
     (torch.Tensor, "backward", "backward"),
     (torch.optim.Optimizer, "zero_grad", "optimizer step"),
     (torch.amp.GradScaler, "step", "optimizer step"),

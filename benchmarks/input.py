@@ -21,11 +21,9 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 from torchvision.transforms import v2
 
-from ablation.data.augment import Augment
 from ablation.data.images import Images
-from ablation.sweep import settings
 from benchmarks import reports_way
-from benchmarks.ours import batches, constructed, of_cell
+from benchmarks.ours import Ours, constructed, of_cell
 from benchmarks.side_by_side import Clock, Table, alternate, machine, parser, publish, ratio, spread
 
 OURS = "ours: uint8 on the device, whole batches"
@@ -65,10 +63,10 @@ def contenders(options: argparse.Namespace) -> dict[str, Callable[[], float]]:
     """Return a turn for each pipeline."""
     images, device = constructed(options.images), torch.device(options.device)
     clock, size, pin = Clock(device), options.batch, device.type == "cuda"
-    augment: Augment = settings.build(of_cell(f"none-{options.aug}"), "aug")
+    fit = Ours(of_cell(f"none-{options.aug}", f"train.batch_size={size}"), 1, options.device, options.images).fit("fp32")
     here = images.to(device)
     pictures = reports_way.Pictures(images.pixels.permute(0, 2, 3, 1).contiguous().numpy(), images.labels.tolist())
-    turns = {OURS: passing(lambda: batches(here, augment, size, epoch=0), options.images, clock, device)}
+    turns = {OURS: passing(lambda: fit.batches(0), options.images, clock, device)}
     tensors = Tensors(images.pixels, images.labels)
     for name, dataset in (("v1, PIL images", pictures), ("v2, tensors", tensors)):
         for workers in options.workers:

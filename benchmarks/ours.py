@@ -23,7 +23,6 @@ from ablation.models.classifier import Classifier
 from ablation.sweep import settings
 from ablation.training.engine import Engine
 from ablation.training.fit import Fit
-from ablation.training.streams import generator
 from benchmarks.side_by_side import Clock
 
 ROOT = Path(__file__).parents[1]
@@ -110,25 +109,12 @@ class Ours:
             self.classifier.train()
             self.clock.start()
             for _ in range(self.steps):
-                fit.engine.step(fit._loss(batch), fit.optimizer)
+                fit.engine.step(fit.loss(batch), fit.optimizer)
             self.clock.stop()
             yield self.steps * self.batch_size / self.clock.seconds()
 
     def fixed_batch(self) -> MixedBatch:
         """Return the first batch, augmented, on the device, in the model's memory format."""
-        first = next(batches(self.dataset.train, self.augment, self.batch_size, epoch=0))
+        first = next(self.fit("fp32").batches(0))
         images = first.images.contiguous(memory_format=torch.channels_last)
         return MixedBatch(images, first.labels_a, first.labels_b, first.lam)
-
-
-def batches(train: Images, augment: Augment, batch_size: int, epoch: int, seed: int = 0) -> Iterator[MixedBatch]:
-    """Yield an epoch's batches as `Fit` makes them: the lines before its model, in the same order."""
-    device = train.pixels.device
-    order = torch.randperm(len(train), generator=generator(seed, "order", epoch)).to(device)
-    draws = augment.draw(len(train), generator(seed, "crop_flip", epoch))
-    offsets, flips = draws.offsets.to(device), draws.flips.to(device)
-    mix = generator(seed, "mix", epoch)
-    for start in range(0, len(train), batch_size):
-        rows = slice(start, start + batch_size)
-        chosen = order[rows]
-        yield augment.train(train.pixels[chosen], train.labels[chosen], offsets[rows], flips[rows], mix)

@@ -14,7 +14,7 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from ablation.models.resizer import Interpolate
+from ablation.models.resizer import Interpolate, WideConv2d
 
 PLUMBING = ("flatten", "getattr", "getitem")  # change the view of a tensor and none of its values
 KINDS = {"placeholder": "input", "output": "output", "add": "sum", "mul": "product", "sigmoid": "pointwise"}
@@ -62,7 +62,7 @@ def anatomy(module: nn.Module, shape: Sequence[int], whole: tuple[type[nn.Module
         whole: classes that are one box each instead of their parts.
     """
     module = deepcopy(module).to("meta").eval()
-    graph = fx.GraphModule(module, _Tracer((Interpolate, *whole)).trace(module))
+    graph = fx.GraphModule(module, _Tracer((Interpolate, WideConv2d, *whole)).trace(module))
     ShapeProp(graph).propagate(torch.empty(1, *shape, device="meta"))
     boxes: list[Box] = []
     place: dict[fx.Node, int] = {}  # of the box that holds a node's result
@@ -152,4 +152,4 @@ def _operation(node: fx.Node, name: str) -> str:
         "placeholder": str(node.target),
         "output": "output",
     }
-    return words.get(name, name)
+    return words.get(name, name.replace("_", " "))

@@ -92,7 +92,7 @@ class Fit:
         """Yield a row after each remaining epoch.
 
         Args:
-            stopping: asked before every step; once true, the generator ends and the unfinished epoch is dropped.
+            stopping: asked before every step is taken; once true, the generator ends and the unfinished epoch is dropped.
             progress: told after every step how many images it took.
 
         Raises:
@@ -134,30 +134,34 @@ class Fit:
 
     def _train(self, index: int, lr: float, stopping: Callable[[], bool], progress: Callable[[int], None]) -> float:
         """Take one pass over the training images; return the mean loss of the (mixed) batches, weighted by images."""
+        torch.manual_seed(seed_of(self.seed, "dropout", index))
+        self.classifier.train()
+        total = torch.zeros((), device=self.engine.device)
+        for step, batch in enumerate(self.batches(index), start=1):
+            if stopping():
+                raise Stopped
+            loss, images = self.loss(batch), len(batch.images)
+            if not torch.isfinite(loss):
+                raise Diverged(f"loss is {loss.item()} in epoch {index + 1}, step {step}, at lr {lr:g}")
+            self.engine.step(loss, self.optimizer)
+            total += loss.detach() * images
+            progress(images)
+        return total.item() / len(self.dataset.train)
+
+    def batches(self, index: int) -> Iterator[MixedBatch]:
+        """Yield the augmented training batches of an epoch, counted from 0: always the same ones for a seed."""
         train, device = self.dataset.train, self.engine.device
         order = torch.randperm(len(train), generator=generator(self.seed, "order", index)).to(device)
         draws = self.augment.draw(len(train), generator(self.seed, "crop_flip", index))
         offsets, flips = draws.offsets.to(device), draws.flips.to(device)  # once an epoch, not once a batch
         mix = generator(self.seed, "mix", index)
-        torch.manual_seed(seed_of(self.seed, "dropout", index))
-        self.classifier.train()
-        total = torch.zeros((), device=device)
-        for step, start in enumerate(range(0, len(train), self.batch_size), start=1):
-            if stopping():
-                raise Stopped
+        for start in range(0, len(train), self.batch_size):
             rows = slice(start, start + self.batch_size)
             chosen = order[rows]
-            batch = self.augment.train(train.pixels[chosen], train.labels[chosen], offsets[rows], flips[rows], mix)
-            loss = self._loss(batch)
-            if not torch.isfinite(loss):
-                raise Diverged(f"loss is {loss.item()} in epoch {index + 1}, step {step}, at lr {lr:g}")
-            self.engine.step(loss, self.optimizer)
-            total += loss.detach() * len(chosen)
-            progress(len(chosen))
-        return total.item() / len(train)
+            yield self.augment.train(train.pixels[chosen], train.labels[chosen], offsets[rows], flips[rows], mix)
 
-    def _loss(self, batch: MixedBatch) -> Tensor:
-        """Cross-entropy against both label sets, weighted by the visible share (CutMix, section 3.1)."""
+    def loss(self, batch: MixedBatch) -> Tensor:
+        """Return the mean cross-entropy against both label sets, weighted by the visible share (CutMix, section 3.1)."""
         with self.engine.autocast():
             logits = self.classifier(batch.images.contiguous(memory_format=torch.channels_last))
         logits = logits.float()

@@ -39,15 +39,15 @@ def test_the_reports_cutmix_says_what_is_visible() -> None:
 
 
 def test_batches_are_those_of_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the limit and input.py are fed is what `Fit` trains on."""
+    """What the limit and input.py are fed is what `Fit` trains on, whichever `Fit` of the same seed is asked."""
     config = ours.compose("profile=demo", "aug=cutmix", "train.batch_size=4", "train.precision=fp32", "engine.device=cpu")
     contender = ours.Ours(config, steps=3, device="cpu")
     fit = contender.fit("fp32")
     seen: list[Images] = []
-    loss = fit._loss
-    monkeypatch.setattr(fit, "_loss", lambda batch: seen.append(batch) or loss(batch))
+    loss = fit.loss
+    monkeypatch.setattr(fit, "loss", lambda batch: seen.append(batch) or loss(batch))
     next(iter(fit))
-    made = list(ours.batches(contender.dataset.train, contender.augment, 4, epoch=0))
+    made = list(contender.fit("bf16").batches(0))
     assert len(made) == len(seen) == 3
     for one, other in zip(made, seen, strict=True):
         assert torch.equal(one.images, other.images) and torch.equal(one.labels_b, other.labels_b) and one.lam == other.lam

@@ -83,6 +83,18 @@ def test_the_spatial_gate_sees_the_maximum_then_the_mean_of_the_channels(feature
     assert torch.allclose(gate(features)[:, 0], torch.sigmoid(2 * getattr(features, statistic)(1)))
 
 
+def test_the_spatial_maximum_hands_its_gradient_to_one_channel_of_equals() -> None:
+    """As `torch.max` in the authors' code; splitting it would be another gradient wherever bf16 makes values equal."""
+    gate = SpatialAttention(kernel=1, bn=False)
+    nn.init.zeros_(gate.conv.weight)
+    with torch.no_grad():
+        gate.conv.weight[0, 0] = 1.0  # the mean has no say
+    features = torch.ones(1, 4, 2, 2, requires_grad=True)
+    gate(features).sum().backward()
+    assert features.grad is not None
+    assert (features.grad != 0).sum(1).eq(1).all()
+
+
 def test_the_spatial_batch_norm_is_the_authors() -> None:
     bn = SpatialAttention().bn
     assert isinstance(bn, nn.BatchNorm2d)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from ablation.models.resizer import Interpolate, Resizer
+from ablation.models.resizer import Interpolate, Resizer, WideConv2d
 
 
 @pytest.fixture
@@ -59,6 +59,23 @@ def test_multiply_accumulates_of_one_image(size: int, options: dict[str, Any], e
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         Resizer(224, **options)(torch.empty(1, 3, size, size))
     assert counter.get_total_flops() == 2 * expected
+
+
+@pytest.mark.parametrize("width", [4, 40, 42, 43])
+def test_the_wide_convolution_is_torchs_own(width: int) -> None:
+    """Same parameters, result and gradients, whether four pixels fit the width or not; drawn from the same stream."""
+    torch.manual_seed(0)
+    plain = nn.Conv2d(5, 3, 7, padding=3).double()
+    torch.manual_seed(0)
+    wide = WideConv2d(5, 3, 7).double()
+    torch.testing.assert_close(wide.state_dict(), plain.state_dict(), rtol=0, atol=0)
+    results = []
+    for module in (plain, wide):
+        features = torch.randn(2, 5, 9, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
+        made = module(features)
+        made.square().sum().backward()
+        results.append([made, features.grad, module.weight.grad, module.bias.grad])
+    torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-10)
 
 
 @pytest.mark.parametrize("train", [True, False])
