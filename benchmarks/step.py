@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -82,7 +83,8 @@ def peers_of(cell: str, options: argparse.Namespace, steps: int, stack: ExitStac
     """Start the peers of a cell, in bf16 like ours; none where no environment was given."""
     resizer, aug = CELLS[cell]
     words: dict[str, Any] = {"resizer": resizer, "aug": aug, "device": options.device, "batch": options.batch, "steps": steps}
-    words |= {"workers": max(options.workers), "threads": torch.get_num_threads(), "precision": "bf16"}
+    words |= {"threads": torch.get_num_threads(), "precision": "bf16"}
+    words |= {"workers": min(max(options.workers), os.cpu_count() or 1)}  # one a core, as both advise
     python = Path(options.peers).absolute() if options.peers else Path()
     scripts = PEERS if options.peers else {}
     return {name: stack.enter_context(Peer(str(python), script, words)) for name, script in scripts.items()}
