@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).parents[2]
+END = ""  # an empty line, or the end of the pipe
 
 
 class Peer:
@@ -55,7 +57,9 @@ class Peer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it may have ended before
+            self._process.stdin.write(f"{END}\n")  # closing is not enough: workers forked since hold the pipe open too
+            self._process.stdin.close()
         self._process.wait()
 
 
@@ -76,5 +80,5 @@ def serve(package: str, turns: Iterator[float]) -> None:
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
         print(json.dumps(f"{package} {version(package)}, torch {version('torch')}"), file=answers, flush=True)
-        for _ in sys.stdin:
+        for _ in iter(lambda: sys.stdin.readline().strip(), END):
             print(json.dumps(next(turns)), file=answers, flush=True)

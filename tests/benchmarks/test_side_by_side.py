@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # `benchmarks` is no part of
 from ablation.data.images import Images
 from ablation.models.resizer import Resizer
 from benchmarks import ours, reports_way, side_by_side
+from benchmarks.peers import process
 
 
 @pytest.mark.parametrize("position", ["none", "block"])
@@ -51,6 +53,18 @@ def test_batches_are_those_of_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(made) == len(seen) == 3
     for one, other in zip(made, seen, strict=True):
         assert torch.equal(one.images, other.images) and torch.equal(one.labels_b, other.labels_b) and one.lam == other.lam
+
+
+def test_a_peer_ends_when_told_to_though_its_pipe_stays_open() -> None:
+    """Workers forked after the peer was started hold its pipe open, so that an end of file may never come."""
+    code = "from benchmarks.peers.process import serve; serve('pytest', iter([1.5, 2.5]))"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=process.ROOT, stdin=-1, stdout=-1, text=True) as peer:
+        assert peer.stdin is not None and peer.stdout is not None
+        assert peer.stdout.readline().startswith('"pytest ')
+        peer.stdin.write(f"turn\n{process.END}\n")
+        peer.stdin.flush()
+        assert peer.stdout.readline() == "1.5\n"
+        assert peer.wait(timeout=60) == 0
 
 
 def test_contenders_alternate_and_the_first_round_is_thrown_away() -> None:
