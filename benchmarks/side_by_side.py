@@ -153,7 +153,7 @@ def publish(name: str, options: argparse.Namespace, about: Mapping[str, Any], ta
     command = shlex.join(["python", f"benchmarks/{name}.py", *(word for word in sys.argv[1:] if word != "--write")])
     text = f"`{command}`\n\n{table}\n\n{in_words(about)}"
     print(f"\n{text}")
-    shown = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
+    shown = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items() if key != "out"}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     content = {"command": command, "options": shown, "machine": about, "turns": turns}
     options.out.write_text(json.dumps(content, indent=1, default=_plain) + "\n")
