@@ -41,8 +41,8 @@ class Interpolate(nn.Module):
 class WideConv2d(nn.Conv2d):
     """`nn.Conv2d` to a few channels, computed for four neighbouring pixels at once: same parameters, same result.
 
-    A matrix unit makes 16 output channels at a time, so three leave most of it idle. Four copies of the kernel, each shifted by
-    a pixel, make 12, in a quarter of the places.
+    Kernels work on 16 output channels at a time (the lanes of an AVX-512 vector), so three leave most of them idle. Four copies
+    of the kernel, each shifted by a pixel, make 12, in a quarter of the places.
 
     Args:
         kernel: odd side of the kernel in pixels; the padding keeps the size.
