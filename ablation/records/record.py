@@ -20,11 +20,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from ablation.records import files
+from ablation.records.format1 import without_stated_targets
 from ablation.records.lock import Busy, Lock, locked
 from ablation.records.provenance import code, source_digest
 from ablation.records.words import CHOSEN, FINISHED, accuracies, differing, first_line, line, outcome_of, sentence, summary
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
 FACTS = ("device", "parameters", "macs", "test_images", "peak_memory_bytes", "mixed")  # not known before the model stands
 
 log = logging.getLogger(__name__)
@@ -113,8 +115,11 @@ class Record:
         if old is None:
             return None
         way_out = "move the folder away to go on"
-        if old.get("format") != FORMAT:
-            raise ValueError(f"{self.folder}: a record in format {old.get('format')}, this version reads {FORMAT}: {way_out}")
+        if old.get("format") not in READABLE:
+            formats = " and ".join(map(str, READABLE))
+            raise ValueError(f"{self.folder}: a record in format {old.get('format')}, this version reads {formats}: {way_out}")
+        if old["format"] == 1 and without_stated_targets(old["config"]) == self._outcome["config"]:
+            return {**old, "config": self._outcome["config"]}
         if old["digest"] != self.digest:
             raise ValueError(
                 f"{self.folder}: holds run {old['digest']}, expected {self.digest};"

@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.records.format1 import without_stated_targets
 from ablation.records.lock import locked
-from ablation.records.record import FORMAT
+from ablation.records.record import READABLE
 from ablation.reporting.selection import Selection
 
 ENDED = ("done", "diverged", "failed", "preempted", "interrupted")  # what a record says
@@ -60,8 +61,8 @@ def checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: it is not.
     """
-    if flat["format"] != FORMAT:
-        raise ValueError(f"format {flat['format']}, expected {FORMAT}")
+    if flat["format"] not in READABLE:
+        raise ValueError(f"format {flat['format']}, expected {' or '.join(map(str, READABLE))}")
     if flat["outcome"] not in (*ENDED, "running"):
         raise ValueError(f"outcome {flat['outcome']!r}, expected one of {', '.join((*ENDED, 'running'))}")
     if flat["outcome"] == "done" and (_decimal(flat["best/test_acc"]) is None or _decimal(flat["last/test_acc"]) is None):
@@ -93,7 +94,8 @@ def _row(folder: Path, planned: Mapping[str, Any] | None, found: Mapping[str, An
     if word not in (*ENDED, "incomplete"):
         word = "running" if word == "alive" or locked(folder) else "killed" if known else "missing"
     values = known if word in ENDED else {}  # of an unfinished run no number is read, wherever it stands
-    config = {key: plain(value) for key, value in (planned or known.get("config", {})).items()}
+    identity = without_stated_targets(dict(planned or known.get("config", {})))  # a manifest of before holds them, too
+    config = {key: plain(value) for key, value in identity.items()}
     return {
         "run_id": folder.name,
         "outcome": word,

@@ -28,7 +28,7 @@ from ablation.records.words import FINISHED
 from ablation.sweep import instead, settings
 from ablation.sweep.devices import check as check_devices
 from ablation.sweep.devices import slots
-from ablation.sweep.identity import cell, digest, run_id
+from ablation.sweep.identity import cell, digest
 from ablation.sweep.refusal import Refused, one_line
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -120,7 +120,7 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
         settings.check(config, overrides)
         instead.check(config, command, overrides)
         identity = settings.identity(config)
-        folder = Path(config.paths.runs).absolute() / run_id(identity)
+        folder = settings.folder(config, identity)
         if folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {folder.name}); name each run once")
         Record(folder, digest=digest(identity), config=identity, study=config.study.name).old()  # a foreign one is refused

@@ -19,6 +19,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.data.facts import Facts, facts, listing
+from ablation.records.format1 import folder_of
 from ablation.sweep import ranges, secrets, targets
 from ablation.sweep.identity import GROUPS, digest, run_id
 from ablation.sweep.refusal import Refused, typed
@@ -134,12 +135,19 @@ def choices(config: DictConfig) -> dict[str, str]:
 
 
 def identity(config: DictConfig) -> dict[str, Any]:
-    """Return all that can change a run's result as one flat dictionary: see `ablation.sweep.identity`."""
+    """Return all that can change a run's result as one flat dictionary: see `ablation.sweep.identity`.
+
+    Where a class or function lies is no part of it: `resizer=plain` names it. A `_target_` counts only where it is another one
+    than the option's own file states (`resizer._target_=...`), so renaming a module makes no run another run.
+    """
     _check_missing(config)
     options = choices(config)
     flat: dict[str, Any] = {group: options[group] for group in GROUPS}
     for group in (*GROUPS, "train"):
         flat |= leaves(plain(config[group]), f"{group}.")
+    for group in GROUPS:
+        if flat.get(f"{group}._target_") == stated_target(config, group):
+            del flat[f"{group}._target_"]
     flat["seed"] = config.seed
     for key in ELSEWHERE:
         flat.pop(key, None)
@@ -150,6 +158,30 @@ def identity(config: DictConfig) -> dict[str, Any]:
             f"sha256:{_file_digest(config.backbone.weights, Path(config.backbone.weights).stat().st_mtime_ns)}"
         )
     return flat
+
+
+def stated_target(config: DictConfig, group: str) -> str | None:
+    """Return the `_target_` that the file of a group's chosen option states, or the option that it extends."""
+    hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
+    folders = [source.path for source in hydra_node.runtime.config_sources if source.schema == "file"]
+    option: str | None = choices(config)[group]
+    while option is not None:
+        target, option = _stated(tuple(folders), group, option)
+        if target is not None:
+            return target
+    return None
+
+
+@functools.cache
+def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | None, str | None]:
+    """Return the target in an option's file, and the option of the same group that it extends. Read once a process."""
+    for folder in folders:
+        file = Path(folder) / group / f"{option.removesuffix('.yaml')}.yaml"
+        if file.is_file():
+            node: Any = OmegaConf.load(file)
+            extended = [entry for entry in node.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+            return node.get("_target_"), extended[0] if extended else None
+    return None, None
 
 
 @functools.lru_cache
@@ -166,7 +198,12 @@ def run_digest(config: DictConfig) -> str:
 
 def run_folder(config: DictConfig) -> Path:
     """Return the absolute folder of a run."""
-    return Path(config.paths.runs).absolute() / run_id(identity(config))
+    return folder(config, identity(config))
+
+
+def folder(config: DictConfig, flat: dict[str, Any]) -> Path:
+    """Return the absolute folder of a run whose identity is known."""
+    return folder_of(Path(config.paths.runs).absolute(), run_id(flat), flat)
 
 
 def register() -> None:

@@ -40,6 +40,8 @@ def test_option_composes_is_legal_and_builds(composed: Compose, tmp_path: Path, 
     settings.check(config)
     size = plan.size(config)
     assert size.parameters > 10_000 and size.macs > 100_000
+    paths = [key for key, value in settings.identity(config).items() if "_target_" in key or "ablation." in str(value)]
+    assert not paths, "renaming a module would make this run another run"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,14 @@ from omegaconf import DictConfig
 from ablation.sweep import identity, settings
 
 Compose = Callable[..., DictConfig]
+GOLDEN = {
+    ("none", "base"): "c58b536b01",
+    ("none", "cutmix"): "a007ad88ac",
+    ("plain", "base"): "46d29b09b0",
+    ("plain", "cutmix"): "b05ba77427",
+    ("cbam", "base"): "be1669ca74",
+    ("cbam", "cutmix"): "3ebe06a1ea",
+}
 
 CHANGES_THE_RESULT = [
     "seed=1",
@@ -128,3 +136,16 @@ def test_a_folder_of_images_counts_by_its_listing(composed: Compose, tmp_path: P
     roots = [folder("a", 1), folder("b", 1), folder("c", 1, count=3)]
     digests = [digest(composed, "data=imagefolder", f"data.root={root}") for root in roots]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_target_that_the_option_does_not_state_counts(composed: Compose) -> None:
+    other = "resizer._target_=ablation.models.resizer.Interpolate"
+    flat = settings.identity(composed("resizer=plain", other))
+    assert flat["resizer._target_"] == "ablation.models.resizer.Interpolate"
+    assert settings.run_digest(composed("resizer=plain", other)) != settings.run_digest(composed("resizer=plain"))
+
+
+def test_the_ids_of_the_reports_cells_stay_what_they_are(composed: Compose) -> None:
+    """A change here makes every done run another one: nothing but a change of what is trained may do that."""
+    cells = [(resizer, aug) for resizer in ("none", "plain", "cbam") for aug in ("base", "cutmix")]
+    assert {cell: settings.run_digest(composed(f"resizer={cell[0]}", f"aug={cell[1]}")) for cell in cells} == GOLDEN
