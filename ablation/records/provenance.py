@@ -1,10 +1,12 @@
 """Where a run came from: code, versions, machine. Facts for the record; nothing here changes a result.
 
-Owns the source digest. Imports no torch: versions come from the installed packages' metadata.
+Owns the source digest: of the code that can change a run's numbers.
+Imports no torch: versions come from the installed packages' metadata.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import platform
@@ -15,18 +17,44 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
+NUMBERS = ("data/*.py", "models/*.py", "training/*.py", "sweep/identity.py")  # what can change a run's numbers
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "wandb", "numpy")
 
 
 @functools.cache
 def source_digest() -> str:
-    """Return the first 16 hex digits of sha256 over the package's source, reporting/ left out: it cannot change a run."""
+    """Return the first 16 hex digits of sha256 over the code that can change a run's numbers: see NUMBERS.
+
+    Over what Python executes, so that a comment, a docstring or another line break makes no run stale.
+    """
     digest = hashlib.sha256()
-    for file in sorted(PACKAGE.rglob("*.py")):
+    for file in sorted(file for name in NUMBERS for file in PACKAGE.glob(name)):
         name = file.relative_to(PACKAGE).as_posix()
-        if not name.startswith("reporting/"):
-            digest.update(f"{name}\0".encode() + file.read_bytes() + b"\0")
+        digest.update(f"{name}\0{executed(file.read_text(encoding='utf-8'))}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def executed(source: str) -> str:
+    """Return a module's syntax tree as text, without its docstrings; comments are not in a tree.
+
+    Not `ast.dump`, whose text differs between versions of Python.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = node.body[ast.get_docstring(node) is not None :]
+    return repr(_nested(tree))
+
+
+def _nested(node: Any) -> Any:
+    """Return a syntax tree as nested lists; what is empty is left out, since newer versions of Python know more fields."""
+    if isinstance(node, ast.AST):
+        fields = [[name, _nested(value)] for name, value in ast.iter_fields(node) if value is not None and value != []]
+        return [type(node).__name__, *fields]
+    return [_nested(element) for element in node] if isinstance(node, list) else repr(node)
 
 
 def _git(*arguments: str) -> str | None:

@@ -6,6 +6,7 @@ import errno
 import json
 import multiprocessing
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -293,24 +294,48 @@ def test_the_manifest_is_the_plan(tmp_path: Path) -> None:
     assert content["sweep_id"] == "x" and content["runs"] == [{"run_id": "r", "config": IDENTITY}]
 
 
-def test_the_source_digest_sees_code_and_not_reporting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+PLAIN = "def f(x):\n    return x + 1\n"
+COMMENTED = '"""A module."""\n\n# Why.\ndef f(x):\n    """Add one."""\n    return (\n        x + 1  # here\n    )\n'
+
+
+@pytest.fixture
+def source_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], str]]:
+    """The source digest of a package of these files."""
     from ablation.records import provenance
 
-    def digest(**files: str) -> str:
+    def digest(files: dict[str, str]) -> str:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         for name, text in files.items():
-            path = folder / name.replace("__", "/").replace("_py", ".py")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
         monkeypatch.setattr(provenance, "PACKAGE", folder)
         provenance.source_digest.cache_clear()
         return provenance.source_digest()
 
-    try:
-        base = digest(models__a_py="1", reporting__b_py="1")
-        assert digest(models__a_py="1", reporting__b_py="2") == base
-        assert digest(models__a_py="2", reporting__b_py="1") != base
-        assert digest(models__c_py="1", reporting__b_py="1") != base
-    finally:
-        monkeypatch.undo()
-        provenance.source_digest.cache_clear()
+    yield digest
+    monkeypatch.undo()
+    provenance.source_digest.cache_clear()
+
+
+@pytest.mark.parametrize("place", ["data", "models", "training", "sweep/identity.py"])
+def test_the_source_digest_changes_with_code_that_can_change_a_number(
+    source_of: Callable[[dict[str, str]], str], place: str
+) -> None:
+    file = place if place.endswith(".py") else f"{place}/a.py"
+    base = source_of({file: PLAIN})
+    assert source_of({file: COMMENTED}) == base, "a comment, a docstring or a line break made the run stale"
+    assert source_of({file: PLAIN.replace("1", "2")}) != base
+    assert source_of({file: PLAIN.replace("f(x)", "g(x)")}) != base
+    assert source_of({file: PLAIN, "models/another.py": ""}) != base
+
+
+@pytest.mark.parametrize("place", ["reporting", "records", "launch", "figures", "cost", "sweep"])
+def test_the_source_digest_is_deaf_to_what_changes_no_number(source_of: Callable[[dict[str, str]], str], place: str) -> None:
+    base = source_of({"models/a.py": PLAIN, f"{place}/b.py": PLAIN})
+    assert source_of({"models/a.py": PLAIN, f"{place}/b.py": PLAIN.replace("1", "2")}) == base
+
+
+def test_every_file_that_numbers_depend_on_is_there() -> None:
+    from ablation.records import provenance
+
+    assert all(list(provenance.PACKAGE.glob(name)) for name in provenance.NUMBERS)
