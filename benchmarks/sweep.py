@@ -10,7 +10,6 @@ planning, building, records, checkpoints and tracker are in it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation
 
+from ablation.records import outcome
 from benchmarks.side_by_side import ROOT, Table, alternate, machine, parser, publish, spread
 
 TINY = ("profile=demo", "study=none", "data.limit=64", "data.test_limit=32", "train.epochs=1", "train.batch_size=32")
@@ -64,9 +64,9 @@ def overhead(kind: str, runs: int) -> float:
         began = time.perf_counter()
         command(["run.py", "-m", *GRID, f"seed={seeds}", *KINDS[kind]], Path(folder))
         wall = time.perf_counter() - began
-        outcomes = [json.loads(file.read_text()) for file in Path(folder).glob("*/outcome.json")]
-    assert len(outcomes) == 4 * (runs // 4) and all(outcome["outcome"] == "done" for outcome in outcomes)
-    return float(wall - sum(outcome["seconds"] for outcome in outcomes)) / len(outcomes)
+        records = [outcome.read(file.parent) or {} for file in Path(folder).glob("*/outcome.json")]
+    assert len(records) == 4 * (runs // 4) and all(record["outcome"] == "done" for record in records)
+    return float(wall - sum(record["seconds"] for record in records)) / len(records)
 
 
 def first_step(kind: str) -> float:

@@ -10,7 +10,6 @@ import hashlib
 import logging
 import os
 import pickle
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import IO, Any
 import torch
 
 from ablation.records.files import sync_folder
+from ablation.records.outcome import CHECKPOINT
 
 FORMAT = 1
-_NAME = re.compile(r"(?P<kind>epoch|best|last|val)-(?P<epoch>\d{4,})\.(?P<digest>[0-9a-f]{16})\.pt")
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +181,7 @@ def file_digest(file: Path) -> str:
 
 
 def _matching(folder: Path, kind: str) -> Iterator[Path]:
-    return (file for file in folder.glob(f"{kind}-*.pt") if _NAME.fullmatch(file.name))
+    return (file for file in folder.glob(f"{kind}-*.pt") if CHECKPOINT.fullmatch(file.name))
 
 
 def _epoch(file: Path) -> int:

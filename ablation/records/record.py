@@ -20,13 +20,24 @@ from typing import Any, Protocol
 import numpy as np
 
 from ablation.records import files
-from ablation.records.format1 import without_stated_targets
 from ablation.records.lock import Busy, Lock, locked
+from ablation.records.outcome import (
+    CHOSEN,
+    FINISHED,
+    FORMAT,
+    NAME,
+    accuracies,
+    differing,
+    first_line,
+    line,
+    newest_checkpoint,
+    outcome_of,
+    read,
+    sentence,
+    summary,
+)
 from ablation.records.provenance import code, source_digest
-from ablation.records.words import CHOSEN, FINISHED, accuracies, differing, first_line, line, outcome_of, sentence, summary
 
-FORMAT = 2
-READABLE = (1, FORMAT)
 FACTS = ("device", "parameters", "macs", "test_images", "peak_memory_bytes", "mixed")  # not known before the model stands
 
 log = logging.getLogger(__name__)
@@ -109,23 +120,18 @@ class Record:
         """Return what an earlier start left, if anything.
 
         Raises:
-            ValueError: it is of another format, or of another run; the message says in what they differ.
+            ValueError: it cannot be read, or is of another run; the message says in what they differ.
         """
-        old = files.read_json(self.folder / "outcome.json")
-        if old is None:
-            return None
-        way_out = "move the folder away to go on"
-        if old.get("format") not in READABLE:
-            formats = " and ".join(map(str, READABLE))
-            raise ValueError(f"{self.folder}: a record in format {old.get('format')}, this version reads {formats}: {way_out}")
-        if old["format"] == 1 and without_stated_targets(old["config"]) == self._outcome["config"]:
-            return {**old, "config": self._outcome["config"]}
-        if old["digest"] != self.digest:
+        old = read(self.folder)
+        same = old is None or (
+            old["digest"] == self.digest or (old["format"] == 1 and old["config"] == self._outcome["config"])
+        )
+        if old is not None and not same:
             raise ValueError(
                 f"{self.folder}: holds run {old['digest']}, expected {self.digest};"
-                f" they differ in {differing(old['config'], self._outcome['config'])}: {way_out}"
+                f" they differ in {differing(old['config'], self._outcome['config'])}: move the folder away to go on"
             )
-        return dict(old)
+        return old
 
     def _set_aside(self, source: str) -> None:
         """Keep the old record: a number that was published must stay traceable. Under the lock: another may have begun."""
@@ -164,7 +170,7 @@ class Record:
         self._handler = logging.FileHandler(self.folder / "run.log")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger().addHandler(self._handler)
-        files.write_json(self.folder / "outcome.json", self._outcome)
+        files.write_json(self.folder / NAME, self._outcome)
         log.info("%s", self.folder.name)
 
     def _let_go(self) -> None:
@@ -246,12 +252,12 @@ class Record:
         word = outcome_of(error)
         try:
             self._end(word, error)
-            files.write_json(self.folder / "outcome.json", self._outcome)  # the truth first: the mirror may take its time
+            files.write_json(self.folder / NAME, self._outcome)  # the truth first: the mirror may take its time
             if self.mirror:
                 self.mirror.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
                 if self.mirror.status != self._outcome["tracker"]:  # lost at the very end
                     self._outcome["tracker"] = self.mirror.status
-                    files.write_json(self.folder / "outcome.json", self._outcome)
+                    files.write_json(self.folder / NAME, self._outcome)
             if word == "done":
                 self._tidy()
         finally:
@@ -263,7 +269,7 @@ class Record:
         self._outcome |= {key: value() for key, value in self._outcome.items() if callable(value)}
         self._outcome |= {
             "outcome": word,
-            "epochs": len(self.rows),
+            "epochs": len(self.rows) if word in FINISHED else newest_checkpoint(self.folder),
             "seconds": math.fsum(row["seconds"] for row in self.rows),
             "images_per_second": statistics.median(row["images_per_second"] for row in self.rows) if self.rows else None,
             "tracker": dict(self.mirror.status) if self.mirror else None,

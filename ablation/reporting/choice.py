@@ -6,7 +6,6 @@ none.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.records import outcome
 from ablation.reporting import sources
 from ablation.reporting.check import disagreements
 from ablation.reporting.selection import RUN_ID, Selection
@@ -137,7 +137,7 @@ def _records(runs: Path, selection: Selection) -> Iterator[dict[str, Any]]:
     names = sorted(folder.name for folder in runs.iterdir()) if selection.others and runs.is_dir() else selection.planned
     for name in names:
         try:
-            record = json.loads((runs / name / "outcome.json").read_bytes())
+            record = outcome.read(runs / name) or {}
             _was_online(record)  # of a foreign file it may be anything
             yield record
         except (OSError, ValueError, AttributeError, TypeError):

@@ -13,18 +13,10 @@ from typing import Any
 import pandas as pd
 
 from ablation.records.format1 import without_stated_targets
-from ablation.records.lock import locked
-from ablation.records.record import READABLE
+from ablation.records.outcome import ENDED, READABLE, epochs_done, state, state_of
 from ablation.reporting.selection import Selection
 
-ENDED = ("done", "diverged", "failed", "preempted", "interrupted")  # what a record says
-WORDS = (
-    *ENDED,
-    "killed",
-    "incomplete",
-    "running",
-    "missing",
-)  # what a table says: `running` and nobody holds the lock is killed
+WORDS = (*ENDED, "killed", "incomplete", "running", "missing")  # a run's state, or what W&B lacks of it: some epochs, all
 
 DECIMAL = {  # column -> key in W&B's summary; the path in outcome.json is the same, without run/
     "best_acc": "best/test_acc",
@@ -65,7 +57,7 @@ def checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"format {flat['format']}, expected {' or '.join(map(str, READABLE))}")
     if flat["outcome"] not in (*ENDED, "running"):
         raise ValueError(f"outcome {flat['outcome']!r}, expected one of {', '.join((*ENDED, 'running'))}")
-    if flat["outcome"] == "done" and (_decimal(flat["best/test_acc"]) is None or _decimal(flat["last/test_acc"]) is None):
+    if flat["outcome"] == "done" and None in (_decimal(flat.get("best/test_acc")), _decimal(flat.get("last/test_acc"))):
         raise ValueError("done, but without an accuracy")
     return flat | {"config": dict(config.items())}
 
@@ -90,15 +82,17 @@ def join(runs: Path, selection: Selection, found: Found) -> pd.DataFrame:
 def _row(folder: Path, planned: Mapping[str, Any] | None, found: Mapping[str, Any] | None) -> dict[str, Any]:
     problem = found.get("problem") if found else None
     known: Mapping[str, Any] = {} if found is None or problem else found
-    word = known.get("outcome")
-    if word not in (*ENDED, "incomplete"):
-        word = "running" if word == "alive" or locked(folder) else "killed" if known else "missing"
-    values = known if word in ENDED else {}  # of an unfinished run no number is read, wherever it stands
+    word: str | None = known.get("outcome")
+    if word != "incomplete":
+        word = "running" if word == "alive" else state_of(word, folder)
+    values: Mapping[str, Any] = known if word in ENDED else {}  # of an unfinished run no result is read, wherever it stands
+    if word in ("killed", "running") and word == state(folder):
+        values = {"epochs": epochs_done(folder)}
     identity = without_stated_targets(dict(planned or known.get("config", {})))  # a manifest of before holds them, too
     config = {key: plain(value) for key, value in identity.items()}
     return {
         "run_id": folder.name,
-        "outcome": word,
+        "outcome": "missing" if word == "to do" else word,
         "seed": config.get("seed"),
         "digest": folder.name.rpartition("-")[2],
         **{column: _decimal(values.get(key)) for column, key in DECIMAL.items()},

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablation.records import outcome
 from ablation.records.files import read_json
-from ablation.records.lock import locked
 from ablation.records.manifest import NAME
-from ablation.records.words import FINISHED
+from ablation.records.outcome import FINISHED
 from ablation.reporting.selection import RUN_ID
 
-OPEN = ("running", "queued again", "to resume", "to do")  # states with time left
 RECENT = 5  # epochs whose median is a running run's speed
 BASES = (("seed",), ("seed", "aug"), None)  # whose epochs stand for a run that has none: the same but for these parts; any
 
@@ -39,10 +38,15 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Row:
-    """One run now. `accuracy`: percent of its last epoch; `seconds`: an epoch takes; None where nothing was measured."""
+    """One run now.
+
+    `open`: the sweep has still to train it. `epoch`: epochs done; `accuracy`: percent of the last of them; `seconds`: an epoch
+    takes; None where nothing was measured.
+    """
 
     run_id: str
     state: str
+    open: bool
     epoch: int
     epochs: int
     accuracy: float | None
@@ -55,6 +59,11 @@ class Row:
     def label(self) -> str:
         """The run id without its digest."""
         return self.run_id.rpartition("-")[0]
+
+    @property
+    def shown(self) -> str:
+        """The state as a person reads it: `failed before` where the run failed in an earlier sweep and this one goes on."""
+        return f"{self.state} before" if self.open and self.state not in ("running", "to do") else self.state
 
 
 def find(runs: Path, sweep: str = "last") -> Sweep:
@@ -93,18 +102,20 @@ def read(sweep: Sweep) -> list[Row]:
 
 def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
     folder = sweep.runs / run_id
-    outcome, changed = _outcome(folder)
-    state = _state(folder, outcome.get("outcome"), changed >= sweep.began, (sweep.folder / ".submitit").is_dir())
-    if state in FINISHED:  # the outcome tells all
-        count, last = int(_number(outcome.get("epochs")) or 0), {**outcome, **(outcome.get("last") or {})}
-        seconds = (_number(outcome.get("seconds")) or 0) / count if count else None
+    state, count = outcome.state(folder), outcome.epochs_done(folder)
+    if state in FINISHED:  # the record tells all
+        record = outcome.read(folder) or {}
+        last = {**record, **(record.get("last") or {})}
+        seconds = (_number(record.get("seconds")) or 0) / count if count else None
     else:
-        rows = [] if state == "to do" else _epochs(folder / "epochs.jsonl")
-        count, last = len(rows), rows[-1] if rows else {}
-        seconds = statistics.median(row["seconds"] for row in rows[-RECENT:]) if rows else None
+        rows = outcome.rows(folder)
+        last = next((row for row in rows if row.get("epoch") == count), {})
+        measured = [number for row in rows[-RECENT:] if (number := _number(row.get("seconds"))) is not None]
+        seconds = statistics.median(measured) if measured else None
     return Row(
         run_id,
         state,
+        open=_open(sweep, folder, state),
         epoch=count,
         epochs=int(_number(identity.get("train.epochs")) or 0),
         accuracy=_number(last.get("test_acc")),
@@ -115,45 +126,21 @@ def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
     )
 
 
+def _open(sweep: Sweep, folder: Path, state: outcome.State) -> bool:
+    """Return True if the sweep has still to train a run: an end that an earlier sweep left is none in this one.
+
+    SLURM queues a job again that it preempted; when it does not, only SLURM knows, and the run stays open.
+    """
+    if state in (*FINISHED, "unreadable"):
+        return False
+    if state in ("running", "to do") or outcome.changed(folder) < sweep.began:
+        return True
+    return state in ("killed", "preempted") and (sweep.folder / ".submitit").is_dir()
+
+
 def _number(value: Any) -> float | None:
     """Return a finite number, None for what a foreign or damaged file may hold."""
     return float(value) if type(value) in (int, float) and math.isfinite(value) else None
-
-
-def _outcome(folder: Path) -> tuple[dict[str, Any], int]:
-    """Return a run's outcome.json and when it was written; nothing for one that is not there or no record."""
-    file = folder / "outcome.json"
-    try:
-        outcome = json.loads(file.read_bytes())
-        return dict(outcome) if isinstance(outcome.get("last") or {}, dict) else {}, file.stat().st_mtime_ns
-    except (OSError, ValueError, AttributeError):
-        return {}, 0
-
-
-def _state(folder: Path, word: str | None, of_this_sweep: bool, by_slurm: bool) -> str:
-    """Name what a run is at. An end that an earlier sweep left is none in this one: the run goes on.
-
-    SLURM queues a job again that it preempted; when it does not, only SLURM knows, and the run stays `queued again`.
-    """
-    if word in FINISHED:
-        return str(word)
-    if locked(folder):
-        return "running"
-    if word and of_this_sweep:
-        if by_slurm and word in ("running", "preempted"):
-            return "queued again"
-        return "killed" if word == "running" else str(word)
-    return "to resume" if any(folder.glob("checkpoints/epoch-*.pt")) else "to do"
-
-
-def _epochs(file: Path) -> list[dict[str, Any]]:
-    """Return the whole rows of an epochs.jsonl; its last line may be half written."""
-    rows = []
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        for line in file.read_text().splitlines():
-            row = json.loads(line)
-            rows.append({key: float(row[key]) for key in ("test_acc", "images_per_second", "seconds")})
-    return rows
 
 
 def _device(sweep: Sweep, run_id: str) -> str:
@@ -175,7 +162,7 @@ def seconds_left(rows: Sequence[Row], slots: int | None = None) -> float | None:
 
     `slots`: runs at once; None: as many as run now.
     """
-    left = {row.run_id: run_seconds_left(row, rows) for row in rows if row.state in OPEN}
+    left = {row.run_id: run_seconds_left(row, rows) for row in rows if row.open}
     if any(seconds is None for seconds in left.values()):
         return None
     running = [row.run_id for row in rows if row.state == "running"]

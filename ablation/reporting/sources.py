@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.records import service
+from ablation.records import outcome, service
 from ablation.records.tracker import IDS
 from ablation.reporting import mirror
 from ablation.reporting.frame import COLUMNS, ENDED, WORDS, checked, join, plain, unended
@@ -47,7 +47,7 @@ def local(runs: Path, selection: Selection) -> pd.DataFrame:
     names: Iterable[str] = selection.planned
     if selection.others and runs.is_dir():
         names = {*names, *(folder.name for folder in runs.iterdir() if RUN_ID.fullmatch(folder.name))}
-    found = {name: record for name in names if (record := _record(runs / name / "outcome.json")) is not None}
+    found = {name: record for name in names if (record := _record(runs / name)) is not None}
     return join(runs, selection, found)
 
 
@@ -155,19 +155,15 @@ def _no_folders() -> Iterator[None]:
             os.environ.update({} if before is None else {"WANDB_DIR": before})
 
 
-def _record(file: Path) -> dict[str, Any] | None:
-    """Return an outcome.json as flat values, None if there is none."""
+def _record(folder: Path) -> dict[str, Any] | None:
+    """Return a run's record as flat values, None if there is none."""
     try:
-        outcome = json.loads(file.read_bytes())
-        if outcome["run_id"] != file.parent.name:
-            raise ValueError(f"it is the record of {outcome['run_id']}")
-        flat = {key: value for key, value in outcome.items() if not isinstance(value, dict)}
-        flat |= {f"run/{key}": flat.get(key) for key in ("seconds", "images_per_second")}
-        for kind in ("best", "last", "val", "code"):
-            flat |= {f"{kind}/{key}": value for key, value in (outcome.get(kind) or {}).items()}
-        return checked(flat, outcome["config"])
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        record = outcome.read(folder)
+        if record is None:
+            return None
+        if record["run_id"] != folder.name:
+            raise ValueError(f"it is the record of {record['run_id']}")
+        return checked(outcome.summary(record), record["config"])
     except Exception as error:  # whatever a foreign or damaged file leads to: the others are read
         return {"problem": f"{type(error).__name__}: {error}"}
 

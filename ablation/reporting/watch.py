@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.reporting import progress
-from ablation.reporting.progress import OPEN, Row, Sweep
+from ablation.reporting.progress import Row, Sweep
 
 HEADER = ("run", "state", "epoch", "last %", "img/s", "device", "left")
 BASIS = "measured epochs; a run without one as the nearest that has"
@@ -37,7 +37,7 @@ def duration(seconds: float | None) -> str:
 
 def counts(rows: Sequence[Row]) -> str:
     """Return `6 runs: 2 done, 1 running, 3 to do`."""
-    states = Counter(row.state for row in rows)
+    states = Counter(row.shown for row in rows)
     return f"{len(rows)} run{'s'[: len(rows) != 1]}: {', '.join(f'{number} {state}' for state, number in states.items())}"
 
 
@@ -49,7 +49,7 @@ def remaining(rows: Sequence[Row], slots: int | None = None) -> str:
         slots: runs at once, where the one who asks has launched them; else as many as run now.
     """
     running = sum(row.state == "running" for row in rows)
-    if not any(row.state in OPEN for row in rows):
+    if not any(row.open for row in rows):
         return "nothing left to run"
     idle = "" if running or slots else "; no run is running now"
     if (seconds := progress.seconds_left(rows, slots)) is None:
@@ -61,12 +61,12 @@ def cells(row: Row, rows: Sequence[Row], label: str) -> list[str]:
     """Return a run's line of the table, under HEADER."""
     return [
         label,
-        row.state,
+        row.shown,
         f"{row.epoch}/{row.epochs}" if row.epoch else "",
         "" if row.accuracy is None else f"{row.accuracy:.2f}",
         "" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
         row.device if row.state == "running" else "",
-        duration(progress.run_seconds_left(row, rows)) if row.state in OPEN else "",
+        duration(progress.run_seconds_left(row, rows)) if row.open else "",
     ]
 
 
@@ -154,8 +154,8 @@ class Screen:
         self._due = time.monotonic() + self._every
 
     def finished(self) -> bool:
-        """Tell whether no run of the sweep is open any more."""
-        return not any(row.state in OPEN for row in progress.read(self._sweep))
+        """Return True if no run of the sweep is open any more."""
+        return not any(row.open for row in progress.read(self._sweep))
 
     def __enter__(self) -> Screen:
         if self._in_terminal:

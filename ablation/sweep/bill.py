@@ -5,7 +5,6 @@ Owns the sum. Where the numbers come from: plan.py, memory.py, past.py, rate.py,
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from ablation.records.lock import locked
-from ablation.records.words import FINISHED
+from ablation.records.outcome import FINISHED
 from ablation.sweep import devices, memory, past, plan, price, rate, settings
 from ablation.sweep.identity import cell
 from ablation.sweep.price import Epoch, Hardware, Rate
@@ -119,22 +117,10 @@ def _epoch(name: str, config: DictConfig, where: Hardware, known: past.Past, rat
 
 
 def _item(run: Planned, parts: Cell) -> Item:
-    state = run.state
-    done = _epochs_done(run.folder) if state == "to resume" else 0
+    state, done = run.state, run.epochs_done
     left = 0 if state in FINISHED else max(0, int(run.config.train.epochs) - done)
     kinds = set(run.config.records.keep_weights) - (set() if run.config.data.val_size else {"val"})
-    if left and locked(run.folder):
-        state = "running"
     return Item(run.folder.name, state, done, left, parts, len(kinds) * parts.memory.weights)
-
-
-def _epochs_done(folder: Path) -> int:
-    """Return the epoch of the newest checkpoint, by its name."""
-    epochs = [0]
-    for file in folder.glob("checkpoints/epoch-*.pt"):
-        with contextlib.suppress(ValueError):
-            epochs.append(int(file.name.split(".")[0].removeprefix("epoch-")))
-    return max(epochs)
 
 
 def slots(config: DictConfig) -> int:

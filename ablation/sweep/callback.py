@@ -19,12 +19,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from ablation.records.files import read_json
+from ablation.records import outcome
 from ablation.records.manifest import write_manifest
+from ablation.records.outcome import FINISHED, changed
 from ablation.records.provenance import source_digest
 from ablation.records.record import Record
 from ablation.records.service import has_key
-from ablation.records.words import FINISHED
 from ablation.sweep import instead, settings
 from ablation.sweep.devices import check as check_devices
 from ablation.sweep.devices import slots
@@ -46,18 +46,17 @@ class Planned:
 
     @property
     def state(self) -> str:
-        """`done`, `diverged`, `to resume`, `to do`, or `to do again` (by other code, rerun=stale): from the run's folder."""
-        outcome = read_json(self.folder / "outcome.json") or {}
-        if outcome.get("outcome") in FINISHED:
-            stale = self.config.rerun == "stale" and outcome["code"]["source"] != source_digest()
-            return "to do again" if stale else str(outcome["outcome"])
-        return "to resume" if any(self.folder.glob("checkpoints/epoch-*.pt")) else "to do"
+        """The state of the run's folder, or `to do again`: a result of other code under rerun=stale."""
+        state = outcome.state(self.folder)
+        if state in FINISHED and self.config.rerun == "stale":
+            record = outcome.read(self.folder) or {}
+            return state if record["code"]["source"] == source_digest() else "to do again"
+        return state
 
-
-def changed(folder: Path) -> int:
-    """Return when a run's outcome.json was last written, by the clock of its file system; 0 where there is none."""
-    file = folder / "outcome.json"
-    return file.stat().st_mtime_ns if file.exists() else 0
+    @property
+    def epochs_done(self) -> int:
+        """Epochs that this command need not train."""
+        return 0 if self.state == "to do again" else outcome.epochs_done(self.folder)
 
 
 PLANNED: list[Planned] = []  # the runs of this process's command: run.py computes the exit code from them

@@ -17,8 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.records.files import read_json
-from ablation.records.lock import locked
+from ablation.records.outcome import FINISHED, changed
 from ablation.sweep import secrets, targets
 from ablation.sweep.instead import Instead
 from ablation.sweep.refusal import Refused, one_line
@@ -111,20 +110,14 @@ def _multirun_first(argv: list[str]) -> None:
 
 
 def _settle(code: int) -> int:
-    """List the planned runs that did not end in a result; their outcomes decide the exit code."""
+    """List the planned runs without a result; how those ended that this command began decides the exit code."""
     planning = sys.modules.get("ablation.sweep.callback")
     if planning is None:
         return code  # --help, --cfg, or refused before planning
-    words: dict[str, str] = {}
-    for run in planning.PLANNED:
-        fresh = planning.changed(run.folder) != run.found  # not what an earlier command left
-        outcome = (read_json(run.folder / "outcome.json") or {}).get("outcome")
-        killed = outcome == "running" and not locked(run.folder)
-        words[run.folder.name] = ("killed" if killed else str(outcome)) if fresh and outcome else run.state
-    unfinished = {run_id: word for run_id, word in words.items() if word not in ("done", "diverged")}
-    if unfinished and words:
-        print(f"{len(unfinished)} of {len(words)} runs not finished; the same command goes on:", file=sys.stderr)
-        for run_id, word in unfinished.items():
-            print(f"  {word:11} {run_id}", file=sys.stderr)
-    seen = unfinished.values()
-    return 130 if code == 130 or "interrupted" in seen else 75 if "preempted" in seen else 1 if "failed" in seen else code
+    unfinished = {run: state for run in planning.PLANNED if (state := run.state) not in FINISHED}
+    if unfinished:
+        print(f"{len(unfinished)} of {len(planning.PLANNED)} runs not finished; the same command goes on:", file=sys.stderr)
+        for run, state in unfinished.items():
+            print(f"  {state:11} {run.folder.name}", file=sys.stderr)
+    ended = {state for run, state in unfinished.items() if changed(run.folder) != run.found}  # not by an earlier command
+    return 130 if code == 130 or "interrupted" in ended else 75 if "preempted" in ended else 1 if "failed" in ended else code

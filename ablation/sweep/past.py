@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import socket
 import statistics
 from collections import defaultdict
@@ -16,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablation.records import outcome
 from ablation.records.files import read_json, write_json
+from ablation.records.outcome import FINISHED
 from ablation.sweep.identity import cell
 from ablation.sweep.price import Epoch, Hardware, Work
 
@@ -41,15 +42,15 @@ def read(runs: Path, cells: Container[str], hardware: Hardware) -> Past:
     accuracies: dict[str, dict[int, float]] = defaultdict(dict)
     for file in sorted(runs.glob("*/outcome.json")):
         with contextlib.suppress(ValueError, OSError, KeyError, TypeError, AttributeError):  # no record of ours
-            outcome: dict[str, Any] = read_json(file) or {}
-            name = cell(outcome["config"])
+            record = outcome.read(file.parent) or {}
+            name = cell(record["config"])
             if name not in cells:
                 continue
-            if outcome["outcome"] == "done":
-                accuracies[name][int(outcome["seed"])] = float(outcome["best"]["test_acc"])
-            if not outcome.get("mixed") and _made_on(file.parent, hardware) and (seconds := _an_epoch(file.parent, outcome)):
+            if record["outcome"] == "done":
+                accuracies[name][int(record["seed"])] = float(record["best"]["test_acc"])
+            if not record.get("mixed") and _made_on(file.parent, hardware) and (seconds := _an_epoch(file.parent, record)):
                 times[name].append(seconds)
-                peaks[name].append(outcome.get("peak_memory_bytes") or 0)
+                peaks[name].append(record.get("peak_memory_bytes") or 0)
     found = {name: Epoch(statistics.median(times[name]), max(peaks[name]) or None, "record") for name in times}
     return Past(found, dict(accuracies))
 
@@ -59,15 +60,12 @@ def _made_on(folder: Path, hardware: Hardware) -> bool:
     return hardware.made(provenance.get("device"), provenance.get("machine", {}).get("host"))
 
 
-def _an_epoch(folder: Path, outcome: Mapping[str, Any]) -> float | None:
-    """Return the seconds of an epoch: of an ended run from its outcome, of one that runs or was killed from its rows."""
-    if outcome.get("seconds") and outcome.get("epochs"):
-        return float(outcome["seconds"]) / int(outcome["epochs"])
-    rows = []
-    with contextlib.suppress(ValueError, OSError):  # no row yet; the last one half written
-        for line in (folder / "epochs.jsonl").read_text().splitlines():
-            rows.append(float(json.loads(line)["seconds"]))
-    return statistics.fmean(rows) if rows else None
+def _an_epoch(folder: Path, record: Mapping[str, Any]) -> float | None:
+    """Return the seconds of an epoch: of a result from its record, of any other run from its rows."""
+    if record["outcome"] in FINISHED and record.get("seconds") and record.get("epochs"):
+        return float(record["seconds"]) / int(record["epochs"])
+    seconds = [float(row["seconds"]) for row in outcome.rows(folder)]
+    return statistics.fmean(seconds) if seconds else None
 
 
 def keep_check(cache: Path, name: str, hardware: Hardware, found: Mapping[str, Any]) -> Path:

@@ -19,7 +19,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.data.facts import Facts, facts, listing
-from ablation.records.format1 import folder_of
+from ablation.records.outcome import folder_of
 from ablation.sweep import ranges, secrets, targets
 from ablation.sweep.identity import GROUPS, digest, run_id
 from ablation.sweep.refusal import Refused, typed

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from ablation.records.outcome import FINISHED
 from ablation.reporting import forecast
 from ablation.sweep.bill import FILES, Bill, Item, draw_up
 from ablation.sweep.wording import count, duration, figures, size
@@ -46,8 +47,7 @@ def show(planned: Sequence[Planned], config: DictConfig) -> int:
 
 def _row(item: Item, bill: Bill, digits: int | None = None) -> list[str]:
     """One run in the columns of HEADER, its parameters to so many digits, exact unless asked otherwise."""
-    state = item.state if item.state != "to resume" else "at"
-    so_far = f"{state} {item.done}/{item.done + item.left}" if item.done else item.state
+    so_far = f"{item.state} {item.done}/{item.done + item.left}" if item.done and item.state not in FINISHED else item.state
     found, parts = item.cell.epoch, item.cell.memory
     peak = size(found.peak_memory) if found.peak_memory else f"~{size(parts.peak + bill.resident)}" if parts.peak else "unknown"
     exact, macs = item.cell.size.parameters, item.cell.size.macs

@@ -20,9 +20,9 @@ from typing import Any
 
 from hydra._internal.utils import get_args_parser
 
-from ablation.records.files import read_json
-from ablation.records.words import FINISHED, accuracies
-from ablation.sweep.callback import Planned, changed
+from ablation.records import outcome
+from ablation.records.outcome import FINISHED, accuracies, changed
+from ablation.sweep.callback import Planned
 from ablation.sweep.devices import Slot
 
 LEASH = Path(__file__).with_name("_leash.py")
@@ -111,14 +111,14 @@ class Child:
     def ending(self) -> Ending:
         """Say how it ended: by the record's word if it wrote one, else by the exit code and its last line."""
         code = self._process.returncode
-        outcome = self._outcome()
-        word = outcome.get("outcome", "running")
+        record = self._record()
+        word = record.get("outcome", "running")
         if word == "done":
-            return Ending(word, f"done: {accuracies(outcome)}, {outcome['epochs']} epochs in {outcome['seconds']:.1f} s")
+            return Ending(word, f"done: {accuracies(record)}, {record['epochs']} epochs in {record['seconds']:.1f} s")
         if word in ("interrupted", "preempted"):
-            return Ending(word, f"{word} after epoch {outcome['epochs']}")
+            return Ending(word, f"{word}, goes on after epoch {record['epochs']}")
         if word != "running":
-            message = ((outcome.get("error") or {}).get("message") or "").splitlines()
+            message = ((record.get("error") or {}).get("message") or "").splitlines()
             return Ending(word, f"{word}: {message[0] if message else 'no reason given'}")
         if code not in WORDS_OF_ITS_OWN:
             killer = {-known: known.name for known in signal.Signals}.get(code, f"signal {-code}")
@@ -126,12 +126,12 @@ class Child:
             return Ending("killed", how, crashed=True)
         return Ending("skipped" if code == 0 else "failed", self._last_line() or f"exit code {code}")
 
-    def _outcome(self) -> dict[str, Any]:
-        """Return the record's outcome if it was written since this process began."""
+    def _record(self) -> dict[str, Any]:
+        """Return the run's record if it was written since this process began."""
         if changed(self.run.folder) == self._found:
             return {}
         with contextlib.suppress(ValueError, OSError):
-            return dict(read_json(self.run.folder / "outcome.json") or {})
+            return outcome.read(self.run.folder) or {}
         return {}
 
     def _last_line(self) -> str:

@@ -69,8 +69,8 @@ class LocalGpus(Launcher):
 
 def skipped(run: Planned) -> bool:
     """Tell whether a run has a result already, and say so in its record's words."""
+    from ablation.records.outcome import FINISHED
     from ablation.records.record import Record
-    from ablation.records.words import FINISHED
     from ablation.sweep.identity import digest
 
     record = Record(run.folder, digest=digest(run.identity), config=run.identity, study=run.config.study.name)
@@ -81,10 +81,8 @@ def expected_work(run: Planned) -> int:
     """Return the multiply-accumulates that a run still needs forward: its time is about proportional to them."""
     from ablation.sweep import plan
 
-    rows = run.folder / "epochs.jsonl"
-    done = len(rows.read_bytes().splitlines()) if run.state == "to resume" and rows.exists() else 0
     epoch = plan.work(run.config)
-    return int(epoch.macs * epoch.trained * max(1, run.config.train.epochs - done))
+    return int(epoch.macs * epoch.trained * max(1, run.config.train.epochs - run.epochs_done))
 
 
 def _job_return(run: Planned, error: RuntimeError | None) -> JobReturn:

@@ -25,11 +25,10 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from submitit.core.utils import FailedJobError, pickle_load
 
-from ablation.records import manifest
-from ablation.records.files import read_json
-from ablation.records.words import accuracies
+from ablation.records import manifest, outcome
+from ablation.records.outcome import accuracies, changed
 from ablation.sweep import stop
-from ablation.sweep.callback import PLANNED, Planned, changed
+from ablation.sweep.callback import PLANNED, Planned
 from ablation.sweep.devices import VISIBLE
 from ablation.sweep.refusal import Refused, one_line
 from hydra_plugins.ablation_local_gpus._queue import say, shown
@@ -206,14 +205,14 @@ def sentence(item: Submitted, result: JobReturn) -> str:
     with contextlib.suppress(OSError):
         item.run.folder.chmod(item.run.folder.stat().st_mode)
     fresh = changed(item.run.folder) != item.run.found
-    outcome: dict[str, Any] = (read_json(item.run.folder / "outcome.json") if fresh else None) or {}
-    word, error = outcome.get("outcome", "running"), result._return_value
+    record = (outcome.read(item.run.folder) if fresh else None) or {}
+    word, error = record.get("outcome", "running"), result._return_value
     if word == "done":
-        return f"done: {accuracies(outcome)}, {outcome['epochs']} epochs in {outcome['seconds']:.1f} s"
+        return f"done: {accuracies(record)}, {record['epochs']} epochs in {record['seconds']:.1f} s"
     if isinstance(error, Exception):
         error.said = True  # type: ignore[attr-defined]  # command.py need not say it again
     if word != "running":
-        message = ((outcome.get("error") or {}).get("message") or "no reason given").splitlines()
+        message = ((record.get("error") or {}).get("message") or "no reason given").splitlines()
         return f"{word}: {message[0]} ({shown(item.log)})"
     if result.status == JobStatus.COMPLETED:
         return f"skipped, another process is at it ({shown(item.log)})"

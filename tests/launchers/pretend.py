@@ -117,6 +117,8 @@ def train(config: Any, record: Any) -> None:
     action = json.loads(os.environ.get("PRETEND", "{}")).get(name)
     for number in range(1, config.train.epochs + 1):
         epoch = Epoch(number)
+        (record.folder / "checkpoints").mkdir(exist_ok=True)
+        (record.folder / "checkpoints" / f"epoch-{number:04d}.0123456789abcdef.pt").touch()
         record.append(epoch, {"best": epoch, "last": epoch})
         if action and number == 1:
             ACTIONS[action](record.folder)

@@ -96,7 +96,7 @@ def test_a_signal_stops_dispatch_and_lets_runs_end_by_themselves(start: Start, n
     assert rc == code, error
     assert sweep.words() == {"plain-base": word, "plain-cutmix": word, **REST}
     assert started(said) == LONGEST_FIRST[:2] and said.count("asked to stop: nothing new starts") == 1
-    assert said.count(f": {word} after epoch 1 (") == 2
+    assert said.count(f": {word}, goes on after epoch 1 (") == 2
     assert "6 of 6 runs not finished" in error and "Traceback" not in error
     assert not any(map(alive, processes))
 

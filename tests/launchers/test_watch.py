@@ -39,6 +39,12 @@ def rows(folder: Path, seconds: list[float], accuracy: float = 80.0, tail: str =
     (folder / "epochs.jsonl").write_text("\n".join(lines) + "\n" + tail)
 
 
+def checkpoint(folder: Path, epoch: int) -> None:
+    """Leave an empty resume file: its name says its epoch."""
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / f"epoch-{epoch:04d}.0123456789abcdef.pt").touch()
+
+
 def hold(folder: Path) -> subprocess.Popen[str]:
     """Hold a run's lock in another process."""
     folder.mkdir(exist_ok=True)
@@ -67,6 +73,7 @@ def sweep(tmp_path: Path) -> progress.Sweep:
     runs.record(outcome(cells[0], epochs=EPOCHS, seconds=20.0, images_per_second=2000.0, last=91.0))
     running = runs.record(outcome(cells[1], "running")).parent
     rows(running, [9.0, 3.0, 4.0, 4.0], tail='{"epoch": 5, "test_')
+    checkpoint(running, 3)
     runs.record(outcome(cells[2], "failed"))
     log = tmp_path / "runs" / "sweeps" / "20260101-000000-aaaa" / f"{run_id(cells[1])}.log"
     log.write_text("$ CUDA_VISIBLE_DEVICES=0 python run.py x=1\nkilled\n$ CUDA_VISIBLE_DEVICES=GPU-3f1 python run.py x=1\n")
@@ -80,7 +87,7 @@ def states(sweep: progress.Sweep) -> list[str]:
 def test_states_and_times_by_hand(sweep: progress.Sweep) -> None:
     running = hold(sweep.runs / list(sweep.planned)[1])
     try:
-        assert states(sweep) == ["done", "running", "failed", "to do", "to do", "to do"]
+        assert states(sweep) == ["done", "running", "failed", "failed", "to do", "to do"]
         now = progress.read(sweep)
     finally:
         running.communicate("")
@@ -94,7 +101,7 @@ def test_states_and_times_by_hand(sweep: progress.Sweep) -> None:
     assert progress.seconds_left(now, slots=9) == 40
     text = watch.sentence(now, slots=2)
     assert text.startswith(
-        "6 runs: 1 done, 1 running, 1 failed, 3 to do; plain-base-vgg16-s0 4/10 84.00 %; left: 1 min 04 s (2 at once; "
+        "6 runs: 1 done, 1 running, 1 failed, 1 failed before, 2 to do; plain-base-vgg16-s0 4/10 84.00 %; left: 1 min 04 s (2 at once; "
     )
     assert states(sweep)[1] == "killed"  # nobody holds it any more
 
@@ -110,17 +117,18 @@ def test_before_the_first_epoch_nothing_is_known(tmp_path: Path) -> None:
 
 def test_a_run_like_none_that_was_measured_counts_as_their_median(sweep: progress.Sweep) -> None:
     now = progress.read(sweep)
-    stranger = progress.Row("x", "to do", 0, 10, None, None, "", None, planned("cbam", "mixup"))
+    stranger = progress.Row("x", "to do", True, 0, 10, None, None, "", None, planned("cbam", "mixup"))
     assert progress.run_seconds_left(stranger, [*now, stranger]) == 10 * 3.0  # of 2 and 4
 
 
-def test_what_stopped_before_this_sweep_is_to_resume(sweep: progress.Sweep) -> None:
+def test_what_stopped_before_this_sweep_goes_on_after_its_checkpoint(sweep: progress.Sweep) -> None:
     folder = sweep.runs / list(sweep.planned)[3]
-    (folder / "checkpoints").mkdir()
-    (folder / "checkpoints" / "epoch-0002.0123456789abcdef.pt").touch()
+    checkpoint(folder, 2)
     rows(folder, [2.0, 2.0])
     row = progress.read(sweep)[3]
-    assert (row.state, row.epoch) == ("to resume", 2) and progress.run_seconds_left(row, [row]) == 8 * 2.0
+    assert (row.state, row.open, row.shown, row.epoch) == ("failed", True, "failed before", 2) and progress.run_seconds_left(
+        row, [row]
+    ) == 8 * 2.0
 
 
 @pytest.mark.parametrize(
@@ -141,7 +149,7 @@ def test_more_runs_than_lines_show_what_runs_and_count_the_rest(sweep: progress.
     console.print(watch.table(now, room=3))
     lines = console.export_text().splitlines()
     assert len(lines) == 4 and "running" in lines[1] and "failed" in lines[2]
-    assert lines[3].strip() == "... and 4 runs: 1 done, 3 to do"
+    assert lines[3].strip() == "... and 4 runs: 1 done, 1 failed before, 2 to do"
     console.print(watch.table(now, room=6))
     assert len(console.export_text().splitlines()) == 7
 
@@ -156,8 +164,8 @@ def test_a_pipe_gets_the_table_once(sweep: progress.Sweep) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["run", "state", "epoch", "last", "%", "img/s", "device", "left"]
     assert lines[1].split() == ["none-base-vgg16-s0", "done", "10/10", "91.00", "2,000"]
-    assert lines[2].split()[:4] == ["plain-base-vgg16-s0", "killed", "4/10", "84.00"]
-    assert lines[7] == "sweep 20260101-000000-aaaa: 6 runs: 1 done, 1 killed, 1 failed, 3 to do"
+    assert lines[2].split()[:4] == ["plain-base-vgg16-s0", "killed", "3/10", "83.00"]
+    assert lines[7] == "sweep 20260101-000000-aaaa: 6 runs: 1 done, 1 killed, 1 failed, 1 failed before, 2 to do"
     assert lines[8].startswith("left: 1 min 40 s (1 at once; measured epochs;") and lines[8].endswith("no run is running now")
 
 

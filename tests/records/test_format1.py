@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
-from ablation.records.format1 import STATED, folder_of, without_stated_targets
+from ablation.records.format1 import STATED, without_stated_targets
+from ablation.records.outcome import folder_of
 from ablation.records.record import Record
 from ablation.reporting.selection import Selection
 from ablation.reporting.sources import local

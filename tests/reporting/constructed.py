@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ablation.records.outcome import summary
 from ablation.records.tracker import WandbTracker
-from ablation.records.words import summary
 
 TABLE1: dict[str, Any] = {
     "name": "table1",

@@ -7,7 +7,7 @@ from typing import Any
 
 from constructed import TABLE1, Runs, config, outcome, run_id
 
-from ablation.records.words import summary
+from ablation.records.outcome import summary
 from tests.wandb_server import Run, Server
 
 ONLINE = {"mode": "online", "project": "ablation", "entity": None}

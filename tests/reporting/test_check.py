@@ -15,7 +15,7 @@ import wandb
 from constructed import SIX, TABLE1, Runs, config, outcome, run_id
 from mirrored import ONLINE, ended, show, two_runs
 
-from ablation.records.words import summary
+from ablation.records.outcome import summary
 from ablation.reporting import sources
 from ablation.reporting.check import agreement, disagreements
 from ablation.reporting.selection import select

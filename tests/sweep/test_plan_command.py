@@ -119,15 +119,16 @@ def test_what_is_done_and_what_resumes(composed: Compose, tmp_path: Path) -> Non
     (resumes / "checkpoints").mkdir()
     for epoch in (3, 4):
         (resumes / "checkpoints" / f"epoch-{epoch:04d}.0123456789abcdef.pt").touch()
+    (resumes / "epochs.jsonl").write_text('{"seconds": 7.0}\n' * 4)
     before = tree(tmp_path)
     done = run(tmp_path, "-m", *here, "resizer=none", "aug=base", "seed=0,1,2", "plan=true")
     assert done.returncode == 0, done.stderr
     assert tree(tmp_path) == before
-    assert "plan: 3 runs: 1 done, 1 to resume, 1 to do" in done.stdout
+    assert "plan: 3 runs: 1 done, 1 preempted, 1 to do" in done.stdout
     states = [[column.strip() for column in row(done.stdout, f"none-base-vgg_tiny-s{seed}")] for seed in (0, 1, 2)]
     assert [[columns[1], *columns[4:]] for columns in states] == [
         ["done", "3.0 GB", "7", "record", "none"],
-        ["at 4/10", "3.0 GB", "7", "record", "42 s"],
+        ["preempted 4/10", "3.0 GB", "7", "record", "42 s"],
         ["to do", "3.0 GB", "7", "record", "1.2 min"],
     ]
     assert "left    2 runs, 16 epochs: 1.9 min of this machine\n" in done.stdout

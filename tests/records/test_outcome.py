@@ -1,0 +1,89 @@
+"""The one answer to what state a run is in and how many epochs of it are done, of folders made by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from ablation.records import outcome
+from ablation.records.lock import Lock
+from ablation.records.outcome import ENDED, FINISHED, State, epochs_done, state
+
+HOLD = "import pathlib, sys; from ablation.records.lock import Lock; held = Lock(pathlib.Path(sys.argv[1]))\n"
+HOLD += "print(1, flush=True)\nsys.stdin.read()"
+
+
+def folder(path: Path, word: str | None = None, *, checkpoint: int = 0, rows: int = 0, **record: Any) -> Path:
+    """A run's folder: its record, the name of its newest checkpoint, and its rows, with half a row more."""
+    (path / "checkpoints").mkdir(parents=True)
+    if word:
+        content = {"format": 1, "run_id": path.name, "outcome": word, "config": {"seed": 0}, **record}
+        (path / "outcome.json").write_text(json.dumps(content))
+    for epoch in range(1, checkpoint + 1):
+        (path / "checkpoints" / f"epoch-{epoch:04d}.0123456789abcdef.pt").touch()
+    (path / "epochs.jsonl").write_text("".join(f'{{"epoch": {n + 1}}}\n' for n in range(rows)) + '{"epo')
+    return path
+
+
+def held(path: Path) -> subprocess.Popen[str]:
+    """Hold a run in another process, until its standard input ends."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], text=True, **pipes)
+    assert process.stdout is not None and process.stdout.readline() == "1\n"
+    return process
+
+
+@pytest.mark.parametrize("word", [*ENDED, "running", None])
+def test_state_and_epochs_while_held_and_when_free(tmp_path: Path, word: str | None) -> None:
+    """A result stays one; any other run is `running` while it is held and then has its rows, else its checkpoint's epochs."""
+    run = folder(tmp_path / "a", word, checkpoint=5, rows=9, epochs=7)
+    Lock(run).release()  # the file stays behind, free
+    result = word in FINISHED
+    free = {"running": "killed", None: "to do"}.get(word, word)
+    assert (state(run), epochs_done(run)) == (free, 7 if result else 5)
+    process = held(run)
+    try:
+        assert (state(run), epochs_done(run)) == ((word, 7) if result else ("running", 9))
+    finally:
+        process.communicate("")
+    assert state(run) in get_args(State)
+
+
+def test_nothing_is_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for nowhere in (tmp_path / "nowhere", tmp_path / "file", tmp_path):
+        assert (state(nowhere), epochs_done(nowhere), outcome.read(nowhere)) == ("to do", 0, None)
+
+
+@pytest.mark.parametrize("name", ["epoch-0007.0123456789abcdef.pt.damaged", ".tmp.epoch.1", "best-0007.0123456789abcdef.pt"])
+def test_no_run_goes_on_from_it(tmp_path: Path, name: str) -> None:
+    run = folder(tmp_path / "a", "failed", checkpoint=5)
+    (run / "checkpoints" / name).touch()
+    assert epochs_done(run) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not JSON"),
+        ("\xff", "not JSON"),
+        ("[]", "is no record"),
+        ('{"outcome": "done"}', "format None"),
+        ('{"format": 77, "outcome": "done"}', "format 77"),
+        ('{"format": 1, "outcome": "great", "config": {}}', "outcome 'great'"),
+        ('{"format": 1, "outcome": [], "config": {}}', r"outcome \[\]"),
+        ('{"format": 1, "outcome": "done"}', "config None"),
+        ('{"format": 1, "outcome": "done", "config": {}, "epochs": "x"}', "epochs 'x'"),
+        ('{"format": 1, "outcome": "done", "config": {}, "last": [1]}', r"last \[1\]"),
+    ],
+)
+def test_what_is_no_record_is_named_with_the_way_out(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "outcome.json").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=f"{why}.*move .* away to go on"):
+        outcome.read(tmp_path)
+    assert (state(tmp_path), epochs_done(tmp_path)) == ("unreadable", 0)
