@@ -123,7 +123,8 @@ def show_comparisons(console: Console, compared: list[Comparison], seed_sd: floa
         paired = f"{found.paired[0]:.2f}-{found.paired[1]:.2f}"
         seeds = needed_in_words(found.points, seed_sd * 2**0.5)
         numbers = [f"{found.points:+.2f}", f"{found.images:+,}", f"{found.unpaired:.2f}", paired]
-        rows.append([found.change, *numbers, found.resolved, seeds])
+        answer = f"if <= {found.resolving:,} differ" if found.resolved is None else "yes" if found.resolved else "no"
+        rows.append([found.change, *numbers, answer, seeds])
     lines = [
         "SE: had each model test images of its own. paired: on the same images, smallest to largest that the unpublished "
         "overlap of their errors allows.",
@@ -138,11 +139,12 @@ def show_comparisons(console: Console, compared: list[Comparison], seed_sd: floa
 def show_factors(console: Console, cells: list[Published], baseline: dict[str, str] | None, images: int) -> None:
     """Print main effects, interactions and the steps from none to attention; what is missing in words."""
     from ablation.reporting.audit import factors
+    from ablation.reporting.statistics import joined
 
     rows, missing = [], []
     for effect, error in factors(cells, baseline, images):
         if effect.estimate.mean is None:
-            missing.append(f"{effect.kind} ({effect.name.partition(' (')[0]}): cannot be told, {effect.words}")
+            missing.append(f"{effect.kind} ({effect.name.partition(' (')[0]}): cannot be told, {joined(effect.reasons)}")
         else:
             numbers = [f"{effect.estimate.mean:+.2f}", f"{effect.images:+,.0f}", f"{error:.2f}"]
             rows.append([f"{effect.kind}: {effect.name}", *numbers])
@@ -160,12 +162,12 @@ def show_limits(console: Console, compared: list[Comparison], protocol: dict[str
 
     count = len(compared)
     still = sum(p is not None and p < 0.05 for p in holm([found.largest_p for found in compared]))
-    certain = [found for found in compared if found.resolved == "yes"]
-    never = [f"{found.change}: {found.images:+,} images" for found in compared if found.resolved == "no"]
+    certain = [found for found in compared if found.resolved]
+    never = [f"{found.change}: {found.images:+,} images" for found in compared if found.resolved is False]
     open_ones = [
         f"{found.change}: they can differ on {found.differing[0]:,} to {found.differing[1]:,}, resolved to {found.resolving:,}"
         for found in compared
-        if found.resolved not in ("yes", "no")
+        if found.resolved is None
     ]
     lines = [f"resolved for these models whatever the overlap: {len(certain)} of {count}; with Holm's adjustment {still}"]
     lines += [f"not resolved whatever the overlap: {len(never)} of {count} ({'; '.join(never)})"] if never else []

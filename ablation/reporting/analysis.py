@@ -21,7 +21,7 @@ from ablation.reporting.factorial import Effect, effects
 from ablation.reporting.paired import Difference, differences, holm
 from ablation.reporting.per_image import ImageTest, by_image
 from ablation.reporting.power import pooled_sd
-from ablation.reporting.statistics import Estimate, Gap, Seeds, gap, optimism, over_seeds
+from ablation.reporting.statistics import Estimate, Gap, Reason, Reasons, Seeds, gap, optimism, over_seeds
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A cell against another. `images` compares image by image; without it `image_words` says why."""
+    """A cell against another. `images` compares image by image; without it `image_reasons` say why."""
 
     row: Row
     other: Row
     difference: Difference
     images: ImageTest | None
-    image_words: str
+    image_reasons: Reasons
 
 
 @dataclass(frozen=True)
@@ -238,18 +238,19 @@ def _adjusted(pairs: Sequence[tuple[Row, Row]], found: Sequence[Difference]) -> 
     return [replace(difference, holm=adjusted[_pair(*pair)]) for pair, difference in zip(pairs, found, strict=True)]
 
 
-def _image_test(cell: Cell, other: Cell, correct: Correct | None) -> tuple[ImageTest | None, str]:
+def _image_test(cell: Cell, other: Cell, correct: Correct | None) -> tuple[ImageTest | None, Reasons]:
     """Compare the seeds that both have image by image."""
+    no_logits = Reason("no-logits", "no logits here")
     if correct is None:
-        return None, "no logits here"
+        return None, (no_logits,)
     mine, theirs = ({run["seed"]: run["run_id"] for run in each.runs if run["outcome"] == "done"} for each in (cell, other))
     pairs = [(correct(mine[seed]), correct(theirs[seed])) for seed in sorted(mine.keys() & theirs.keys())]
     both = [(first, second) for first, second in pairs if first is not None and second is not None]
     if len({marks.labels for pair in both for marks in pair}) > 1:
-        return None, "other test images"
+        return None, (Reason("other-images", "other test images"),)
     if not both or len(both) < len(pairs):
-        return None, "no logits here" if pairs else "no seed in common"
-    return by_image(np.stack([first.right for first, _ in both]), np.stack([second.right for _, second in both])), ""
+        return None, (no_logits if pairs else Reason("no-common-seed", "no seed in common"),)
+    return by_image(np.stack([first.right for first, _ in both]), np.stack([second.right for _, second in both])), ()
 
 
 def _leaders(rows: Sequence[Row], metric: str) -> list[tuple[Row, Row]]:

@@ -43,11 +43,11 @@ class Comparison:
     resolving: int | None  # images on which they may differ at most for p < 0.05; None: p >= 0.05 wherever they differ
 
     @property
-    def resolved(self) -> str:
-        """`yes` or `no` where every overlap of the errors gives the same answer, else the condition."""
+    def resolved(self) -> bool | None:
+        """Whether p < 0.05 where every overlap of the errors gives the same answer; None where it depends on `resolving`."""
         if self.resolving is None:
-            return "no"
-        return "yes" if self.resolving >= self.differing[1] else f"if <= {self.resolving:,} differ"
+            return False
+        return True if self.resolving >= self.differing[1] else None
 
 
 def read_study(folder: Path, name: str) -> dict[str, Any]:

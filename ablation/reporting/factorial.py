@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ablation.reporting.statistics import Estimate, estimate, in_images
+from ablation.reporting.statistics import Estimate, Reason, Reasons, estimate, in_images
 
 Place = tuple[str, str]  # (resizer, aug)
 
@@ -23,14 +23,14 @@ ORDER = ("none", "bilinear", "bicubic", "plain", "cbam", "base", "cutmix", "mixu
 
 @dataclass(frozen=True)
 class Effect:
-    """One contrast, in points; `words` says what is missing. Without a mean there is no effect, not one of zero."""
+    """One contrast, in points; `reasons`: what is missing. Without a mean there is no effect, not one of zero."""
 
     kind: str  # resizer, aug, interaction, or a step: interpolation, learning, attention
     name: str
     estimate: Estimate
     images: float | None
     left_out: int  # seeds that some of its cells lack
-    words: str
+    reasons: Reasons
     weights: Mapping[Place, float] = field(default_factory=dict)  # of the cells it is made of
 
 
@@ -94,7 +94,8 @@ def _mean_change(
     whole = {level: places for level, places in changes.items() if all(seeds.get(place) for place in places)}
     if not whole:
         missing = _ordered({" ".join(place) for places in changes.values() for place in places if not seeds.get(place)})
-        return Effect(kind, f"{name} ({', '.join(changes)})", estimate({}), None, 0, f"missing: {', '.join(missing)}")
+        reason = Reason("missing", f"missing: {', '.join(missing)}")
+        return Effect(kind, f"{name} ({', '.join(changes)})", estimate({}), None, 0, (reason,))
     weights: dict[Place, float] = {}
     for before, after in whole.values():
         weights |= {before: -1 / len(whole), after: 1 / len(whole)}
@@ -102,8 +103,8 @@ def _mean_change(
     without = [level for level in changes if level not in whole]
     if not without:
         return effect
-    words = "; ".join([f"without {', '.join(without)}, whose cells are missing", *filter(None, [effect.words])])
-    return replace(effect, words=words)
+    reason = Reason("missing", f"without {', '.join(without)}, whose cells are missing")
+    return replace(effect, reasons=(reason, *effect.reasons))
 
 
 def _effect(
@@ -112,15 +113,18 @@ def _effect(
     """Compute a contrast at each seed that all its cells have."""
     missing = [" ".join(place) for place in weights if not seeds.get(place)]
     if missing:
-        return Effect(kind, name, estimate({}), None, 0, f"missing: {', '.join(_ordered(missing))}")
+        reason = Reason("missing", f"missing: {', '.join(_ordered(missing))}")
+        return Effect(kind, name, estimate({}), None, 0, (reason,))
     rows = [seeds[place].keys() for place in weights]
     shared, any_of = set.intersection(*map(set, rows)), set.union(*map(set, rows))
     contrast = {seed: sum(weight * seeds[place][seed] for place, weight in weights.items()) for seed in shared}
     found = estimate(contrast, images, -200.0, 200.0)
     left_out = len(any_of) - len(shared)
-    words = [found.words] if shared else ["no seed that all its cells have"]
-    words += [f"{left_out} seed{'s' if left_out > 1 else ''} left out: not in all its cells"] if left_out and shared else []
-    return Effect(kind, name, found, in_images(found.mean, images), left_out, "; ".join(filter(None, words)), weights)
+    reasons = found.reasons if shared else (Reason("no-common-seed", "no seed that all its cells have"),)
+    if left_out and shared:
+        text = f"{left_out} seed{'s' if left_out > 1 else ''} left out: not in all its cells"
+        reasons = (*reasons, Reason("left-out", text))
+    return Effect(kind, name, found, in_images(found.mean, images), left_out, reasons, weights)
 
 
 def _ordered(levels: Iterable[str]) -> list[str]:

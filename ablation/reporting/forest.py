@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ablation.reporting.analysis import Analysis, Comparison
 from ablation.reporting.drawing import INK, MUTED, PAPER, SERIES, WIDTH, Plot, draw, plain_numbers, short
 from ablation.reporting.sections import STEP_WORDS, distinct
-from ablation.reporting.statistics import Estimate
+from ablation.reporting.statistics import Estimate, Reasons
 from ablation.reporting.typography import typeset, typeset_cell
 from ablation.reporting.wording import estimated
 
@@ -32,7 +32,7 @@ class Item:
     head: str
     label: str
     estimate: Estimate
-    words: str  # where there is no number, or no interval
+    reasons: Reasons  # where there is no number, or no interval
 
 
 def forest(analysis: Analysis, comparisons: Sequence[Comparison], key: str = "forest") -> Plot:
@@ -40,7 +40,7 @@ def forest(analysis: Analysis, comparisons: Sequence[Comparison], key: str = "fo
     others = list(dict.fromkeys(comparison.other.cell.label for comparison in comparisons))
     other = others[0] if len(others) == 1 else "its own baseline"
     found = [
-        Item("", comparison.row.cell.label, comparison.difference.estimate, comparison.difference.words.split(";")[0])
+        Item("", comparison.row.cell.label, comparison.difference.estimate, comparison.difference.reasons)
         for comparison in comparisons
     ]
     name = f"Difference of each cell to {other}, in points ({analysis.metric})"
@@ -54,7 +54,7 @@ def factorial(analysis: Analysis) -> Plot:
             STEP_WORDS[effect.kind].capitalize(),
             typeset_cell(effect.name),
             effect.estimate,
-            effect.words.split(";")[0],
+            effect.reasons,
         )
         for effect in distinct(analysis.effects)
     ]
@@ -101,7 +101,7 @@ def _item(axes: Axes, item: Item, place: float) -> None:
     """Write a row's name and number, and under them draw what is known."""
     found = item.estimate
     room = LETTERS - min(len(item.label), 30)
-    said = typeset(estimated(found)) if found.n else short(item.words or found.words, room)
+    said = typeset(estimated(found)) if found.n else short((item.reasons or found.reasons)[0].text, room)
     said += f" (n={found.n})" if found.n and not found.interval else ""
     over = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}  # the lines of the grid
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 12.5, "bbox": over}

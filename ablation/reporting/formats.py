@@ -5,21 +5,21 @@ Owns escaping and files. Changes no number.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ablation.reporting.table import Section, Table
+from ablation.reporting.entries import Section
+from ablation.reporting.table import Table
 
 RUN_COLUMNS = (
     "run_id",
@@ -46,7 +46,6 @@ RUN_COLUMNS = (
     "code_dirty",
     "mixed",
 )
-NUMBER = re.compile(r"-|[+-]?[\d,.]+( [kMG]| GiB)?")  # in a column of these the ends line up
 FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -63,11 +62,11 @@ def write(table: Table, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "table.md": markdown(table),
-        "table.csv": _with_config([key for key in table.values[0] if key != "config"], table.values),
-        "runs.csv": _with_config(RUN_COLUMNS, table.runs),
-        "differences.csv": _plain(table.differences),
-        "effects.csv": _plain(table.contrasts),
-        "images.csv": _plain(table.images),
+        "table.csv": comma_separated(_with_config([key for key in table.values[0] if key != "config"], table.values)),
+        "runs.csv": comma_separated(_with_config(RUN_COLUMNS, table.runs)),
+        "differences.csv": comma_separated(table.differences),
+        "effects.csv": comma_separated(table.contrasts),
+        "images.csv": comma_separated(table.images),
     }
     for name, text in texts.items():
         if text:
@@ -82,8 +81,9 @@ def markdown(table: Table) -> str:
     blocks = [f"# {_markdown_text(table.title)}", *([_markdown_line(table.note)] if table.note else [])]
     blocks.append(_markdown_line(table.verdict))
     for section in table.sections:
-        left = "|" + " --- |" + " ---: |" * (len(section.header) - 1)
-        grid = [_markdown_row(section.header), left, *(_markdown_row(row) for row in section.rows)]
+        rule = "".join(" --- |" if column.kind == "text" else " ---: |" for column in section.columns)
+        grid = [_markdown_row(column.name for column in section.columns), f"|{rule}"]
+        grid += [_markdown_row(entry.text for entry in row) for row in section.rows]
         blocks += [f"## {_markdown_text(section.title)}", "\n".join(grid), *_markdown_list(section.lines)]
     return "\n\n".join([*blocks, "## Runs", *_markdown_list(table.lines)]) + "\n"
 
@@ -115,32 +115,24 @@ def visible(text: str) -> str:
     return "".join(character for character in kept if unicodedata.category(character) not in ("Cc", "Cf", "Cs"))
 
 
-def _with_config(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    """Return the columns, then the whole configuration, a column a key; empty where a row has no such value."""
-    keys = sorted({key for row in rows for key in row["config"]} - {"seed"})
-    return _csv(
-        [*columns, *keys], ([*(row[name] for name in columns), *(row["config"].get(key) for key in keys)] for row in rows)
-    )
+def _with_config(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the columns, then the whole configuration, a column a key; None where a row has no such value."""
+    keys = sorted({key for row in rows for key in row["config"]} - {"seed", *columns})
+    return [{**{name: row[name] for name in columns}, **{key: row["config"].get(key) for key in keys}} for row in rows]
 
 
-def _plain(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows that share their keys; nothing for no row."""
-    return _csv(list(rows[0]), (row.values() for row in rows)) if rows else ""
+def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows that share their keys as CSV, None as an empty field; nothing for no row."""
+    if not rows:
+        return ""
+    frame = pd.DataFrame(rows, dtype=object).map(_csv_value).rename(columns=_csv_text)
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
-def _csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([_csv_text(name) for name in header])
-    for row in rows:
-        writer.writerow([_csv_value(value) for value in row])
-    return file.getvalue()
-
-
-def _csv_value(value: Any) -> str:
+def _csv_value(value: Any) -> str | None:
     """Return numbers as Python reads them back exactly, text guarded, other values as JSON."""
     if value is None:
-        return ""
+        return None
     if isinstance(value, float):
         return repr(value)
     return _csv_text(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)
@@ -171,11 +163,11 @@ def show(table: Table, console: Console) -> None:
 
 
 def _grid(section: Section) -> RichTable:
-    """Return a section for the terminal: words to the left, numbers to the right."""
+    """Return a section for the terminal: numbers to the right, the rest to the left."""
     grid = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, name in enumerate(section.header):
-        number = all(NUMBER.fullmatch(row[place]) for row in section.rows)
-        grid.add_column(Text(visible(name)), justify="right" if number else "left", overflow="fold")
+    for column in section.columns:
+        side: Literal["left", "right"] = "right" if column.kind == "number" else "left"
+        grid.add_column(Text(visible(column.name)), justify=side, overflow="fold")
     for row in section.rows:
-        grid.add_row(*(Text(visible(cell)) for cell in row))
+        grid.add_row(*(Text(visible(entry.text)) for entry in row))
     return grid

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ablation.reporting.entries import Entry, Section
 from ablation.reporting.escaping import escaped, numbers_together
-from ablation.reporting.formats import NUMBER
-from ablation.reporting.table import Section, Table
+from ablation.reporting.table import Table
 from ablation.reporting.typography import ARROW, MINUS, typeset, typeset_cell
 
 PIECE = re.compile(r"\[[^\]]*\]|\S+(?: \u00b1 \S+)?")  # of an entry, what stays on one line
@@ -53,9 +53,9 @@ def _tables(section: Section, title: str, label: str, notes: Sequence[str]) -> l
             *([rf"\label{{{label}}}"] if part == 1 else []),
             begin,
             r"\toprule",
-            _row(map(typeset_cell, section.header)),
+            _row(typeset_cell(column.name) for column in section.columns),
             r"\midrule",
-            gap.join(_row([row[0], *map(typeset_cell, row[1:])]) for row in rows),
+            gap.join(_row([row[0].text, *(typeset_cell(entry.text) for entry in row[1:])]) for row in rows),
             r"\bottomrule",
             end,
             *(_notes(notes) if part == len(parts) else []),
@@ -79,8 +79,9 @@ def _notes(lines: Sequence[str]) -> list[str]:
 
 def _layout(section: Section) -> tuple[str, str, str]:
     """Return type and gaps, and how the grid begins and ends: as wide as its text, or folded into the line's width."""
-    columns = [list(map(typeset_cell, column)) for column in zip(section.header, *section.rows, strict=True)]
-    number = [place > 0 and all(NUMBER.fullmatch(row[place]) for row in section.rows) for place in range(len(columns))]
+    texts = [[column.name for column in section.columns], *([entry.text for entry in row] for row in section.rows)]
+    columns = [list(map(typeset_cell, column)) for column in zip(*texts, strict=True)]
+    number = [column.kind == "number" for column in section.columns]
     longest = [max(map(_length, column)) for column in columns]
     rooms = {size: (TEXT - 2 * gap * len(columns)) / wide for size, wide, gap in SIZES}  # in characters
     for size in ("small", "footnotesize"):
@@ -125,12 +126,12 @@ def _folding(steps: Sequence[Sequence[float]], number: Sequence[bool], room: flo
     )
 
 
-def _pages(rows: Sequence[list[str]]) -> list[list[list[str]]]:
+def _pages(rows: Sequence[Sequence[Entry]]) -> list[list[Sequence[Entry]]]:
     """Return the rows in parts that each fit on a page, however their text folds."""
-    parts: list[list[list[str]]] = [[]]
+    parts: list[list[Sequence[Entry]]] = [[]]
     height = 0
     for row in rows:
-        lines = 1 + max(len(cell) for cell in row) // FOLDED
+        lines = 1 + max(len(entry.text) for entry in row) // FOLDED
         if height + lines > LINES and parts[-1]:
             parts.append([])
             height = 0

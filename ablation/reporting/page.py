@@ -1,6 +1,6 @@
 """The study's page: index.html, all in one file, from the same table that every other format is written from.
 
-Owns the order of the page and what a column is sorted by. Nothing in it is fetched, nothing in it runs but its own script,
+Owns the order of the page. Nothing in it is fetched, nothing in it runs but its own script,
 whose hash its content policy names. Equal records give equal bytes: no clock, no machine.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,14 @@ from ablation.reporting import plots
 from ablation.reporting.analysis import Analysis
 from ablation.reporting.details import Details
 from ablation.reporting.drawing import Plot
+from ablation.reporting.entries import Entry, Section
 from ablation.reporting.forest import factorial, forest
-from ablation.reporting.formats import NUMBER, visible
+from ablation.reporting.formats import visible
 from ablation.reporting.pictures import Pictures
-from ablation.reporting.table import Section, Table, counts
+from ablation.reporting.table import Table, counts
 from ablation.reporting.typography import typeset, typeset_cell
 
 HERE = Path(__file__).parent
-UNITS = {"k": 1e3, "M": 1e6, "G": 1e9}
-LEADING = re.compile(  # the number that a cell is about: what follows it must not make it a word, as in `2 seeds`
-    r"(?:< |\[)?(?P<number>[+-]?\d[\d,]*(?:\.\d+)?)(?: (?P<unit>[kMG]|GiB))?(?=$|, | ± | \(| \[| : |-\d)"
-)
 HEADINGS = {"accuracy": "Accuracy", "differences": "Differences", "against": "Against", "factorial": "Factors", "cost": "Cost"}
 
 
@@ -80,28 +76,19 @@ def _plots(analysis: Analysis, details: Details) -> dict[str, list[Plot]]:
 
 
 def _section(section: Section) -> dict[str, Any]:
-    columns = list(zip(*section.rows, strict=True)) if section.rows else [() for _ in section.header]
     return {
         "key": section.key,
         "name": HEADINGS.get(section.key, section.title),
         "title": section.title,
         "lines": section.lines,
-        "header": [
-            {"text": typeset_cell(text), "number": place > 0 and all(NUMBER.fullmatch(cell) for cell in column)}
-            for place, (text, column) in enumerate(zip(section.header, columns, strict=True))
-        ],
-        "rows": [[{"text": row[0], "value": None}, *map(_entry, row[1:])] for row in section.rows],
+        "header": [{"text": typeset_cell(column.name), "number": column.kind == "number"} for column in section.columns],
+        "rows": [[{"text": row[0].text, "value": None}, *map(_entry, row[1:])] for row in section.rows],
     }
 
 
-def _entry(text: str) -> dict[str, Any]:
-    return {"text": typeset_cell(text), "value": value(text)}
-
-
-def value(text: str) -> float | None:
-    """Return what a cell is sorted by: its leading number, `1.5 G` as 1.5e9; None of a word, which comes last."""
-    found = LEADING.match(text)
-    return float(found["number"].replace(",", "")) * UNITS.get(found["unit"] or "", 1.0) if found else None
+def _entry(entry: Entry) -> dict[str, Any]:
+    """Return an entry with the number that it is sorted by; None of a word, which comes last."""
+    return {"text": typeset_cell(entry.text), "value": entry.number}
 
 
 @cache

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ablation.reporting.statistics import BATCH, LEVEL, Estimate, Seeds, by_size, estimate, in_images, restart
+from ablation.reporting.statistics import BATCH, LEVEL, Estimate, Reason, Reasons, Seeds, by_size, estimate, in_images, restart
 
 EXACT = 10_000  # sign patterns up to which all are enumerated: 13 seeds
 DRAWS = 9_999  # at random beyond
@@ -30,7 +30,7 @@ class Difference:
     exact: bool  # all sign patterns were enumerated; else Monte Carlo, p = (k + 1) / (draws + 1)
     smallest_p: float  # that so many seeds allow
     holm: float | None
-    words: str
+    reasons: Reasons  # why there is no interval, why no p, what is left out
 
 
 def differences(pairs: Sequence[tuple[Seeds, Seeds]], images: int | None, generator: np.random.Generator) -> list[Difference]:
@@ -56,16 +56,17 @@ def differences(pairs: Sequence[tuple[Seeds, Seeds]], images: int | None, genera
 
 def _difference(found: Estimate, images: int | None, left_out: int, p: float | None, adjusted: float | None) -> Difference:
     least = smallest_p(found.n)
-    words = [found.words] if found.words else []
+    reasons = [*found.reasons]
     if not found.n:
-        words = ["no seed in common"]
+        reasons = [Reason("no-common-seed", "no seed in common")]
     elif least > LEVEL:
-        words.append(f"not enough seeds: n = {found.n} allows no p below {least:.3g}")
+        reasons.append(Reason("no-test", f"not enough seeds: n = {found.n} allows no p below {least:.3g}"))
     if left_out:
-        words.append(
-            f"{left_out} seed{'s' if left_out > 1 else ''} left out: only one of the two has {'them' if left_out > 1 else 'it'}"
-        )
-    return Difference(found, in_images(found.mean, images), left_out, p, 2**found.n <= EXACT, least, adjusted, "; ".join(words))
+        one = left_out == 1
+        text = f"{left_out} seed{'' if one else 's'} left out: only one of the two has {'it' if one else 'them'}"
+        reasons.append(Reason("left-out", text))
+    exact = 2**found.n <= EXACT
+    return Difference(found, in_images(found.mean, images), left_out, p, exact, least, adjusted, tuple(reasons))
 
 
 def smallest_p(n: int) -> float:

@@ -1,23 +1,22 @@
-"""The grids of the table as text: accuracy, differences, what each factor adds, cost.
+"""The grids of the table: accuracy, differences, what each factor adds, cost.
 
-Owns which columns stand where and the lines under them. Computes nothing but averages of costs.
+Owns which columns stand where, what each entry says and is about, and the lines under them. Computes nothing but costs.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ablation.reporting.analysis import Analysis, Comparison, Row
 from ablation.reporting.cells import Cell
+from ablation.reporting.entries import Column, Entry, Section
 from ablation.reporting.factorial import STEPS, Effect
 from ablation.reporting.footnotes import power_lines, test_lines
-from ablation.reporting.statistics import Estimate
+from ablation.reporting.statistics import Estimate, Reasons
 from ablation.reporting.wording import (
-    average,
     estimated,
     gibibytes,
     images,
@@ -39,17 +38,6 @@ STEP_WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Section:
-    """One grid of the table: `key` names it in files and links, `lines` are said under it."""
-
-    key: str  # accuracy, differences, against, factorial, cost
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-    lines: list[str] = field(default_factory=list)
-
-
 def sections(analysis: Analysis) -> list[Section]:
     """Return the grids that the study's runs have something to say in, in reading order."""
     found = [accuracy(analysis)]
@@ -66,17 +54,26 @@ def accuracy(analysis: Analysis) -> Section:
     metrics = list(dict.fromkeys([analysis.metric, "best", "last", *(["val"] if _any(analysis, "val") else [])]))
     adds = [kind for kind in ("last", "val") if kind in metrics and "best" in metrics]
     compared = any(row.cell.report is not None for row in analysis.rows)
-    header = ["cell", *metrics, *(f"best - {kind}" for kind in adds), *(["report", "gap"] if compared else [])]
+    columns = [Column("cell"), *(Column(metric, "estimate") for metric in metrics)]
+    for kind in adds:
+        intervals = any(row.optimism[kind].interval for row in analysis.rows)
+        columns.append(Column(f"best - {kind}", "estimate" if intervals else "number"))
+    if compared:
+        columns += [Column("report", "number"), Column("gap", "estimate")]
     rows = [
         [
-            row.cell.label,
-            *(_accuracy(row, metric, first=metric == metrics[0]) for metric in metrics),
-            *(estimated(row.optimism[kind]) for kind in adds),
-            *(_report(row, analysis.images) if compared else []),
+            _named(row),
+            *(Entry(_accuracy(row, metric, first=metric == metrics[0]), row.accuracy[metric].mean) for metric in metrics),
+            *(Entry(estimated(row.optimism[kind]), row.optimism[kind].mean) for kind in adds),
+            *(_report(row) if compared else []),
         ]
         for row in analysis.rows
     ]
-    return Section("accuracy", "Accuracy (%)", header, rows)
+    return Section("accuracy", "Accuracy (%)", columns, rows)
+
+
+def _named(row: Row) -> Entry:
+    return Entry(row.cell.label, row.cell.label)
 
 
 def _any(analysis: Analysis, metric: str) -> bool:
@@ -104,50 +101,66 @@ def _mean(found: Estimate) -> str:
     return f"{found.mean:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
 
 
-def _report(row: Row, number: int | None) -> list[str]:
+def _report(row: Row) -> list[Entry]:
     """Return the report's accuracy and how far the mean is from it, in points and in test images."""
-    if row.cell.report is None:
-        return ["-", "-"]
-    if row.gap is None:
-        return [f"{row.cell.report:.2f}", words(row.cell) or "-"]
-    parts = [f"{images(row.gap.images)} images"] if row.gap.images is not None else []
-    parts += [] if row.gap.inside is None else ["inside" if row.gap.inside else "outside"]
-    return [f"{row.cell.report:.2f}", points(row.gap.points) + (f" ({', '.join(parts)})" if parts else "")]
+    number, gap = row.cell.report, row.gap
+    if number is None:
+        return [Entry("-"), Entry("-")]
+    if gap is None:
+        return [Entry(f"{number:.2f}", number), Entry(words(row.cell) or "-")]
+    parts = [f"{images(gap.images)} images"] if gap.images is not None else []
+    parts += [] if gap.inside is None else ["inside" if gap.inside else "outside"]
+    text = points(gap.points) + (f" ({', '.join(parts)})" if parts else "")
+    return [Entry(f"{number:.2f}", number), Entry(text, gap.points)]
 
 
 def _differences(analysis: Analysis, key: str, comparisons: Sequence[Comparison], power: bool) -> Section:
     """Return differences seed by seed and image by image; what the seeds resolve is said once, under the first grid."""
     others = list(dict.fromkeys(comparison.other.cell.label for comparison in comparisons))
     named = others[0] if len(others) == 1 else "each one's baseline"
-    header = ["cell", "points", "95 % interval", "images", "n", "p", "Holm", "won : lost", "McNemar p"]
-    rows = [[comparison.row.cell.label, *_difference(comparison)] for comparison in comparisons]
-    lines = test_lines(analysis, comparisons) + (power_lines(analysis, comparisons) if power else [])
-    return Section(key, f"Difference to {named} ({analysis.metric}, points)", header, rows, lines)
-
-
-def _difference(comparison: Comparison) -> list[str]:
-    found, test = comparison.difference, comparison.images
-    bounds = interval(found.estimate.interval) if found.estimate.interval else found.words.split(";")[0]
-    return [
-        points(found.estimate.mean),
-        bounds,
-        images(found.images),
-        str(found.estimate.n),
-        probability(found.p),
-        probability(found.holm),
-        f"{test.won:,} : {test.lost:,}" if test else comparison.image_words,
-        probability(test.p) if test else "-",
+    columns = [
+        Column("cell"),
+        Column("points", "number"),
+        Column("95 % interval", "estimate"),
+        *(Column(name, "number") for name in ("images", "n", "p", "Holm")),
+        Column("won : lost", "estimate"),
+        Column("McNemar p", "number"),
     ]
+    rows = [[_named(comparison.row), *_difference(comparison)] for comparison in comparisons]
+    lines = test_lines(analysis, comparisons) + (power_lines(analysis, comparisons) if power else [])
+    return Section(key, f"Difference to {named} ({analysis.metric}, points)", columns, rows, lines)
+
+
+def _difference(comparison: Comparison) -> list[Entry]:
+    found, test = comparison.difference, comparison.images
+    return [
+        Entry(points(found.estimate.mean), found.estimate.mean),
+        _interval(found.estimate, found.reasons),
+        Entry(images(found.images), found.images),
+        Entry(str(found.estimate.n), found.estimate.n),
+        Entry(probability(found.p), found.p),
+        Entry(probability(found.holm), found.holm),
+        Entry(f"{test.won:,} : {test.lost:,}", test.won) if test else Entry(comparison.image_reasons[0].text),
+        Entry(probability(test.p), test.p) if test else Entry("-"),
+    ]
+
+
+def _interval(found: Estimate, reasons: Reasons) -> Entry:
+    """Return an interval, sorted by its lower end, or the first reason why there is none."""
+    return Entry(interval(found.interval), found.interval.low) if found.interval else Entry(reasons[0].text)
 
 
 def _factorial(analysis: Analysis) -> Section:
     """Return the decomposition first, then main effects that are no step of it, then interactions."""
-    header = ["effect", "of", "points", "95 % interval", "images", "n"]
+    columns = [
+        *(Column("effect"), Column("of"), Column("points", "number"), Column("95 % interval", "estimate")),
+        *(Column("images", "number"), Column("n", "number")),
+    ]
     found = distinct(analysis.effects)
     lines = ["each effect is a sum of cells seed by seed, so its interval is that of paired seeds"]
     lines += ["seeds that some cells of an effect lack are left out of it"] if any(effect.left_out for effect in found) else []
     title = f"What each factor adds ({analysis.metric}, points)"
-    return Section("factorial", title, header, [_effect(effect) for effect in found], lines)
+    return Section("factorial", title, columns, [_effect(effect) for effect in found], lines)
 
 
 def distinct(effects: Iterable[Effect]) -> list[Effect]:
@@ -160,35 +173,56 @@ def distinct(effects: Iterable[Effect]) -> list[Effect]:
     return kept
 
 
-def _effect(effect: Effect) -> list[str]:
+def _effect(effect: Effect) -> list[Entry]:
     found = effect.estimate
-    bounds = interval(found.interval) if found.interval else effect.words.split(";")[0]
-    return [STEP_WORDS[effect.kind], effect.name, points(found.mean), bounds, images(effect.images), str(found.n)]
+    return [
+        Entry(STEP_WORDS[effect.kind], effect.kind),
+        Entry(effect.name, effect.name),
+        Entry(points(found.mean), found.mean),
+        _interval(found, effect.reasons),
+        Entry(images(effect.images), effect.images),
+        Entry(str(found.n), found.n),
+    ]
 
 
 def _cost(analysis: Analysis) -> Section:
     """Return what a cell costs: time, memory, size."""
-    header = ["cell", "s/epoch", "img/s", "memory", "params", "MACs", "epoch"]
-    rows = [[row.cell.label, *_costs(row.cell)] for row in analysis.rows]
-    return Section(
-        "cost",
-        "Cost",
-        header,
-        rows,
-        ["memory = highest peak while training; epoch = of the best; times are medians of the done runs"],
-    )
+    columns = [Column("cell"), *(Column(name, "number") for name in ("s/epoch", "img/s", "memory", "params", "MACs", "epoch"))]
+    rows = [[_named(row), *_costs(row.cell)] for row in analysis.rows]
+    line = "memory = highest peak while training; epoch = of the best; times are medians of the done runs"
+    return Section("cost", "Cost", columns, rows, [line])
 
 
-def _costs(cell: Cell) -> list[str]:
+def _costs(cell: Cell) -> list[Entry]:
+    found = costs(cell)
     epochs = sorted(set(done(cell, "best_epoch")))
-    return [
-        average(seconds_per_epoch(cell), three_digits, statistics.median),
-        average(done(cell, "images_per_second"), three_digits, statistics.median),
-        average(done(cell, "peak_memory_bytes"), gibibytes, max),
-        average(done(cell, "parameters"), in_units, mean),
-        average(done(cell, "macs"), in_units, mean),
-        f"{epochs[0]}-{epochs[-1]}" if len(epochs) > 1 else str(epochs[0]) if epochs else "-",
-    ]
+    span = f"{epochs[0]}-{epochs[-1]}" if len(epochs) > 1 else str(epochs[0]) if epochs else "-"
+    texts: dict[str, Callable[[float], str]] = {
+        "seconds_per_epoch": three_digits,
+        "images_per_second": three_digits,
+        "peak_memory_bytes": gibibytes,
+        "parameters": in_units,
+        "macs": in_units,
+    }
+    entries = [Entry("-" if found[key] is None else text(found[key]), found[key]) for key, text in texts.items()]
+    return [*entries, Entry(span, epochs[0] if epochs else None)]
+
+
+def costs(cell: Cell) -> dict[str, Any]:
+    """Return each cost of the cell's done runs, None where none of them has it.
+
+    Of times it is the median: one run beside which something else ran must not speak for the cell. Of the rest the most.
+    """
+    middle = {
+        "best_epoch": done(cell, "best_epoch"),
+        "seconds_per_epoch": seconds_per_epoch(cell),
+        "images_per_second": done(cell, "images_per_second"),
+    }
+    most = {key: done(cell, key) for key in ("peak_memory_bytes", "parameters", "macs")}
+    return {
+        **{key: statistics.median(numbers) if numbers else None for key, numbers in middle.items()},
+        **{key: max(numbers, default=None) for key, numbers in most.items()},
+    }
 
 
 def done(cell: Cell, key: str) -> list[Any]:

@@ -36,14 +36,30 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why a number or an interval is missing, or what it leaves out: a code for programs, a text for people."""
+
+    code: str  # no-value, one-seed, two-seeds, equal, no-common-seed, no-test, left-out, missing, no-logits, other-images
+    text: str
+
+
+Reasons = tuple[Reason, ...]  # the weightiest first
+
+
+def joined(reasons: Reasons) -> str:
+    """Return all reasons as one text for people."""
+    return "; ".join(reason.text for reason in reasons)
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and its uncertainty. `words` says why there is no interval; then the values speak for themselves."""
+    """A mean over seeds and its uncertainty. `reasons`: why there is no interval; then the values speak for themselves."""
 
     values: tuple[float, ...]  # one a seed, by seed
     mean: float | None
     sd: float | None  # of n - 1; None below 2 seeds
     interval: Interval | None  # Student's t
-    words: str = ""
+    reasons: Reasons = ()
     bootstrap: Interval | None = None
 
     @property
@@ -78,16 +94,17 @@ def estimate(accuracies: Seeds, images: int | None = None, low: float = 0.0, hig
     values = tuple(float(accuracies[seed]) for seed in sorted(accuracies))
     n = len(values)
     if not n:
-        return Estimate((), None, None, None, "no value")
+        return Estimate((), None, None, None, (Reason("no-value", "no value"),))
     # fsum is the same in every order; rounding could still place the mean outside the values it comes from
     mean = min(max(math.fsum(values) / n, min(values)), max(values))
     if n < 2:
-        return Estimate(values, mean, None, None, "1 seed: no interval")
+        return Estimate(values, mean, None, None, (Reason("one-seed", "1 seed: no interval"),))
     if max(values) - min(values) < grain(images) / 2:
-        return Estimate(values, mean, 0.0, None, f"equal in {f'all {n}' if n > 2 else 'both'} seeds, so no interval")
+        equal = Reason("equal", f"equal in {f'all {n}' if n > 2 else 'both'} seeds, so no interval")
+        return Estimate(values, mean, 0.0, None, (equal,))
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     if n < FEWEST:
-        return Estimate(values, mean, sd, None, f"{n} seeds: no interval below {FEWEST}")
+        return Estimate(values, mean, sd, None, (Reason("two-seeds", f"{n} seeds: no interval below {FEWEST}"),))
     half = _t(n) * sd / math.sqrt(n)
     return Estimate(values, mean, sd, Interval(max(low, mean - half), min(high, mean + half)))
 

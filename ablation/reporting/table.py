@@ -12,7 +12,8 @@ from typing import Any
 
 from ablation.reporting.analysis import Analysis
 from ablation.reporting.cells import Cell, absent, shown
-from ablation.reporting.sections import Section, sections
+from ablation.reporting.entries import Section
+from ablation.reporting.sections import sections
 from ablation.reporting.sources import WORDS
 from ablation.reporting.values import cell_values, difference_values, effect_values, image_values
 from ablation.reporting.verdict import verdict

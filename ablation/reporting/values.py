@@ -1,19 +1,20 @@
-"""The table's numbers at full precision, for the CSV files: a row a cell, an effect, a comparison image by image.
+"""The table's numbers at full precision, for the CSV files and for W&B: a row a cell, an effect, a comparison image by image.
 
 Owns the columns' names. A number that does not exist is empty or the word for why, never a zero.
 """
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablation.reporting.analysis import Analysis, Comparison, Row
 from ablation.reporting.factorial import Effect
-from ablation.reporting.sections import done, seconds_per_epoch
+from ablation.reporting.sections import costs
 from ablation.reporting.sources import WORDS
-from ablation.reporting.statistics import Estimate
+from ablation.reporting.statistics import Estimate, joined
 from ablation.reporting.wording import words
 
 
@@ -27,19 +28,12 @@ def _cell(row: Row, comparison: Comparison | None) -> dict[str, Any]:
     cell = row.cell
     outcomes = Counter(run["outcome"] for run in cell.runs)
     nothing = "none" if outcomes["done"] else words(cell)
-    middle = {  # of times the median: one run beside which something else ran must not speak for the cell
-        "best_epoch": done(cell, "best_epoch"),
-        "seconds_per_epoch": seconds_per_epoch(cell),
-        "images_per_second": done(cell, "images_per_second"),
-    }
-    most = {key: done(cell, key) for key in ("peak_memory_bytes", "parameters", "macs")}
     return {
         "cell": cell.label,
         "planned": len(cell.runs),
         **{word: outcomes[word] for word in WORDS},
         **{f"{kind}_acc": nothing if found.mean is None else found.mean for kind, found in row.accuracy.items()},
-        **{key: statistics.median(numbers) if numbers else nothing for key, numbers in middle.items()},
-        **{key: max(numbers) if numbers else nothing for key, numbers in most.items()},
+        **{key: nothing if value is None else value for key, value in costs(cell).items()},
         **{key: value for kind, found in row.accuracy.items() for key, value in _estimate(kind, found).items()},
         **{f"best_minus_{kind}": found.mean for kind, found in row.optimism.items()},
         **_difference(comparison),
@@ -103,7 +97,7 @@ def _effect(effect: Effect) -> dict[str, Any]:
         "images": effect.images,
         "n": found.n,
         "sd": found.sd,
-        "words": effect.words,
+        "words": joined(effect.reasons),
     }
 
 
@@ -123,3 +117,13 @@ def image_values(analysis: Analysis) -> list[dict[str, Any]]:
         for comparison in (*analysis.comparisons, *analysis.against)
         if (test := comparison.images) is not None
     ]
+
+
+def numbers(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | int]:
+    """Return each finite number of the cells' rows as `<cell>/<column>`; words, yes or no, and the configuration stay out."""
+    return {
+        f"{row['cell']}/{column}": value
+        for row in rows
+        for column, value in row.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }

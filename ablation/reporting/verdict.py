@@ -13,7 +13,7 @@ from ablation.reporting.factorial import Effect
 from ablation.reporting.paired import seeds_to_reject
 from ablation.reporting.per_image import standard_error
 from ablation.reporting.sources import WORDS
-from ablation.reporting.statistics import GRAIN, LEVEL
+from ablation.reporting.statistics import GRAIN, LEVEL, joined
 from ablation.reporting.wording import images, interval, p_is, points
 
 NAMED = 4  # cells that share the highest mean, before they are only counted
@@ -82,7 +82,7 @@ def _judged(analysis: Analysis, comparison: Comparison) -> str:
     found = comparison.difference
     estimate = found.estimate
     if not estimate.n:
-        return f"not comparable, {found.words.split(';')[0]}."
+        return f"not comparable, {found.reasons[0].text}."
     share = (
         f", {images(found.images)} of {analysis.images:,} test images" if found.images is not None and analysis.images else ""
     )
@@ -100,19 +100,19 @@ def _decided(analysis: Analysis, comparison: Comparison) -> str:
     if estimate.n == 1:
         return f"not resolved: one seed says nothing of the spread between seeds{_image_words(analysis, comparison)}"
     if estimate.interval is None:
-        reasons = "; ".join(part for part in found.words.split("; ") if "left out" not in part)
-        return f"not resolved: {reasons}{_image_words(analysis, comparison)}"
+        reasons = tuple(reason for reason in found.reasons if reason.code != "left-out")
+        return f"not resolved: {joined(reasons)}{_image_words(analysis, comparison)}"
     if 0.0 in estimate.interval:
         word = "a tie" if _within_noise(analysis, comparison) else "not resolved"
         return f"{word}: the interval over {estimate.n} seeds holds 0{_image_words(analysis, comparison)}"
     number, p, how = _adjusted(analysis, comparison)
     if p is not None and p < LEVEL:
-        return f"a {'win' if (estimate.mean or 0) > 0 else 'loss'} ({p_is(p)}{how})"
+        return f"a {'win' if (estimate.mean or 0) > 0 else 'loss'} ({p_is(p)}{how and f', {how}'})"
     if found.smallest_p * number >= LEVEL:
         enough = f"it takes at least {seeds_to_reject(number)}"
         few = f"its interval excludes 0, but {estimate.n} seeds are too few for a test"
-        return f"{few} ({how.removeprefix(', ') or 'one comparison'}: {enough})"
-    return f"its interval excludes 0, but {p_is(p)}{how}: not resolved"
+        return f"{few} ({how or 'one comparison'}: {enough})"
+    return f"its interval excludes 0, but {p_is(p)}{how and f', {how}'}: not resolved"
 
 
 def _within_noise(analysis: Analysis, comparison: Comparison) -> bool:
@@ -129,11 +129,11 @@ def _adjusted(analysis: Analysis, comparison: Comparison) -> tuple[int, float | 
     found = comparison.difference
     if comparison is not analysis.leaders:
         number = family(analysis)
-        return number, found.holm, f", Holm over {number}" if number > 1 else ""
+        return number, found.holm, f"Holm over {number}" if number > 1 else ""
     ranked = sum(row.accuracy[analysis.metric].n > 0 for row in analysis.rows)
     pairs = ranked * (ranked - 1) // 2
     p = None if found.p is None else min(1.0, found.p * pairs)
-    return pairs, p, f", Bonferroni over {pairs} pairs" if pairs > 1 else ""
+    return pairs, p, f"Bonferroni over {pairs} pairs" if pairs > 1 else ""
 
 
 def _image_words(analysis: Analysis, comparison: Comparison) -> str:
@@ -153,9 +153,9 @@ def _learning(effects: Sequence[Effect]) -> list[str]:
         return []
     effect = found[0]
     if effect.estimate.mean is None:
-        return [f"What the Resizer learns cannot be told from interpolation ({effect.words})."]
+        return [f"What the Resizer learns cannot be told from interpolation ({joined(effect.reasons)})."]
     bounds = effect.estimate.interval
-    told = interval(bounds) if bounds else f"({effect.words.split(';')[0]})"
+    told = interval(bounds) if bounds else f"({effect.reasons[0].text})"
     judged = "not resolved" if bounds is None or 0.0 in bounds else "its interval excludes 0 (not adjusted for other effects)"
     return [f"Learning to resize, {effect.name}: {points(effect.estimate.mean)} points {told}, {judged}."]
 

@@ -59,7 +59,7 @@ def plain(text: str) -> str:
 
 def labels(table: Table, name: str) -> int:
     """How many rows of the table's grids are this name's."""
-    return sum(plain(row[0]) == plain(name) for section in table.sections for row in section.rows)
+    return sum(plain(row[0].text) == plain(name) for section in table.sections for row in section.rows)
 
 
 def lost(found: int, expected: int) -> list[str]:

@@ -14,6 +14,7 @@ from studies import IMAGES, NO_STUDY, analysis, argued, fill, frame, logits, per
 
 from ablation.reporting.analysis import Analysis, Comparison, analyse, family
 from ablation.reporting.logits import correct_at
+from ablation.reporting.statistics import joined
 
 T2 = 4.302652729911275  # Student's t at 97.5 %, 2 degrees of freedom
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
@@ -162,7 +163,7 @@ def test_effects_are_those_of_the_grid(runs: Runs) -> None:
     assert found["interaction", "plain x cutmix"].estimate.mean == pytest.approx(0.5)
     learning = found["learning", "bilinear -> plain (base, cutmix)"]
     assert (learning.estimate.mean, learning.images) == (None, None)
-    assert learning.words == "missing: bilinear base, bilinear cutmix"
+    assert joined(learning.reasons) == "missing: bilinear base, bilinear cutmix"
 
 
 def marked(runs: Runs, *rights: tuple[str, int, list[int]], labels: dict[str, list[int]] | None = None) -> Comparison:
@@ -204,13 +205,13 @@ def test_without_the_same_images_of_all_seeds_there_is_a_word(
     runs: Runs, rights: list[tuple[str, int, list[int]]], labels: dict[str, list[int]] | None, words: str
 ) -> None:
     found = marked(runs, *rights, labels=labels)
-    assert (found.images, found.image_words) == (None, words)
+    assert (found.images, joined(found.image_reasons)) == (None, words)
 
 
 def test_without_a_source_of_logits_or_a_seed_in_common_there_is_a_word(runs: Runs) -> None:
     fill(runs, {BASE: [93.0, None], PLAIN: [None, 95.0]})
-    assert analysis(runs).comparisons[0].image_words == "no logits here"
-    assert analysis(runs, correct=correct_at(runs.folder, "last")).comparisons[0].image_words == "no seed in common"
+    assert joined(analysis(runs).comparisons[0].image_reasons) == "no logits here"
+    assert joined(analysis(runs, correct=correct_at(runs.folder, "last")).comparisons[0].image_reasons) == "no seed in common"
 
 
 def test_leaders_are_the_two_highest_means_and_rounding_makes_none(runs: Runs) -> None:

@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from ablation.reporting.factorial import Effect, effects
+from ablation.reporting.statistics import joined
 
 RESIZERS = {"none": 0.0, "bilinear": 2.0, "plain": 2.5, "cbam": 2.75}
 AUGS = {"base": 0.0, "cutmix": 1.0}
@@ -57,7 +58,7 @@ def test_effects_are_points_and_images_of_paired_seeds() -> None:
     assert found.images == 2
     assert found.estimate.n == 3
     assert found.estimate.interval is None
-    assert found.words == "equal in all 3 seeds, so no interval"
+    assert joined(found.reasons) == "equal in all 3 seeds, so no interval"
 
 
 def test_the_interval_is_students_over_the_seeds_contrasts() -> None:
@@ -79,7 +80,7 @@ def test_below_three_seeds_the_values_stand_alone(seeds: int) -> None:
     for effect in effects(grid(seeds)):
         assert effect.estimate.n == seeds
         assert effect.estimate.interval is None
-        assert effect.words
+        assert effect.reasons
 
 
 def test_without_a_bilinear_run_two_steps_cannot_be_told_apart() -> None:
@@ -87,7 +88,7 @@ def test_without_a_bilinear_run_two_steps_cannot_be_told_apart() -> None:
     found = named(effects(values))
     for name in ("interpolation: none -> bilinear (base, cutmix)", "learning: bilinear -> plain (base, cutmix)"):
         assert (found[name].estimate.mean, found[name].images) == (None, None)
-        assert found[name].words == "missing: bilinear base, bilinear cutmix"
+        assert joined(found[name].reasons) == "missing: bilinear base, bilinear cutmix"
     assert found["resizer: none -> plain (base, cutmix)"].estimate.mean == pytest.approx(2.5)
     assert found["attention: plain -> cbam (base)"].estimate.mean == pytest.approx(0.25)
 
@@ -96,11 +97,11 @@ def test_a_missing_cell_is_a_word_and_never_a_zero() -> None:
     values = {key: value for key, value in grid().items() if key[:2] != ("plain", "cutmix")}
     found = named(effects(values))
     assert found["interaction: plain x cutmix"].estimate.mean is None
-    assert found["interaction: plain x cutmix"].words == "missing: plain cutmix"
+    assert joined(found["interaction: plain x cutmix"].reasons) == "missing: plain cutmix"
     main = found["resizer: none -> plain (base)"]
     assert main.estimate.mean == pytest.approx(2.5)
-    assert main.words.startswith("without cutmix, whose cells are missing")
-    assert found["aug: base -> cutmix (none, bilinear, cbam)"].words.startswith("without plain")
+    assert joined(main.reasons).startswith("without cutmix, whose cells are missing")
+    assert joined(found["aug: base -> cutmix (none, bilinear, cbam)"].reasons).startswith("without plain")
     assert [name for name in found if name.startswith("attention")] == ["attention: plain -> cbam (base)"]
 
 
@@ -108,10 +109,10 @@ def test_seeds_that_a_cell_lacks_are_left_out_and_counted() -> None:
     values = {key: value for key, value in grid(4).items() if key != ("cbam", "cutmix", 3)}
     found = named(effects(values))["interaction: cbam x cutmix"]
     assert (found.estimate.n, found.left_out) == (3, 1)
-    assert found.words.endswith("1 seed left out: not in all its cells")
+    assert joined(found.reasons).endswith("1 seed left out: not in all its cells")
     apart = {("none", "base", 0): 90.0, ("none", "cutmix", 1): 91.0}
     alone = effects(apart)[0]
-    assert (alone.estimate.mean, alone.words) == (None, "no seed that all its cells have")
+    assert (alone.estimate.mean, joined(alone.reasons)) == (None, "no seed that all its cells have")
 
 
 def test_the_order_of_runs_changes_nothing() -> None:

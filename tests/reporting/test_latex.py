@@ -11,9 +11,10 @@ import pytest
 
 from ablation.reporting import escaping
 from ablation.reporting import latex as writer
+from ablation.reporting.entries import Column, Entry, Section
 from ablation.reporting.escaping import escaped
 from ablation.reporting.latex import latex
-from ablation.reporting.table import Section, Table
+from ablation.reporting.table import Table
 from tests.reporting.argued import argued, six_cells
 
 pytestmark = pytest.mark.system
@@ -54,8 +55,9 @@ def compiled(folder: Path, *files: str) -> tuple[str, str]:
 
 def table(name: str, rows: int = 2) -> Table:
     """A table whose every text is this name."""
-    grid = [[name, name, "94.02 ± 0.31 (n=3)", "[-0.20, +0.42]", "1.00"] for _ in range(rows)]
-    section = Section("accuracy", name, ["cell", name, "best", "95 % interval", "s/epoch"], grid, [name])
+    row = [Entry(name), Entry(name), Entry("94.02 ± 0.31 (n=3)", 94.02), Entry("[-0.20, +0.42]", -0.2), Entry("1.00", 1.0)]
+    columns = [Column("cell"), Column(name), Column("best", "estimate"), Column("95 % interval", "estimate")]
+    section = Section("accuracy", name, [*columns, Column("s/epoch", "number")], [row] * rows, [name])
     return Table(name, name, name, [section], [name], [], [], [], [], [], complete=True)
 
 

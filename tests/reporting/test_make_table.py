@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import subprocess
 import sys
@@ -246,8 +247,15 @@ def test_labels_are_inert_in_every_section_and_in_the_verdict(runs: Runs, text: 
 
 def test_numbers_in_csv_are_not_guarded() -> None:
     """A guard before a negative number would make it text."""
-    written = formats._with_config(["a", "b"], [{"a": -1.5, "b": -2, "config": {"c": -3}}])
-    assert list(csv.reader(io.StringIO(written)))[1] == ["-1.5", "-2", "-3"]
+    written = formats.comma_separated([{"a": -1.5, "b": -2, "c": 0.1 + 0.2, "d": 1e-07, "e": "-1"}])
+    assert list(csv.reader(io.StringIO(written)))[1] == ["-1.5", "-2", "0.30000000000000004", "1e-07", "'-1"]
+
+
+def test_a_missing_number_is_an_empty_field_and_nan_is_none() -> None:
+    """And truth stays a word of JSON, an integer an integer beside them."""
+    rows = [{"a": None, "b": math.nan, "c": True, "d": 3}, {"a": 1.0, "b": None, "c": None, "d": None}]
+    assert formats.comma_separated(rows) == "a,b,c,d\n,nan,true,3\n1.0,,,\n"
+    assert formats.comma_separated([]) == ""
 
 
 @pytest.mark.parametrize("name", ["../../evil", "Ünï", "", "a/b", "x" * 50, "."])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ablation.reporting.paired import Difference, differences, holm, seeds_to_reject, smallest_p
-from ablation.reporting.statistics import Seeds
+from ablation.reporting.statistics import Seeds, joined
 
 
 def generator() -> np.random.Generator:
@@ -40,7 +40,7 @@ def test_seventeen_images_in_both_of_two_seeds_prove_nothing() -> None:
     assert found.images == 17
     assert (found.p, found.holm, found.smallest_p) == (0.5, 0.5, 0.5)
     assert found.estimate.interval is None
-    assert found.words == "equal in both seeds, so no interval; not enough seeds: n = 2 allows no p below 0.5"
+    assert joined(found.reasons) == "equal in both seeds, so no interval; not enough seeds: n = 2 allows no p below 0.5"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_seeds_that_one_lacks_are_left_out_and_counted() -> None:
     found = compare({0: 90.0, 1: 91.0, 2: 92.0, 7: 10.0}, {2: 91.0, 1: 90.5, 0: 90.0, 8: 99.0, 9: 99.0})
     assert found.estimate.values == (0, 0.5, 1)
     assert found.left_out == 3
-    assert found.words.endswith("3 seeds left out: only one of the two has them")
+    assert joined(found.reasons).endswith("3 seeds left out: only one of the two has them")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_seeds_that_one_lacks_are_left_out_and_counted() -> None:
 def test_without_pairs_there_is_no_test(n: int, words: str) -> None:
     found = compare({0: 90.0}, {1 - n: 90.0})
     assert (found.p, found.holm, found.estimate.interval) == (None, None, None)
-    assert found.words.startswith(words)
+    assert joined(found.reasons).startswith(words)
 
 
 def test_a_cell_against_itself() -> None:

@@ -10,10 +10,19 @@ from constructed import SIX, TABLE1, Runs, config, outcome
 from scipy import stats
 from studies import NO_STUDY, argued, fill, logits, percent
 
+from ablation.reporting.entries import Section
 from ablation.reporting.logits import correct_at
-from ablation.reporting.table import Section, Table
+from ablation.reporting.table import Table
 
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
+
+
+def texts(section: Section) -> list[list[str]]:
+    return [[entry.text for entry in row] for row in section.rows]
+
+
+def header(section: Section) -> list[str]:
+    return [column.name for column in section.columns]
 
 
 def section(table: Table, key: str) -> Section:
@@ -22,12 +31,12 @@ def section(table: Table, key: str) -> Section:
 
 
 def rows(table: Table, key: str) -> dict[str, list[str]]:
-    """A grid's rows by their first entry."""
-    return {row[0]: row[1:] for row in section(table, key).rows}
+    """A grid's rows as text, by their first entry."""
+    return {row[0]: row[1:] for row in texts(section(table, key))}
 
 
 def effects(table: Table) -> dict[str, list[str]]:
-    return {f"{row[0]} {row[1]}": row[2:] for row in section(table, "factorial").rows}
+    return {f"{row[0]} {row[1]}": row[2:] for row in texts(section(table, "factorial"))}
 
 
 def line(table: Table, key: str, begins: str) -> str:
@@ -68,11 +77,11 @@ def test_best_last_and_val_stand_side_by_side_with_what_the_choice_adds(runs: Ru
     for flat, over_last in zip(planned, (10, 20, 30), strict=True):
         runs.record(outcome(flat, best=95.0, last=percent(9_500 - over_last), val={"epoch": 5, "test_acc": 94.95}))
     found = section(argued(runs), "accuracy")
-    assert found.header == ["cell", "best", "last", "val", "best - last", "best - val"]
+    assert header(found) == ["cell", "best", "last", "val", "best - last", "best - val"]
     half = 4.302652729911275 * 0.1 / math.sqrt(3)
-    assert found.rows[0][4:] == [f"+0.20 [0.00, {0.2 + half:+.2f}]", "+0.05"]
-    assert section(argued(runs, metric="val"), "accuracy").header[1:4] == ["val", "best", "last"]
-    assert section(argued(runs, metric="last"), "accuracy").header[1:4] == ["last", "best", "val"]
+    assert texts(found)[0][4:] == [f"+0.20 [0.00, {0.2 + half:+.2f}]", "+0.05"]
+    assert header(section(argued(runs, metric="val"), "accuracy"))[1:4] == ["val", "best", "last"]
+    assert header(section(argued(runs, metric="last"), "accuracy"))[1:4] == ["last", "best", "val"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +98,7 @@ def test_best_last_and_val_stand_side_by_side_with_what_the_choice_adds(runs: Ru
 def test_the_reports_number_stands_beside_ours(runs: Runs, fates: list[float | str | None], report: str, gap: str) -> None:
     fill(runs, {BASE: fates, ("bicubic", "base"): [93.0]})
     table = argued(runs)
-    assert section(table, "accuracy").header[-2:] == ["report", "gap"]
+    assert header(section(table, "accuracy"))[-2:] == ["report", "gap"]
     assert rows(table, "accuracy")["Baseline"][-2:] == [report, gap]
     assert rows(table, "accuracy")["bicubic"][-2:] == ["-", "-"]
 
@@ -110,7 +119,7 @@ def test_a_difference(runs: Runs) -> None:
     table = argued(runs)
     found = section(table, "differences")
     assert found.title == "Difference to Baseline (best, points)"
-    assert found.header == ["cell", "points", "95 % interval", "images", "n", "p", "Holm", "won : lost", "McNemar p"]
+    assert header(found) == ["cell", "points", "95 % interval", "images", "n", "p", "Holm", "won : lost", "McNemar p"]
     assert rows(table, "differences") == {
         "+ Resizer": ["+2.00", "[-0.48, +4.48]", "+200", "3", "0.25", "0.25", "no logits here", "-"],
         "+ Resizer_CBAM": ["-", "no seed in common", "-", "0", "-", "-", "no logits here", "-"],
@@ -301,7 +310,7 @@ def test_costs_are_of_done_runs_and_what_is_unknown_is_a_dash(runs: Runs) -> Non
     runs.record(outcome(planned[2], seconds=None))
     runs.record(outcome(planned[3], "failed"))
     table = argued(runs)
-    assert section(table, "cost").header == ["cell", "s/epoch", "img/s", "memory", "params", "MACs", "epoch"]
+    assert header(section(table, "cost")) == ["cell", "s/epoch", "img/s", "memory", "params", "MACs", "epoch"]
     assert rows(table, "cost") == {
         "Baseline": ["2.00", "25,000", "3.00 GiB", "134 M", "15.5 G", "7-9"],
         "+ Resizer": ["-", "-", "-", "-", "-", "-"],
@@ -312,7 +321,7 @@ def test_every_row_is_as_wide_as_its_header(runs: Runs) -> None:
     fill(runs, {BASE: [93.0, None], PLAIN: ["failed", 95.0], CBAM: [None], ("bicubic", "mixup"): [95.0, 95.1]})
     for metric in ("best", "last", "val"):
         for section in argued(runs, metric=metric, against="+ Resizer").sections:
-            assert {len(row) for row in section.rows} == {len(section.header)}
+            assert {len(row) for row in section.rows} == {len(section.columns)}
 
 
 def test_one_cell_alone(runs: Runs) -> None:

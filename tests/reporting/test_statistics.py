@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ablation.reporting.statistics import Estimate, Interval, estimate, gap, optimism, over_seeds
+from ablation.reporting.statistics import Estimate, Interval, Reason, estimate, gap, joined, optimism, over_seeds
 
 T2 = 4.302652729911275  # Student's t at 97.5 %, 2 degrees of freedom, from any table
 
@@ -31,13 +31,13 @@ def test_mean_sd_and_t_interval_are_those_of_the_textbook() -> None:
 
 
 def test_below_three_seeds_the_values_stand_alone() -> None:
-    assert estimate({}) == Estimate((), None, None, None, "no value")
+    assert estimate({}) == Estimate((), None, None, None, (Reason("no-value", "no value"),))
     one = estimate(seeds(94.0))
-    assert (one.values, one.mean, one.sd, one.interval, one.words) == ((94,), 94, None, None, "1 seed: no interval")
+    assert (one.values, one.mean, one.sd, one.interval, joined(one.reasons)) == ((94,), 94, None, None, "1 seed: no interval")
     two = estimate(seeds(94, 95))
     assert (two.values, two.mean, two.interval) == ((94, 95), 94.5, None)
     assert two.sd == pytest.approx(math.sqrt(0.5))
-    assert two.words == "2 seeds: no interval below 3"
+    assert joined(two.reasons) == "2 seeds: no interval below 3"
     assert [found.bootstrap for found in over_seeds([seeds(94), seeds(94, 95), {}], 360, generator())] == [None, None, None]
 
 
@@ -55,13 +55,13 @@ def test_a_spread_below_an_image_is_no_certainty(noise: float) -> None:
     """Equal accuracies, or equal but for rounding: half an image of 360 is 0.14 points."""
     found = over_seeds([seeds(95, 95 + noise, 95)], 360, generator())[0]
     assert (found.interval, found.bootstrap, found.sd) == (None, None, 0)
-    assert found.words == "equal in all 3 seeds, so no interval"
+    assert joined(found.reasons) == "equal in all 3 seeds, so no interval"
 
 
 def test_one_image_of_spread_is_spread() -> None:
     found = estimate(seeds(95, 95, 95 + 100 / 360), images=360)
     assert found.interval is not None
-    assert found.words == ""
+    assert found.reasons == ()
 
 
 def test_without_the_number_of_images_only_rounding_counts_as_equal() -> None:
