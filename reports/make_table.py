@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ablation.reporting.selection import Selection
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +112,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     from ablation.reporting.analysis import Unknown, analyse
     from ablation.reporting.logits import correct_at
     from ablation.reporting.table import build
+    from ablation.reporting.values import numbers
 
     reading = choice.read(options.runs, selection, options.source, options.project)
     if reading.frame.empty:
@@ -136,20 +139,20 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     print(f"source: {formats.visible(f'{reading.said}, {selection.said}')}")
     print(f"written: {folder}/ {', '.join(file.name for file in written)}")
     if options.publish:
-        print(formats.visible(publish(options, selection, folder)))
+        print(formats.visible(publish(options, selection, folder, numbers(table.values))))
     if not table.complete:
         print("incomplete: the same run.py command goes on with what has no result")
     return 0 if table.complete else 2
 
 
-def publish(options: argparse.Namespace, selection: Selection, folder: Path) -> str:
-    """Show the written folder in W&B and return where; a table that is written stays written."""
+def publish(options: argparse.Namespace, selection: Selection, folder: Path, numbers: Mapping[str, float]) -> str:
+    """Show the written folder and the table's numbers in W&B and return where; a table that is written stays written."""
     from ablation.records.publish import publish
     from ablation.reporting.choice import project
     from ablation.reporting.sources import Unavailable
 
     try:
-        return publish(folder, options.runs, project(options.runs, selection, options.project))
+        return publish(folder, numbers, options.runs, project(options.runs, selection, options.project))
     except (OSError, Unavailable) as error:
         return f"not published: {error}"
 

@@ -6,9 +6,7 @@ in time and may be lost; nobody here reads it.
 
 from __future__ import annotations
 
-import csv
 import html
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,12 +35,12 @@ class Summary(WandbTracker):
         service.stop()
 
 
-def publish(report: Path, runs: Path, project: str, mode: str = "auto") -> str:
+def publish(report: Path, numbers: Mapping[str, float], runs: Path, project: str, mode: str = "auto") -> str:
     """Show a reports folder in W&B, in the run `<folder>-summary`; published again, it goes on in the same run.
 
     Args:
-        report: the folder, named after the study: index.html or table.md is shown as a page, its PNG files as pictures, each
-            number of table.csv as `<cell>/<column>` of the run's summary.
+        report: the folder, named after the study: index.html or table.md is shown as a page, its PNG files as pictures.
+        numbers: of the table, by `<cell>/<column>`: the run's summary.
         runs: the runs folder, where W&B keeps its files.
         project: NAME or ENTITY/NAME.
         mode: of the tracker; `auto` is offline without a key.
@@ -56,40 +54,14 @@ def publish(report: Path, runs: Path, project: str, mode: str = "auto") -> str:
     import wandb
 
     entity, _, name = project.rpartition("/")
-    numbers, page = values(report / "table.csv"), _page(report)
+    page = _page(report)
     media: dict[str, Any] = {"table": wandb.Html(page, inject=False, data_is_not_path=True)} if page else {}
     media |= {f"figures/{file.stem}": wandb.Image(str(file)) for file in sorted(report.glob("figures/*.png"))}
     mirror = Summary(mode, name, entity or None, init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT)
     mirror.open(f"{report.name}-summary", f"{report.name}: the table", report.name, {"study": report.name}, runs)
     address = mirror.show(media)
-    mirror.close(numbers, failed=False)
+    mirror.close(dict(numbers), failed=False)
     return _said(mirror, address, f"{len(numbers)} numbers and {len(media)} media", runs)
-
-
-def values(table: Path) -> dict[str, Any]:
-    """Return table.csv's numbers as `<cell>/<column>`; words and the configuration stay out.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    found = {}
-    for row in rows:
-        cell = row["cell"].removeprefix("'")  # before `+`, against spreadsheets
-        for column, text in row.items():
-            if "." not in column and (number := _number(text)) is not None:
-                found[f"{cell}/{column}"] = number
-    return found
-
-
-def _number(text: str) -> int | float | None:
-    """Return a number, None of anything else."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _page(report: Path) -> str | None:

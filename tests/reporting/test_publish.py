@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,18 +15,19 @@ from constructed import TABLE1, Runs, config
 from mirrored import ended, two_runs
 
 from ablation.records import service
-from ablation.records.publish import publish, values
+from ablation.records.publish import publish
 from ablation.reporting import sources
 from ablation.reporting.selection import select
+from ablation.reporting.values import numbers
 from tests.wandb_server import Server
 
 Table = Callable[..., int]
 Printed = pytest.CaptureFixture[str]
-CSV = """cell,planned,done,best_acc,report,data,train.epochs,note
-Baseline,1,1,93.5,93.13,cifar10,300,
-'+ CutMix,2,0,"1 failed, 1 missing",94.84,cifar10,300,
-"a, b",1,1,1e-07,,cifar10,300,true
-"""
+ROWS = [
+    {"cell": "Baseline", "planned": 1, "done": 1, "best_acc": 93.5, "report": 93.13, "p_exact": None},
+    {"cell": "+ CutMix", "planned": 2, "done": 0, "best_acc": "1 failed, 1 missing", "report": 94.84, "p_exact": True},
+    {"cell": "a, b", "planned": 1, "done": 1, "best_acc": 1e-07, "report": None, "gap": math.nan, "config": {"seed": 3}},
+]
 NUMBERS = {
     "Baseline/planned": 1,
     "Baseline/done": 1,
@@ -58,7 +60,6 @@ def report(tmp_path: Path) -> Path:
     folder = tmp_path / "reports" / "table1"
     folder.mkdir(parents=True)
     (folder / "table.md").write_text("# <Table> 1\n\n| a | b |\n")
-    (folder / "table.csv").write_text(CSV)
     (folder / "figures").mkdir()
     (folder / "figures" / "figure8.png").write_bytes(picture(8))
     (folder / "figures" / "accuracy.png").write_bytes(picture(9))
@@ -77,7 +78,7 @@ def shown(server: Server, page: str) -> dict[str, Any]:
 
 def test_everything_goes_into_one_run(report: Path, runs: Runs, server: Server) -> None:
     """Page, pictures, numbers; W&B shows it as a summary in the study's group, finished."""
-    said = publish(report, runs.folder, "tester/ablation")
+    said = publish(report, NUMBERS, runs.folder, "tester/ablation")
     assert said == f"published: 10 numbers and 3 media at {server.url}/tester/ablation/runs/table1-summary"
     page = server.runs["table1-summary"]
     assert (page.attributes["jobType"], page.attributes["group"], page.state) == ("summary", "table1", "finished")
@@ -90,15 +91,14 @@ def test_everything_goes_into_one_run(report: Path, runs: Runs, server: Server) 
 
 def test_a_written_page_is_shown_as_it_is(report: Path, runs: Runs, server: Server) -> None:
     (report / "index.html").write_text("<!doctype html><p>the page</p>")
-    publish(report, runs.folder, "ablation")
+    publish(report, NUMBERS, runs.folder, "ablation")
     assert uploaded(server, "table1-summary", ".html") == [b"<!doctype html><p>the page</p>"]
 
 
 def test_published_again_it_goes_on_in_the_same_run(report: Path, runs: Runs, server: Server) -> None:
     """The newest numbers stand in the summary, and every state in the history."""
-    publish(report, runs.folder, "ablation")
-    (report / "table.csv").write_text(CSV.replace("93.5", "94.5"))
-    publish(report, runs.folder, "ablation")
+    publish(report, NUMBERS, runs.folder, "ablation")
+    publish(report, NUMBERS | {"Baseline/best_acc": 94.5}, runs.folder, "ablation")
     assert list(server.runs) == ["table1-summary"]
     assert server.runs["table1-summary"].summary["Baseline/best_acc"] == 94.5
     assert len(server.runs["table1-summary"].lines) == 2
@@ -107,9 +107,9 @@ def test_published_again_it_goes_on_in_the_same_run(report: Path, runs: Runs, se
 @pytest.mark.faults
 def test_a_summary_that_was_deleted_is_shown_under_the_next_id(report: Path, runs: Runs, server: Server) -> None:
     """W&B refuses the old one for ever, and its client asks for eight seconds."""
-    publish(report, runs.folder, "ablation")
+    publish(report, NUMBERS, runs.folder, "ablation")
     server.delete("table1-summary")
-    assert publish(report, runs.folder, "ablation").endswith("/runs/table1-summary-2")
+    assert publish(report, NUMBERS, runs.folder, "ablation").endswith("/runs/table1-summary-2")
 
 
 def test_it_is_no_run_of_the_table(runs: Runs, make_table: Table, server: Server, capsys: Printed) -> None:
@@ -130,7 +130,7 @@ def test_without_a_key_it_stays_here(report: Path, runs: Runs, server: Server, m
     """In W&B's own files, which are no run of the table either; published again it replaces them."""
     monkeypatch.delenv("WANDB_API_KEY")
     for _ in range(2):
-        said = publish(report, runs.folder, "ablation")
+        said = publish(report, NUMBERS, runs.folder, "ablation")
         wandb.teardown()
     (folder,) = (runs.folder / "wandb").glob("offline-run-*-table1-summary*")
     assert said == f"published offline: 10 numbers and 3 media in {folder} (upload: wandb sync {folder})"
@@ -149,7 +149,7 @@ def test_a_server_in_trouble_costs_a_line(
         monkeypatch.setattr(f"ablation.records.publish.{name.upper()}", value)
     monkeypatch.setattr(service, "GRACE", 1.0)
     server.fail(kind, *requests)
-    said = publish(report, runs.folder, "ablation")
+    said = publish(report, NUMBERS, runs.folder, "ablation")
     assert said.count("\n") == 0
     (folder,) = (runs.folder / "wandb").glob(f"{'offline-' * (kind == 'refuse')}run-*-table1-summary*")
     if kind == "refuse":
@@ -172,10 +172,11 @@ def test_what_cannot_be_published_costs_no_table(runs: Runs, make_table: Table, 
 
 def test_disabled_is_said(report: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert publish(report, runs.folder, "ablation").startswith("not published: W&B is disabled")
+    assert publish(report, NUMBERS, runs.folder, "ablation").startswith("not published: W&B is disabled")
     assert list(runs.folder.iterdir()) == []
 
 
-def test_numbers_are_read_exactly_and_words_stay_out(report: Path) -> None:
-    assert values(report / "table.csv") == NUMBERS
-    assert {type(value) for key, value in values(report / "table.csv").items() if key.endswith("planned")} == {int}
+def test_numbers_are_the_tables_own_and_words_stay_out() -> None:
+    """Nothing is read back from a text: a yes or no, a word, what is missing and the configuration are no numbers."""
+    assert numbers(ROWS) == NUMBERS
+    assert {type(value) for key, value in numbers(ROWS).items() if key.endswith("planned")} == {int}
