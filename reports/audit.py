@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     compared = audit.comparisons(cells, study.get("baseline"), images)
     show_cells(console, cells, images)
     show_comparisons(console, compared, options.seed_sd)
-    show_factors(console, cells, study.get("baseline"), images)
+    show_factors(console, cells, study, images)
     show_limits(console, compared, study.get("protocol") or {})
     return 0
 
@@ -136,18 +136,18 @@ def show_comparisons(console: Console, compared: list[Comparison], seed_sd: floa
     grid(console, "Each difference", ["change", "points", "images", "SE", "paired", "resolved", "seeds"], rows, lines)
 
 
-def show_factors(console: Console, cells: list[Published], baseline: dict[str, str] | None, images: int) -> None:
-    """Print main effects, interactions and the steps from none to attention; what is missing in words."""
+def show_factors(console: Console, cells: list[Published], study: dict[str, Any], images: int) -> None:
+    """Print the study's contrasts, main effects and interactions; what is missing in words."""
     from ablation.reporting.audit import factors
     from ablation.reporting.statistics import joined
 
     rows, missing = [], []
-    for effect, error in factors(cells, baseline, images):
+    for effect, error in factors(cells, study, images):
         if effect.estimate.mean is None:
-            missing.append(f"{effect.kind} ({effect.name.partition(' (')[0]}): cannot be told, {joined(effect.reasons)}")
+            missing.append(f"{effect.contrast.name}: {effect.contrast.of} cannot be told, {joined(effect.reasons)}")
         else:
             numbers = [f"{effect.estimate.mean:+.2f}", f"{effect.images:+,.0f}", f"{error:.2f}"]
-            rows.append([f"{effect.kind}: {effect.name}", *numbers])
+            rows.append([f"{effect.contrast.name}: {effect.contrast.of}", *numbers])
     if rows:
         line = "One run a cell: no interval over seeds. SE: of the test images alone, unpaired."
         grid(console, "Each factor", ["effect", "points", "images", "SE"], rows, [*missing, line])

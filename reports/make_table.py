@@ -49,7 +49,7 @@ def parser() -> Parser:
     )
     add("--project", metavar="[ENTITY/]NAME", help="of W&B (default: the sweep's own)")
     add("--metric", choices=["best", "last", "val"], default="best", help="which accuracy comes first (default: best)")
-    add("--against", metavar="CELL", help="compare every cell with this one too: its label, or resizer=plain,aug=cutmix")
+    add("--against", metavar="CELL", help="compare every cell with this one too: its label, or key=value,key=value")
     add("--images", choices=["last", "best", "val"], default="last", help="the epoch compared image by image (default: last)")
     add("--out", type=Path, default=Path("reports"), metavar="DIR", help="tables go to DIR/<study> (default: reports)")
     either = result.add_mutually_exclusive_group()

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ablation.reporting.cells import Cell, cells
+from ablation.reporting.contrasts import Untold
 from ablation.reporting.factorial import Effect, effects
 from ablation.reporting.paired import Difference, differences, holm
 from ablation.reporting.per_image import ImageTest, by_image
@@ -78,7 +79,7 @@ class Analysis:
     against: list[Comparison]  # each cell with the one that was asked for
     leaders: Comparison | None  # the highest mean with the next one; chosen by looking, so its p is not adjusted for that
     effects: list[Effect]
-    effect_words: str  # why there are no effects
+    untold: list[Untold]  # factors and interactions that have no effect, and why
     images: int | None  # test images, if they are known and the same for all runs
     sd: float | None  # of the seeds' differences, pooled over the comparisons
 
@@ -99,7 +100,7 @@ def analyse(
         study: the study's node.
         generator: for the bootstrap and, beyond 13 seeds, the sign-flip test.
         metric: `best`, `last` or `val`: the accuracy that is compared.
-        against: a cell to compare all others with: its label, or `resizer=plain,aug=cutmix`.
+        against: a cell to compare all others with: its label, or what tells it apart, as `key=value,key=value`.
         correct: gives a run's correctly classified test images at `images_at`, where its logits are here.
         images_at: the epoch whose logits those are.
 
@@ -113,7 +114,9 @@ def analyse(
     pairs = [(row, other) for row, other in _baselines(rows, study) if other is not row]
     wanted = [(row, asked) for row in rows if asked is not None and row is not asked]
     compared = _compare([*pairs, *wanted], metric, images, generator, correct)
-    factors, words = _effects(rows, study, metric, images)
+    factorial, untold = effects(
+        [row.cell.config for row in rows], [accuracies(row.cell, metric) for row in rows], study, images
+    )
     return Analysis(
         study=study,
         metric=metric,
@@ -123,8 +126,8 @@ def analyse(
         comparisons=compared[: len(pairs)],
         against=compared[len(pairs) :],
         leaders=next(iter(_compare(_leaders(rows, metric), metric, images, generator, correct)), None),
-        effects=factors,
-        effect_words=words,
+        effects=factorial,
+        untold=untold,
         images=images,
         sd=pooled_sd(comparison.difference.estimate for comparison in compared),
     )
@@ -168,7 +171,7 @@ def _baselines(rows: Sequence[Row], study: Mapping[str, Any]) -> Iterable[tuple[
     """Yield each cell with the baseline that shares all else with it: of two learning rates, each has its own."""
     where = study.get("baseline") or {}
     found = [row for row in rows if where and all(row.cell.config.get(key) == value for key, value in where.items())]
-    kinds = defaultdict(list)  # baselines by the keys that they have: resizer.size is none of resizer=none
+    kinds = defaultdict(list)  # baselines by the keys that they have: an option may lack those of another
     for row in found:
         kinds[frozenset(row.cell.config)].append(row)
 
@@ -258,23 +261,3 @@ def _leaders(rows: Sequence[Row], metric: str) -> list[tuple[Row, Row]]:
     found = [row for row in rows if row.accuracy[metric].n]
     ranked = sorted(found, key=lambda row: -round(row.accuracy[metric].mean or 0.0, 6))  # rounding makes no leader
     return [(ranked[0], ranked[1])] if len(ranked) > 1 else []
-
-
-def _effects(rows: Sequence[Row], study: Mapping[str, Any], metric: str, images: int | None) -> tuple[list[Effect], str]:
-    """Return the effects of the resizer x aug grid, if each of its places holds one cell."""
-    rows = [row for row in rows if {"resizer", "aug"} <= row.cell.config.keys()]
-    places = Counter((row.cell.config["resizer"], row.cell.config["aug"]) for row in rows)
-    several = [" ".join(map(str, place)) for place, number in places.items() if number > 1]
-    if several:
-        return [], f"no factorial: several cells are {several[0]}, so the grid is not resizer x aug alone"
-    if mixed := varying([row.cell.config for row in rows], ("resizer", "aug")):
-        return [], f"no factorial: its cells also differ in {', '.join(mixed)}"
-    baseline = study.get("baseline") or {}
-    if {"resizer", "aug"} - baseline.keys() or len(places) < 2:
-        return [], "no factorial: it needs a study whose baseline names resizer and aug, and two cells"
-    values = {
-        (row.cell.config["resizer"], row.cell.config["aug"], seed): accuracy
-        for row in rows
-        for seed, accuracy in accuracies(row.cell, metric).items()
-    }
-    return effects(values, (baseline["resizer"], baseline["aug"]), images), ""

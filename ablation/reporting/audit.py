@@ -120,25 +120,19 @@ def _changes(first: Published, second: Published) -> list[str]:
 
 
 def _named(first: Published, second: Published) -> str:
-    """Return `plain -> cbam (cutmix)`: what changes, and what both share."""
+    """Return `sgd -> adamw (cosine)`: what changes, and what both share."""
     changes = ", ".join(f"{first.where[key]} -> {second.where.get(key)}" for key in _changes(first, second))
     shared = ", ".join(value for key, value in first.where.items() if second.where.get(key) == value)
     return f"{changes} ({shared})" if shared else changes
 
 
-def factors(cells: Sequence[Published], baseline: Mapping[str, str] | None, images: int) -> list[tuple[Effect, float | None]]:
-    """Return the effects of a resizer x aug study with their unpaired standard errors in points, None where one is missing."""
-    if not baseline or any({"resizer", "aug"} != cell.where.keys() for cell in cells):
-        return []
-    by_place = {(cell.where["resizer"], cell.where["aug"]): cell.accuracy for cell in cells}
-    found = effects(
-        {(*place, 0): accuracy for place, accuracy in by_place.items()}, (baseline["resizer"], baseline["aug"]), images
-    )
-    squares = {place: standard_error(accuracy, images) ** 2 for place, accuracy in by_place.items()}
-    return [
-        (effect, math.sqrt(sum(w**2 * squares[place] for place, w in effect.weights.items())) if effect.weights else None)
-        for effect in found
-    ]
+def factors(cells: Sequence[Published], study: Mapping[str, Any], images: int) -> list[tuple[Effect, float | None]]:
+    """Return the effects of a study with their unpaired standard errors in points, None where a cell is missing."""
+    found, _ = effects([cell.where for cell in cells], [{0: cell.accuracy} for cell in cells], study, images)
+    squares = [standard_error(cell.accuracy, images) ** 2 for cell in cells]
+    weights = [effect.contrast.weights for effect in found]
+    errors = [math.sqrt(math.fsum(w**2 * squares[cell] for cell, w in each.items())) if each else None for each in weights]
+    return list(zip(found, errors, strict=True))
 
 
 def expected_maximum(draws: int) -> float:

@@ -6,7 +6,7 @@ Owns what a cell is called and what it is compared with. Pure: a DataFrame in, t
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,7 @@ import pandas as pd
 
 from ablation.reporting.sources import plain
 
-OPTIONS = ("resizer", "aug", "backbone", "optimizer", "schedule", "data")  # in the order in which a label names them
-ABSENT = object()  # a key that a cell does not have: resizer.size of resizer=none
+ABSENT = object()  # a key that a cell does not have: an argument of another option
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ def cells(frame: pd.DataFrame, study: Mapping[str, Any]) -> list[Cell]:
         runs.append({str(key): value for key, value in row.items()})
     asked = study.get("cells") or []
     keys = sorted({key for config, _ in groups.values() for key in config})
-    ordered = sorted(groups.values(), key=lambda group: (_place(group[0], asked), [_sortable(group[0], key) for key in keys]))
-    labels = _labels([config for config, _ in ordered], asked, keys)
+    ordered = sorted(groups.values(), key=lambda group: (_place(group[0], asked), [sortable(group[0], key) for key in keys]))
+    labels = _labels(ordered, study)
     return [_cell(label, config, runs, study) for label, (config, runs) in zip(labels, ordered, strict=True)]
 
 
@@ -65,7 +64,7 @@ def _cell(label: str, config: dict[str, Any], runs: list[dict[str, Any]], study:
     report = asked[place].get("report") if place < len(asked) else None
     protocol = {key: plain(value) for key, value in (study.get("protocol") or {}).items()}
     differences = {key: (value, config[key]) for key, value in protocol.items() if key in config and config[key] != value}
-    runs = sorted(runs, key=lambda run: (_sortable(run, "seed"), run["run_id"]))
+    runs = sorted(runs, key=lambda run: (sortable(run, "seed"), run["run_id"]))
     return Cell(label, config, runs, None if differences else report, differences if report is not None else {})
 
 
@@ -77,7 +76,7 @@ def _place(config: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> int
     return len(asked)
 
 
-def _sortable(values: Mapping[str, Any], key: str) -> tuple[int, float, str]:
+def sortable(values: Mapping[str, Any], key: str) -> tuple[int, float, str]:
     """Return a key that sorts any JSON value: absent, numbers by size, then text."""
     value = values.get(key, ABSENT)
     if value is ABSENT:
@@ -87,16 +86,39 @@ def _sortable(values: Mapping[str, Any], key: str) -> tuple[int, float, str]:
     return (2, 0.0, shown(value))
 
 
-def _labels(configs: list[dict[str, Any]], asked: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[str]:
-    """Name each cell: the study's label, else the options that vary in the table; what still differs is added."""
-    varying = _varying(configs, OPTIONS) or ["resizer", "aug"]
+def named_keys(study: Mapping[str, Any]) -> list[str]:
+    """Return the keys that a study names: its baseline's, its cells' and its contrasts', in that order."""
+    named = [study.get("baseline") or {}, *(cell["where"] for cell in study.get("cells") or [])]
+    return list(dict.fromkeys(key for keys in [*named, *(study.get("contrasts") or {}).values()] for key in keys))
+
+
+def ordered_keys(configs: Sequence[Mapping[str, Any]], study: Mapping[str, Any]) -> list[str]:
+    """Return all keys of some configurations: the study's own, the options as the identity orders them, values by name."""
+    known = {key for config in configs for key in config}
+    orders = Counter(tuple(key for key in config if "." not in key) for config in configs)  # a foreign record has another
+    options = max(sorted(orders), key=orders.__getitem__, default=())
+    return [key for key in dict.fromkeys([*named_keys(study), *options, *sorted(known)]) if key in known]
+
+
+def _labels(groups: Sequence[tuple[dict[str, Any], list[dict[str, Any]]]], study: Mapping[str, Any]) -> list[str]:
+    """Name each cell: the study's label, else what varies in the table, else its runs; what still differs is added."""
+    configs, asked = [config for config, _ in groups], study.get("cells") or []
+    keys = ordered_keys(configs, study)
+    options = [key for key in keys if "." not in key]
+    varying = _varying(configs, options)
     names = []
     for config in configs:
         place = _place(config, asked)
-        options = ", ".join(shown(config[key]) for key in varying if key in config)
-        names.append(str(asked[place]["label"]) if place < len(asked) else options or "configuration unknown")
-    names = _told_apart(names, configs, OPTIONS)
-    return _told_apart(names, configs, [key for key in keys if key not in OPTIONS])
+        name = ", ".join(shown(config[key]) for key in varying if key in config)
+        names.append(str(asked[place]["label"]) if place < len(asked) else name if config else "configuration unknown")
+    names = _told_apart(names, configs, options)
+    names = _told_apart(names, configs, [key for key in keys if "." in key])
+    return [name or _readable(str(runs[0]["run_id"])) for name, (_, runs) in zip(names, groups, strict=True)]
+
+
+def _readable(run_id: str) -> str:
+    """Return a run id without its seed and digest."""
+    return run_id.rpartition("-")[0].rpartition("-")[0] or run_id
 
 
 def _told_apart(names: list[str], configs: list[dict[str, Any]], keys: Sequence[str]) -> list[str]:
@@ -111,7 +133,7 @@ def _told_apart(names: list[str], configs: list[dict[str, Any]], keys: Sequence[
             short = _short(differing)
             for index in indices:
                 values = [f"{short[key]}={shown(configs[index][key])}" for key in differing if key in configs[index]]
-                told[index] = ", ".join([names[index], *values])
+                told[index] = ", ".join(filter(None, [names[index], *values]))
     return told
 
 

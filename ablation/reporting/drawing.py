@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import product
@@ -81,17 +81,21 @@ class Look:
         return {"color": self.colour, "linestyle": self.dash, "markerfacecolor": face, "markeredgecolor": self.colour, **more}
 
 
-def looks(configs: Sequence[Mapping[str, Any]]) -> list[Look]:
-    """Give each cell its look: the resizer's colour and mark, the augmentation's dash; by turns where that is not unique."""
-    factors = [[str(config.get(key)) for config in configs] for key in ("resizer", "aug")]
-    levels = [list(dict.fromkeys(factor)) for factor in factors]
-    places = list(
-        zip(*([found.index(value) for value in factor] for factor, found in zip(factors, levels, strict=True)), strict=True)
-    )
-    if len(set(places)) < len(places) or len(levels[0]) > len(SERIES) or len(levels[1]) > len(DASHES):
-        turns = [(first, second) for second, first in product(range(len(DASHES)), range(len(SERIES)))]
-        places = [turns[place % len(turns)] for place in range(len(configs))]
-    return [Look(SERIES[first], MARKS[first], DASHES[second], filled=second == 0) for first, second in places]
+def looks(levels: Sequence[Sequence[str | None]]) -> list[Look]:
+    """Give each cell its look: the first factor's colour and mark, the second's dash; by turns where that is not unique.
+
+    Args:
+        levels: of each factor that varies, the level of each cell.
+    """
+    number = len(levels[0]) if levels else 1
+    ordered = sorted(levels, key=lambda factor: -len(set(factor)))  # there are more colours than dashes
+    first, second = (*ordered[:2], *[[None] * number] * 2)[:2]
+    colours, dashes = list(dict.fromkeys(first)), list(dict.fromkeys(second))
+    places = [(colours.index(one), dashes.index(other)) for one, other in zip(first, second, strict=True)]
+    if len(set(places)) < len(places) or len(colours) > len(SERIES) or len(dashes) > len(DASHES):
+        turns = [(place, turn) for turn, place in product(range(len(DASHES)), range(len(SERIES)))]
+        places = [turns[place % len(turns)] for place in range(number)]
+    return [Look(SERIES[place], MARKS[place], DASHES[turn], filled=turn == 0) for place, turn in places]
 
 
 def draw(name: str, key: str, height: float, paint: Callable[[Figure], None]) -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ablation.reporting.analysis import Analysis, Comparison
 from ablation.reporting.drawing import INK, MUTED, PAPER, SERIES, WIDTH, Plot, draw, plain_numbers, short
-from ablation.reporting.sections import STEP_WORDS, distinct
+from ablation.reporting.sections import distinct
 from ablation.reporting.statistics import Estimate, Reasons
 from ablation.reporting.typography import typeset, typeset_cell
 from ablation.reporting.wording import estimated
@@ -48,11 +48,11 @@ def forest(analysis: Analysis, comparisons: Sequence[Comparison], key: str = "fo
 
 
 def factorial(analysis: Analysis) -> Plot:
-    """Draw what each factor adds: the steps from nothing to attention, main effects, interactions."""
+    """Draw what each factor adds: the study's contrasts, main effects, interactions."""
     found = [
         Item(
-            STEP_WORDS[effect.kind].capitalize(),
-            typeset_cell(effect.name),
+            effect.contrast.name[:1].upper() + effect.contrast.name[1:],
+            typeset_cell(effect.contrast.of),
             effect.estimate,
             effect.reasons,
         )

@@ -28,6 +28,7 @@ from ablation.reporting.drawing import (
     looks,
     plain_numbers,
 )
+from ablation.reporting.factors import factors
 from ablation.reporting.sections import done, mean, seconds_per_epoch
 from ablation.reporting.statistics import Estimate
 
@@ -50,7 +51,7 @@ def curves(analysis: Analysis, of: Mapping[str, Curve], words: str = "") -> Plot
         words: what of it is missing, and why.
     """
     name = "Test accuracy over epochs, percent"
-    rows = [(row, look) for row, look in _with_looks(analysis.rows) if any(of.get(run["run_id"]) for run in _ended(row))]
+    rows = [(row, look) for row, look in _with_looks(analysis) if any(of.get(run["run_id"]) for run in _ended(row))]
     if not rows:
         return Plot(name, "", words or "No learning curves: no run that ended has its rows here.")
     drawn = rows[:CELLS]
@@ -99,8 +100,9 @@ def _ended(row: Row) -> list[dict[str, Any]]:
     return [run for run in row.cell.runs if run["outcome"] in ("done", "diverged")]
 
 
-def _with_looks(rows: Sequence[Row]) -> list[tuple[Row, Look]]:
-    return list(zip(rows, looks([row.cell.config for row in rows]), strict=True))
+def _with_looks(analysis: Analysis) -> list[tuple[Row, Look]]:
+    found = factors([row.cell.config for row in analysis.rows], analysis.study)
+    return list(zip(analysis.rows, looks([factor.cells for factor in found]), strict=True))
 
 
 def _curves(axes: Axes, row: Row, look: Look, of: Mapping[str, Curve]) -> None:
@@ -176,7 +178,7 @@ def cost(analysis: Analysis, kind: str) -> Plot:
 def _spots(analysis: Analysis, kind: str) -> list[_Spot]:
     return [
         _Spot(row, look, mean(numbers), estimate, estimate.mean)
-        for row, look in _with_looks(analysis.rows)
+        for row, look in _with_looks(analysis)
         if (numbers := COSTS[kind](row.cell)) and (estimate := row.accuracy[analysis.metric]).mean is not None
     ]
 

@@ -23,7 +23,6 @@ from ablation.records.outcome import FINISHED
 from ablation.reporting.selection import RUN_ID
 
 RECENT = 5  # epochs whose median is a running run's speed
-BASES = (("seed",), ("seed", "aug"), None)  # whose epochs stand for a run that has none: the same but for these parts; any
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ class Sweep:
     folder: Path
     planned: Mapping[str, Mapping[str, Any]]
     began: int
+    same_speed: Sequence[str] = ()  # factors that leave an epoch's time as it is, of its study
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Row:
     device: str
     seconds: float | None
     identity: Mapping[str, Any]
+    same_speed: Sequence[str] = ()  # as the sweep's
 
     @property
     def label(self) -> str:
@@ -87,11 +88,13 @@ def planned(runs: Path, folder: Path) -> Sweep:
     """
     file = folder / NAME
     try:
-        plan = {run["run_id"]: dict(run["config"]) for run in json.loads(file.read_bytes())["runs"]}
+        manifest = json.loads(file.read_bytes())
+        plan = {run["run_id"]: dict(run["config"]) for run in manifest["runs"]}
         if strange := [run_id for run_id in plan if not RUN_ID.fullmatch(run_id)]:
             raise ValueError(f"{strange[0]!r} is no run id")
-        return Sweep(runs, folder, plan, file.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        same_speed = tuple((manifest.get("study") or {}).get("same_speed") or ())
+        return Sweep(runs, folder, plan, file.stat().st_mtime_ns, same_speed)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LookupError(f"{file}: cannot be read ({type(error).__name__}: {error})") from None
 
 
@@ -123,6 +126,7 @@ def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
         device=_device(sweep, run_id) if state == "running" else "",
         seconds=seconds or None,
         identity=identity,
+        same_speed=sweep.same_speed,
     )
 
 
@@ -176,9 +180,12 @@ def seconds_left(rows: Sequence[Row], slots: int | None = None) -> float | None:
 
 
 def run_seconds_left(row: Row, rows: Sequence[Row]) -> float | None:
-    """Return an open run's remaining epochs times what one takes: measured, by the nearest of BASES."""
+    """Return an open run's remaining epochs times what one takes: measured, by itself or by others.
+
+    The others are the same but for the seed; but for it and what the study says leaves the speed as it is; any.
+    """
     seconds = row.seconds
-    for ignored in BASES if seconds is None else ():
+    for ignored in (("seed",), ("seed", *row.same_speed), None) if seconds is None else ():
         found = [other.seconds for other in rows if other.seconds is not None and _alike(row.identity, other.identity, ignored)]
         if found:
             seconds = statistics.median(found)
@@ -187,6 +194,6 @@ def run_seconds_left(row: Row, rows: Sequence[Row]) -> float | None:
 
 
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any], ignored: Sequence[str] | None) -> bool:
-    """Tell whether two identities differ at most in some parts, and in the number of epochs. None: in anything."""
+    """Return True if two identities differ at most in some parts, and in the number of epochs. None: in anything."""
     keys = [key for key in {*one, *other} if ignored is not None and key.split(".")[0] not in ignored and key != "train.epochs"]
     return all(one.get(key) == other.get(key) for key in keys)

@@ -13,7 +13,7 @@ from typing import Any
 from ablation.reporting.analysis import Analysis, Comparison, Row
 from ablation.reporting.cells import Cell
 from ablation.reporting.entries import Column, Entry, Section
-from ablation.reporting.factorial import STEPS, Effect
+from ablation.reporting.factorial import Effect
 from ablation.reporting.footnotes import power_lines, test_lines
 from ablation.reporting.statistics import Estimate, Reasons
 from ablation.reporting.wording import (
@@ -27,15 +27,6 @@ from ablation.reporting.wording import (
     three_digits,
     words,
 )
-
-STEP_WORDS = {
-    "interpolation": "interpolation",
-    "learning": "learning",
-    "attention": "attention",
-    "resizer": "resizer",
-    "aug": "augmentation",
-    "interaction": "interaction",
-}
 
 
 def sections(analysis: Analysis) -> list[Section]:
@@ -151,7 +142,7 @@ def _interval(found: Estimate, reasons: Reasons) -> Entry:
 
 
 def _factorial(analysis: Analysis) -> Section:
-    """Return the decomposition first, then main effects that are no step of it, then interactions."""
+    """Return the study's contrasts, then main effects that are none of them, then interactions."""
     columns = [
         *(Column("effect"), Column("of"), Column("points", "number"), Column("95 % interval", "estimate")),
         *(Column("images", "number"), Column("n", "number")),
@@ -164,20 +155,22 @@ def _factorial(analysis: Analysis) -> Section:
 
 
 def distinct(effects: Iterable[Effect]) -> list[Effect]:
-    """Return steps, then the rest; a main effect that is a step already is not said twice."""
-    ordered = sorted(effects, key=lambda effect: effect.kind not in STEPS)
+    """Return the effects without those that are the same contrast as one before: a study may name a main effect."""
     kept: list[Effect] = []
-    for effect in ordered:
-        if not effect.weights or all(effect.weights != other.weights for other in kept):
+    seen: set[frozenset[tuple[int, float]]] = set()
+    for effect in effects:
+        weights = frozenset(effect.contrast.weights.items())
+        if not weights or weights not in seen:
             kept.append(effect)
+        seen.add(weights)
     return kept
 
 
 def _effect(effect: Effect) -> list[Entry]:
     found = effect.estimate
     return [
-        Entry(STEP_WORDS[effect.kind], effect.kind),
-        Entry(effect.name, effect.name),
+        Entry(effect.contrast.name, effect.contrast.name),
+        Entry(effect.contrast.of, effect.contrast.of),
         Entry(points(found.mean), found.mean),
         _interval(found, effect.reasons),
         Entry(images(effect.images), effect.images),

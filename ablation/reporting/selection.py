@@ -95,6 +95,9 @@ def _check(manifest: dict[str, Any]) -> None:
         raise TypeError("study.name is no text")
     for cell in study.get("cells") or []:
         cell["label"], cell["where"].items()
+    for name, change in (study.get("contrasts") or {}).items():
+        if not change or any(not isinstance(levels, list) or len(levels) != 2 for levels in change.values()):
+            raise TypeError(f"study.contrasts.{name} is no {{factor: [from, to]}}")
     for run in manifest["runs"]:
         if not RUN_ID.fullmatch(run["run_id"]):
             raise ValueError(f"{run['run_id']!r} is no run id")

@@ -60,7 +60,7 @@ def build(analysis: Analysis) -> Table:
             *_mixture_lines(found),
             *_problem_lines(found),
             *_absent_lines(found, study),
-            *([analysis.effect_words] if analysis.effect_words and study.get("baseline") else []),
+            *_untold_lines(analysis),
             _legend(analysis),
         ],
         values=cell_values(analysis),
@@ -123,6 +123,21 @@ def _problem_lines(found: Sequence[Cell]) -> list[str]:
     more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
     records = "1 record" if len(damaged) == 1 else f"{len(damaged)} records"
     return [f"unreadable: {records}, counted as without a result: {'; '.join(damaged[:NAMED])}{more}"]
+
+
+def _untold_lines(analysis: Analysis) -> list[str]:
+    """Say which factors have no effect in the table, and why."""
+    why = {
+        "not crossed": "no two cells differ in it alone",
+        "many levels": "too many levels for effects",
+        "other keys": "other options than most cells, so no part of any effect",
+    }
+    lines = []
+    for reason, words in why.items():
+        names = [each.name for each in analysis.untold if each.reason == reason]
+        more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+        lines += [f"no effect of {'; '.join([*names[:NAMED], *more])}: {words}"] if names else []
+    return lines
 
 
 def _absent_lines(found: Sequence[Cell], study: Mapping[str, Any]) -> list[str]:

@@ -82,15 +82,16 @@ def difference_values(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def effect_values(analysis: Analysis) -> list[dict[str, Any]]:
-    """Return each effect of the factorial with its interval."""
+    """Return each effect with its interval."""
     return [_effect(effect) for effect in analysis.effects]
 
 
 def _effect(effect: Effect) -> dict[str, Any]:
     found = effect.estimate
     return {
-        "effect": effect.kind,
-        "of": effect.name,
+        "kind": effect.contrast.kind,
+        "effect": effect.contrast.name,
+        "of": effect.contrast.of,
         "points": found.mean,
         "low": found.interval.low if found.interval else None,
         "high": found.interval.high if found.interval else None,

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 
 from ablation.reporting.analysis import Analysis, Comparison, Row, family, varying
-from ablation.reporting.factorial import Effect
 from ablation.reporting.paired import seeds_to_reject
 from ablation.reporting.per_image import standard_error
 from ablation.reporting.sources import WORDS
@@ -20,7 +19,7 @@ NAMED = 4  # cells that share the highest mean, before they are only counted
 
 
 def verdict(analysis: Analysis) -> str:
-    """Return one paragraph: the best cell, against the baseline, against the next; learning alone; what is lacking."""
+    """Return one paragraph: the best cell, against the baseline, against the next; the headline contrast; what is lacking."""
     ranked = [row for row in analysis.rows if row.accuracy[analysis.metric].n]
     if not ranked:
         found = ", ".join(f"{analysis.outcomes[word]} {word}" for word in WORDS if analysis.outcomes[word])
@@ -28,7 +27,7 @@ def verdict(analysis: Analysis) -> str:
     sentences = [_best(analysis, ranked)]
     sentences += _against_baseline(analysis)
     sentences += _against_next(analysis)
-    sentences += _learning(analysis.effects)
+    sentences += _headline(analysis)
     return " ".join([*sentences, *_diverged(analysis.rows), *_lacking(analysis)])
 
 
@@ -145,19 +144,20 @@ def _image_words(analysis: Analysis, comparison: Comparison) -> str:
     return f" (image by image at the {analysis.images_at} epoch: {counts}, of these trained models alone)"
 
 
-def _learning(effects: Sequence[Effect]) -> list[str]:
-    """Say what learning to resize adds to interpolation: the control that the report left out."""
-    found = [effect for effect in effects if effect.kind == "learning"]
-    resized = any("plain" in place or "cbam" in place for effect in effects for place in effect.weights)
-    if not found or not resized:
+def _headline(analysis: Analysis) -> list[str]:
+    """Say what the study's headline contrast comes to: the one that it names, else the first that can be computed."""
+    wanted = analysis.study.get("headline")
+    contrasts = [effect for effect in analysis.effects if effect.contrast.kind == "contrast"]
+    effect = next((each for each in contrasts if each.contrast.name == wanted or (not wanted and each.estimate.n)), None)
+    if effect is None or not effect.contrast.ended:
         return []
-    effect = found[0]
     if effect.estimate.mean is None:
-        return [f"What the Resizer learns cannot be told from interpolation ({joined(effect.reasons)})."]
+        return [f"What {effect.contrast.name} adds cannot be told ({joined(effect.reasons)})."]
     bounds = effect.estimate.interval
     told = interval(bounds) if bounds else f"({effect.reasons[0].text})"
     judged = "not resolved" if bounds is None or 0.0 in bounds else "its interval excludes 0 (not adjusted for other effects)"
-    return [f"Learning to resize, {effect.name}: {points(effect.estimate.mean)} points {told}, {judged}."]
+    name = effect.contrast.name[:1].upper() + effect.contrast.name[1:]
+    return [f"{name}, {effect.contrast.of}: {points(effect.estimate.mean)} points {told}, {judged}."]
 
 
 def _diverged(rows: Sequence[Row]) -> list[str]:

@@ -63,6 +63,7 @@ TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value.strip(
 POSITIVE = number("> 0", lambda value: value > 0)
 SHARE = number(">= 0 and <= 1", lambda value: 0 <= value <= 1)
 SIDE = whole(1)
+CHANGE = Rule("[from, to], two values of a factor", lambda value: isinstance(value, list) and len(value) == 2)
 SIZE = Rule("a whole number >= 1 or [height, width]", lambda v: SIDE.test(v) or list_of(SIDE, 2).test(v))
 DEVICE = Rule(
     "auto, cuda, cuda:N, mps or cpu",
@@ -72,6 +73,8 @@ DEVICE = Rule(
 RULES: dict[str, Rule] = {
     "seed": Rule("a whole number from 0 to 2**63 - 1", lambda value: type(value) is int and 0 <= value < 2**63),
     "study.name": TEXT,
+    "study.headline": or_null(TEXT),
+    "study.same_speed": list_of(TEXT),
     "input_size": SIDE,
     "plan": BOOLEAN,
     "plan_gpu": one_of(*PEAKS),
@@ -139,7 +142,7 @@ def check(key: str, value: Any, overrides: Sequence[str], choices: Mapping[str, 
     Raises:
         Refused: naming the override, the rule and what the shipped YAML has.
     """
-    rule = RULES.get(key)
+    rule = CHANGE if key.startswith("study.contrasts.") else RULES.get(key)
     if rule is not None and not rule.test(value):
         raise Refused(f"{typed(key, value, overrides)}: must be {rule.words}{_shipped(key, choices)}")
 

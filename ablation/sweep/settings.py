@@ -57,6 +57,10 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
     for key, value in every(plain(config)):
         targets.check(key, value, overrides)
     _check_sizes(config, overrides)
+    headline, contrasts = config.study.get("headline"), list(config.study.get("contrasts") or {})
+    if headline is not None and headline not in contrasts:
+        there = ", ".join(contrasts) or "none"
+        raise Refused(f"{typed('study.headline', headline, overrides)}: no such contrast; null or one of {there}")
     weights = config.backbone.weights
     if weights not in ("imagenet", "none") and not Path(weights).is_file():
         quoted = typed("backbone.weights", weights, overrides)

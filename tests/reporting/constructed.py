@@ -25,6 +25,13 @@ TABLE1: dict[str, Any] = {
         {"label": "+ Resizer_CBAM", "where": {"resizer": "cbam", "aug": "base"}, "report": 96.09},
         {"label": "+ Resizer_CBAM + CutMix", "where": {"resizer": "cbam", "aug": "cutmix"}, "report": 96.63},
     ],
+    "contrasts": {
+        "interpolation": {"resizer": ["none", "bilinear"]},
+        "learning": {"resizer": ["bilinear", "plain"]},
+        "attention": {"resizer": ["plain", "cbam"]},
+    },
+    "headline": "learning",
+    "same_speed": ["aug"],
     "protocol": {
         "data": "cifar10",
         "backbone": "vgg16",

@@ -13,6 +13,7 @@ from constructed import SIX, TABLE1, Runs, config, outcome, run_id
 from studies import IMAGES, NO_STUDY, analysis, argued, fill, frame, logits, percent, record
 
 from ablation.reporting.analysis import Analysis, Comparison, analyse, family
+from ablation.reporting.contrasts import Untold
 from ablation.reporting.logits import correct_at
 from ablation.reporting.statistics import joined
 
@@ -132,8 +133,14 @@ def test_each_learning_rate_has_its_own_baseline(runs: Runs) -> None:
         "+ Resizer_CBAM, lr=0.1": "Baseline, lr=0.1",
     }
     assert [c.difference.estimate.mean for c in found.comparisons] == [1, 1, 2, 2]
-    assert found.effects == []
-    assert found.effect_words.startswith("no factorial: several cells are none base")
+    main = {effect.contrast.of: effect.estimate.mean for effect in found.effects if effect.contrast.kind == "main effect"}
+    assert main == {
+        "0.01 -> 0.1 (none, plain, cbam; base)": 3,
+        "none -> cbam (base; lr=0.01, lr=0.1)": 2,
+        "none -> plain (base; lr=0.01, lr=0.1)": 1,
+    }
+    assert next(iter(main)).startswith("0.01")  # the largest first
+    assert found.untold == []
 
 
 def test_a_baseline_may_be_a_value_instead_of_an_option(runs: Runs) -> None:
@@ -146,8 +153,9 @@ def test_a_baseline_may_be_a_value_instead_of_an_option(runs: Runs) -> None:
 def test_without_a_baseline_nothing_is_compared_with_it(runs: Runs, baseline: dict[str, str] | None) -> None:
     fill(runs, {BASE: [93.0, 93.0], PLAIN: [95.0, 95.5]}, {**NO_STUDY, "baseline": baseline})
     found = analysis(runs)
-    assert (found.comparisons, found.against, found.effects, found.sd) == ([], [], [], None)
-    assert found.effect_words
+    assert (found.comparisons, found.against, found.sd) == ([], [], None)
+    (effect,) = found.effects
+    assert (effect.contrast.name, effect.estimate.values) == ("resizer", (2.0, 2.5))
     assert found.leaders is not None
     assert found.leaders.difference.estimate.values == (2.0, 2.5)
 
@@ -156,14 +164,14 @@ def test_effects_are_those_of_the_grid(runs: Runs) -> None:
     """2 points for the Resizer, 1 for CutMix, half a point more for both; the seeds' own luck cancels."""
     cells = {(r, a): 90.0 + 2 * (r == "plain") + (a == "cutmix") + 0.5 * (r == "plain" and a == "cutmix") for r, a in SIX[:4]}
     fill(runs, {place: [value + 0.25 * seed for seed in range(3)] for place, value in cells.items()})
-    found = {(effect.kind, effect.name): effect for effect in analysis(runs).effects}
+    found = {(effect.contrast.name, effect.contrast.of): effect for effect in analysis(runs).effects}
     assert found["resizer", "none -> plain (base, cutmix)"].estimate.mean == pytest.approx(2.25)
     assert found["resizer", "none -> plain (base, cutmix)"].images == pytest.approx(225)
     assert found["aug", "base -> cutmix (none, plain)"].estimate.mean == pytest.approx(1.25)
     assert found["interaction", "plain x cutmix"].estimate.mean == pytest.approx(0.5)
     learning = found["learning", "bilinear -> plain (base, cutmix)"]
     assert (learning.estimate.mean, learning.images) == (None, None)
-    assert joined(learning.reasons) == "missing: bilinear base, bilinear cutmix"
+    assert [each.text for each in learning.reasons] == ["missing: bilinear base, bilinear cutmix"]
 
 
 def marked(runs: Runs, *rights: tuple[str, int, list[int]], labels: dict[str, list[int]] | None = None) -> Comparison:
@@ -285,7 +293,8 @@ def test_cells_that_differ_in_more_than_the_factors_are_no_comparison(runs: Runs
     planned = [config(seed=seed, train__epochs=10) for seed in range(6)] + [config("plain", seed=seed) for seed in range(6)]
     record(runs, [(flat, (80.0 if flat["resizer"] == "none" else 95.0) + 0.1 * flat["seed"]) for flat in planned], TABLE1)
     found = analysis(runs)
-    assert not found.comparisons and "train.epochs" in found.effect_words
+    assert not found.comparisons and all(effect.estimate.mean is None for effect in found.effects)
+    assert found.untold == [Untold("resizer", "not crossed"), Untold("train.epochs", "not crossed")]
     assert "they differ in train.epochs too" in argued(runs).verdict and "win" not in argued(runs).verdict
 
 

@@ -87,7 +87,8 @@ def test_which_cells_are_compared() -> None:
 def test_factors_of_the_report() -> None:
     study = read_study(STUDIES, "table1")
     found = {
-        f"{one.kind}: {one.name}": (one.images, error) for one, error in factors(published(study), study["baseline"], 10_000)
+        f"{one.contrast.name}: {one.contrast.of}": (one.images, error)
+        for one, error in factors(published(study), study, 10_000)
     }
     assert found["resizer: none -> plain (base, cutmix)"][0] == pytest.approx(216)
     assert found["interaction: cbam x cutmix"][0] == pytest.approx(-117)
@@ -95,7 +96,8 @@ def test_factors_of_the_report() -> None:
     four = (93.13, 94.84, 96.09, 96.63)
     error = 100 * math.sqrt(sum(a / 100 * (1 - a / 100) for a in four) / 10_000)
     assert found["interaction: cbam x cutmix"][1] == pytest.approx(error)
-    assert factors(cells(90, 91), None, 100) == []
+    (alone,) = factors(cells(90, 91), {}, 100)  # of a study that names nothing
+    assert (alone[0].contrast.of, alone[0].images) == ("0 -> 1", 1)
 
 
 def test_a_study_is_read_with_those_it_builds_on() -> None:
@@ -120,7 +122,7 @@ def test_the_script_fits_80_columns(study: str, capsys: pytest.CaptureFixture[st
     words = " ".join(said.split())
     assert "plain -> cbam (cutmix) +0.02 +2 0.26 0.01-0.26 no 885" in words
     assert "not resolved whatever the overlap: 1 of 11 (plain -> cbam (cutmix): +2 images)" in words
-    assert "interpolation (none -> bilinear): cannot be told, missing: bilinear base, bilinear cutmix" in words
+    assert "interpolation: none -> bilinear (base, cutmix) cannot be told, missing: bilinear base, bilinear cutmix" in words
     assert "assumed, not measured" in words
     assert "an estimate (Blom 1958)" in words
 

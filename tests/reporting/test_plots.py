@@ -99,7 +99,7 @@ def test_a_cell_without_a_number_has_a_word_and_no_mark(tmp_path: Path) -> None:
 
 def test_the_factorial_shows_steps_main_effects_and_interactions(study: Argued) -> None:
     said = texts(factorial(study.analysis).svg)
-    for head in ("Interpolation", "Learning", "Attention", "Resizer", "Augmentation", "Interaction"):
+    for head in ("Interpolation", "Learning", "Attention", "Resizer", "Aug", "Interaction"):
         assert head in said
     assert any(text.startswith("plain \u2192 cbam") for text in said)
     assert any(text.startswith("plain \u00d7 cutmix") for text in said)
@@ -182,9 +182,9 @@ def test_equal_drawings_are_equal_bytes(study: Argued, tmp_path: Path, monkeypat
 
 def test_cells_differ_in_more_than_colour() -> None:
     """Up to 32 cells: of two that share mark and dash none shares the colour too, and of six none shares mark and dash."""
-    six = looks([config(resizer, aug) for resizer, aug in SIX])
+    six = looks([[resizer for resizer, _ in SIX], [aug for _, aug in SIX]])
     assert all((first.mark, first.filled) != (second.mark, second.filled) for first, second in combinations(six, 2))
-    many = looks([config("plain", "base", optimizer__lr=place) for place in range(32)])
+    many = looks([[str(place) for place in range(32)]])
     assert len({(look.colour, str(look.dash)) for look in many}) == 32
 
 

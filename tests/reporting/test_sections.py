@@ -247,27 +247,43 @@ def test_against_another_cell(runs: Runs) -> None:
 def test_against_alone_has_its_power_too(runs: Runs) -> None:
     fill(runs, {BASE: [93.0, 93.5, 94.0], PLAIN: [95.0, 95.2, 95.4]}, NO_STUDY)
     table = argued(runs, against="plain")
-    assert keys(table) == ["accuracy", "against", "cost"]
+    assert keys(table) == ["accuracy", "against", "factorial", "cost"]
     assert line(table, "against", "power: ").startswith("power: seeds scatter by 0.30 points")
 
 
-def test_without_a_baseline_there_is_no_comparison_and_no_word_of_a_factorial(runs: Runs) -> None:
+def test_without_a_baseline_there_is_no_comparison_but_what_varies_has_its_effect(runs: Runs) -> None:
     fill(runs, {BASE: [93.0], PLAIN: [95.0]}, NO_STUDY)
     table = argued(runs)
-    assert keys(table) == ["accuracy", "cost"]
-    assert not any("factorial" in line for line in table.lines)
+    assert keys(table) == ["accuracy", "factorial", "cost"]
+    assert effects(table) == {"resizer none -> plain": ["+2.00", "1 seed: no interval", "+200", "1"]}
+    assert not any("no effect" in line for line in table.lines)
 
 
-def test_several_cells_a_place_are_no_factorial_and_that_is_said(runs: Runs) -> None:
-    planned = [config(resizer, optimizer__lr=rate) for rate in (0.01, 0.1) for resizer in ("none", "plain")]
+def test_a_third_factor_is_analysed_with_the_others(runs: Runs) -> None:
+    """Of 3 learning rates and 2 resizers: 1, 2 and 3 points for the resizer."""
+    planned = [config(resizer, optimizer__lr=rate) for rate in (0.01, 0.1, 1.0) for resizer in ("none", "plain")]
+    runs.manifest(TABLE1, planned)
+    for place, flat in enumerate(planned):
+        runs.record(outcome(flat, best=90.0 + (place + 2) // 2 * (flat["resizer"] == "plain")))
+    table = argued(runs)
+    assert section(table, "differences").title == "Difference to each one's baseline (best, points)"
+    found = {name: row[0] for name, row in effects(table).items() if row[0] != "-"}
+    assert found == {
+        "resizer none -> plain (base; lr=0.01, lr=0.1, lr=1)": "+2.00",
+        "optimizer.lr 0.01 -> 1 (none, plain; base)": "+1.00",
+        "optimizer.lr 0.01 -> 0.1 (none, plain; base)": "+0.50",
+        "interaction plain x lr=1 (base)": "+2.00",
+        "interaction plain x lr=0.1 (base)": "+1.00",
+    }
+
+
+def test_what_no_two_cells_differ_in_alone_has_no_effect_and_that_is_said(runs: Runs) -> None:
+    planned = [config("none", train__epochs=10), config("plain", train__epochs=300)]
     runs.manifest(TABLE1, planned)
     for flat in planned:
         runs.record(outcome(flat))
-    table = argued(runs)
-    assert "factorial" not in keys(table)
-    assert section(table, "differences").title == "Difference to each one's baseline (best, points)"
-    (said,) = (line for line in table.lines if "factorial" in line)
-    assert said == "no factorial: several cells are none base, so the grid is not resizer x aug alone"
+    (said,) = (line for line in argued(runs).lines if line.startswith("no effect"))
+    assert said == "no effect of resizer; train.epochs: no two cells differ in it alone"
 
 
 def test_what_each_factor_adds(runs: Runs) -> None:

@@ -16,7 +16,7 @@ from ablation.reporting.logits import correct_at
 from ablation.reporting.verdict import verdict
 
 BASE, PLAIN, CBAM, BOTH = ("none", "base"), ("plain", "base"), ("cbam", "base"), ("cbam", "cutmix")
-NO_CONTROL = "What the Resizer learns cannot be told from interpolation (missing: bilinear base)."
+NO_CONTROL = "What learning adds cannot be told (missing: bilinear base)."
 
 
 def of_images(*right: int) -> list[Fate]:
@@ -37,15 +37,15 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], str]] = {
     "a tie of two images": (  # +12, -8, +2 images: sd 10, t 4.303
         {("plain", "cutmix"): gained(0, 0, 0), ("cbam", "cutmix"): gained(12, -8, 2)},
         "Highest is + Resizer_CBAM + CutMix: 93.12 % (best, 3 seeds). Against the next, + Resizer + CutMix: +0.02 points"
-        " [-0.23, +0.27], +2 of 10,000 test images, a tie: the interval over 3 seeds holds 0. What the Resizer learns cannot be"
-        " told from interpolation (missing: bilinear base, bilinear cutmix, plain base).",
+        " [-0.23, +0.27], +2 of 10,000 test images, a tie: the interval over 3 seeds holds 0. What learning adds cannot be"
+        " told (missing: bilinear cutmix).",
     ),
     "n = 1, and the report's two images": (
         {BASE: [93.13], ("plain", "cutmix"): [96.61], BOTH: [96.63]},
         "Highest is + Resizer_CBAM + CutMix: 96.63 % (best, 1 seed). Against Baseline: +3.50 points, +350 of 10,000 test"
         " images, not resolved: one seed says nothing of the spread between seeds. Against the next, + Resizer + CutMix:"
-        " +0.02 points, +2 of 10,000 test images, not resolved: one seed says nothing of the spread between seeds. What the"
-        " Resizer learns cannot be told from interpolation (missing: bilinear base, bilinear cutmix, plain base).",
+        " +0.02 points, +2 of 10,000 test images, not resolved: one seed says nothing of the spread between seeds. What"
+        " learning adds cannot be told (missing: bilinear cutmix).",
     ),
     "an incomplete sweep": (
         {BASE: [93.0, 93.5, "failed"], PLAIN: [95.0, "running", None], CBAM: [None, None, None]},
@@ -173,7 +173,7 @@ def test_learning_is_told_from_interpolation_where_there_is_a_control(runs: Runs
     ):
         folder = Runs(runs.folder / name)
         fill(folder, {**cells, PLAIN: gained(*more)})
-        expected = f"Learning to resize, bilinear -> plain (base): {sentence}"
+        expected = f"Learning, bilinear -> plain (base): {sentence}"
         assert expected.replace("-0.00", "0.00") in said(folder)
 
 
