@@ -69,6 +69,7 @@ def module(run: Rebuilt, stem: Path, number: int, _: torch.Generator) -> Caption
     from ablation.models.anatomy import anatomy
     from ablation.models.cbam import CBAM, ChannelAttention, SpatialAttention
     from ablation.reporting import captions, diagram
+    from reports.rebuilt import stand_in
 
     size = run.image_size or (32, 32)
     position = run.config["resizer"].get("position", "none")
@@ -82,7 +83,8 @@ def module(run: Rebuilt, stem: Path, number: int, _: torch.Generator) -> Caption
         3: lambda: anatomy(owner, (3, *size) if owner is with_cbam else features, gates),
     }[number]()
     diagram.draw(stem, boxes)
-    return captions.module(number, boxes, run.row, run.image_size)
+    shipped = stand_in().relative_to(ROOT).as_posix()
+    return captions.module(number, boxes, run.row, run.image_size, shipped)
 
 
 def classes(run: Rebuilt, stem: Path, _: int, generator: torch.Generator) -> Caption:

@@ -76,13 +76,15 @@ def attends(row: Mapping[str, Any] | None) -> bool:
     return row is not None and learns(row) and row["config"].get("resizer.position", "none") != "none"
 
 
-def module(number: int, boxes: Sequence[Any], row: Mapping[str, Any] | None, image_size: tuple[int, int] | None) -> Caption:
-    """Describe figure 1, 2 or 3, a diagram: what comes in and out, and how many parameters are trained."""
+def module(
+    number: int, boxes: Sequence[Any], row: Mapping[str, Any] | None, image_size: tuple[int, int] | None, shipped: str
+) -> Caption:
+    """Describe figure 1, 2 or 3, a diagram: what comes in and out, how many parameters are trained; `shipped`: else whose."""
     title, what = MODULES[number]
     shapes = [" x ".join(map(str, box.shape)) for box in (boxes[0], boxes[-1])]
     count = sum(box.parameters for box in boxes)
     own = attends(row) if number > 1 else learns(row)
-    origin = f"run {row['run_id']}" if row is not None and own else "conf/resizer/cbam.yaml"
+    origin = f"run {row['run_id']}" if row is not None and own else shipped
     absent = "" if image_size else "; no run with its data is here, so the input has the report's 32x32 pixels"
     text = (
         f"{what}. {shapes[0]} in, {shapes[1]} out (channels x height x width), {count:,} trainable parameters. Each box is a "

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.reporting.sources import plain
+from ablation.reporting.frame import plain
 
 ABSENT = object()  # a key that a cell does not have: an argument of another option
 

@@ -80,7 +80,7 @@ def _manifests(folder: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
         try:
             manifest = json.loads(file.read_bytes())
             _check(manifest)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             warnings.append(f"unreadable, left out: {file} ({type(error).__name__}: {error})")
         else:
             manifests[file.parent.name] = manifest

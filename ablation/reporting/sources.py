@@ -24,10 +24,10 @@ import pandas as pd
 from ablation.records import outcome, service
 from ablation.records.tracker import IDS
 from ablation.reporting import mirror
-from ablation.reporting.frame import COLUMNS, ENDED, WORDS, checked, join, plain, unended
+from ablation.reporting.frame import COLUMNS, ENDED, WORDS, checked, join, unended
 from ablation.reporting.selection import RUN_ID, Selection
 
-__all__ = ["COLUMNS", "ENDED", "WORDS", "Unavailable", "local", "offline", "online", "plain"]
+__all__ = ["COLUMNS", "ENDED", "WORDS", "Unavailable", "local", "offline", "online"]
 PAGE = 1000  # runs a request: the most that W&B gives
 NAMED = 100  # planned runs up to which W&B is asked for them by name; above, for the whole project
 TIMEOUT = 20  # seconds a request, where WANDB_HTTP_TIMEOUT says nothing

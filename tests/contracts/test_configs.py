@@ -99,6 +99,15 @@ def test_a_study_names_each_cell_of_its_grid(composed: Compose, study: str, cell
     assert set(named) == grid and len(named) == cells
 
 
+@pytest.mark.parametrize("study", ["table1", "controls", "demo"])
+def test_a_study_contrasts_options_that_there_are(composed: Compose, study: str) -> None:
+    node = composed(f"study={study}").study
+    assert node.headline in node.contrasts
+    for change in node.contrasts.values():
+        for factor, levels in change.items():
+            assert len(levels) == 2 and all((factor, level) in OPTIONS for level in levels)
+
+
 def test_study_none_adds_no_axis(composed: Compose) -> None:
     assert not composed("study=none").hydra.sweeper.params
 

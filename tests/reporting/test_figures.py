@@ -372,7 +372,7 @@ def test_a_run_that_is_not_done_shows_no_resizer(
     (copied / "outcome.json").write_text(json.dumps(content | {"outcome": word}))
     line = refused(copied, tmp_path / "out", capsys)
     assert f"is {word}" in line
-    assert f"python run.py -m profile=demo resizer=cbam aug=base paths.runs={copied.parent}" in line
+    assert f"python run.py -m profile=demo study=none resizer=cbam paths.runs={copied.parent}" in line
 
 
 def test_no_weights_no_figure(copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -408,7 +408,7 @@ def test_without_any_run_the_modules_are_drawn_and_the_rest_is_refused(
     assert draw(tmp_path / "none", tmp_path) == 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in lines] == [f"figure {number}" for number in range(4, 9)]
-    assert all("python run.py -m profile=demo resizer=cbam" in line for line in lines)
+    assert all("python run.py -m profile=demo study=none resizer=cbam" in line for line in lines)
     found = entries(tmp_path)
     assert [found[number]["numbers"] for number in (1, 2, 3)] == [{"parameters": n} for n in (12_035, 149, 4_672 + 149)]
 

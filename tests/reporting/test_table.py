@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -353,3 +354,70 @@ def test_a_run_resumed_elsewhere_is_marked(runs: Runs, make_table: Callable[...,
     make_table()
     (line,) = (line for line in lines(runs) if "mixed within one run" in line)
     assert f"{run_id(planned[1])} (device, versions)" in line and run_id(planned[0]) not in line
+
+
+OTHER: dict[str, Any] = {
+    "name": "nets",
+    "title": "Nets",
+    "baseline": {"backbone": "vgg16", "optimizer": "sgd"},
+    "cells": [],
+    "contrasts": {"adaptive steps": {"optimizer": ["sgd", "adamw"]}, "depth": {"backbone": ["vgg16", "resnet18"]}},
+    "headline": "adaptive steps",
+}
+
+
+def nets(runs: Runs, study: dict[str, Any]) -> None:
+    """Two nets with two optimizers, each with its own learning rate: 2 points for the net, 1 for the optimizer, +- a seed's."""
+    planned = [
+        config(seed=seed, backbone=net, optimizer=optimizer, optimizer__lr=rate)
+        for net in ("vgg16", "resnet18")
+        for optimizer, rate in (("sgd", 0.01), ("adamw", 0.001))
+        for seed in range(3)
+    ]
+    runs.manifest(study, planned)
+    for flat in planned:
+        adamw = flat["optimizer"] == "adamw"
+        best = 90 + 2 * (flat["backbone"] == "resnet18") + adamw * (1 + 0.25 * (flat["seed"] - 1))
+        runs.record(outcome(flat, best=best, last=best - 0.5))
+
+
+def test_a_study_of_other_factors_is_argued_as_well(runs: Runs, make_table: Callable[..., int]) -> None:
+    """From the manifest to every file: its own contrasts, in its own words."""
+    nets(runs, OTHER)
+    assert make_table() == 0
+    text = table(runs, study="nets").read_text()
+    assert "Adaptive steps, sgd -> adamw (vgg16, resnet18): +1.00 points [+0.38, +1.62]" in re.sub(r"\\\\", "", text).replace("&gt;", ">")
+    written = [(row["kind"], row["effect"], row["of"], row["points"]) for row in read(table(runs, "effects.csv", study="nets"))]
+    assert written == [
+        ("contrast", "adaptive steps", "sgd -> adamw (vgg16, resnet18)", "1.0"),
+        ("contrast", "adaptive steps", "sgd -> adamw (vgg16)", "1.0"),
+        ("contrast", "adaptive steps", "sgd -> adamw (resnet18)", "1.0"),
+        ("contrast", "depth", "vgg16 -> resnet18 (sgd, adamw)", "2.0"),
+        ("contrast", "depth", "vgg16 -> resnet18 (sgd)", "2.0"),
+        ("contrast", "depth", "vgg16 -> resnet18 (adamw)", "2.0"),
+        ("main effect", "backbone", "vgg16 -> resnet18 (sgd, adamw)", "2.0"),
+        ("main effect", "optimizer", "sgd -> adamw (vgg16, resnet18)", "1.0"),
+        ("interaction", "interaction", "resnet18 x adamw", "0.0"),
+    ]
+    assert list(entries(runs, "Accuracy", study="nets")) == ["vgg16, sgd", "vgg16, adamw", "resnet18, sgd", "resnet18, adamw"]
+    page = table(runs, "index.html", study="nets").read_text()
+    assert "Adaptive steps" in page and "Depth" in page
+
+
+def test_a_manifest_of_before_contrasts_has_its_factors_analysed(runs: Runs, make_table: Callable[..., int]) -> None:
+    old = {key: value for key, value in OTHER.items() if key not in ("contrasts", "headline", "same_speed")}
+    nets(runs, old)
+    assert make_table() == 0
+    written = read(table(runs, "effects.csv", study="nets"))
+    assert {row["kind"] for row in written} == {"main effect", "interaction"}
+    assert [row["points"] for row in written] == ["2.0", "1.0", "0.0"]
+
+
+@pytest.mark.parametrize("contrasts", [{"x": {"aug": "base"}}, {"x": {"aug": ["base"]}}, {"x": {}}, {"x": []}, ["x"]])
+def test_contrasts_that_cannot_be_read_make_a_manifest_unreadable(
+    runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str], contrasts: Any
+) -> None:
+    nets(runs, {**OTHER, "contrasts": contrasts})
+    make_table()
+    said = capsys.readouterr()
+    assert "unreadable, left out:" in said.out + said.err

@@ -51,6 +51,10 @@ BAD_VALUES = {
     "tracker.mode=on": "one of auto, online, offline, disabled",
     "records.keep_weights=[worst]": "one of best, last, val",
     "rerun=always": "one of never, stale",
+    "study.headline=luck": "no such contrast; null or one of interpolation, learning, attention",
+    "study.contrasts.learning.resizer=plain": "[from, to], two values of a factor",
+    "study.contrasts.learning.resizer=[plain]": "[from, to], two values of a factor",
+    "study.same_speed=aug": "a list of values",
 }
 
 
