@@ -59,8 +59,8 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
     _check_sizes(config, overrides)
     headline, contrasts = config.study.get("headline"), list(config.study.get("contrasts") or {})
     if headline is not None and headline not in contrasts:
-        there = ", ".join(contrasts) or "none"
-        raise Refused(f"{typed('study.headline', headline, overrides)}: no such contrast; null or one of {there}")
+        named = ", ".join(contrasts) or "none"
+        raise Refused(f"{typed('study.headline', headline, overrides)}: no such contrast; null or one of {named}")
     weights = config.backbone.weights
     if weights not in ("imagenet", "none") and not Path(weights).is_file():
         quoted = typed("backbone.weights", weights, overrides)
