@@ -14,10 +14,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+import yaml  # type: ignore[import-untyped]
+from omegaconf import DictConfig
 
-from ablation.sweep import settings, stop
+from ablation.sweep import planned_run, settings, stop
 from ablation.sweep.command import carry_out, telling
+from ablation.sweep.planned_run import Planned
 
 if TYPE_CHECKING:
     from ablation.records.record import Record
@@ -25,64 +27,63 @@ if TYPE_CHECKING:
     from ablation.training.trial import Trial
 
 log = logging.getLogger(__name__)
-settings.register()
+planned_run.register()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
     """Hydra's task: a composed configuration in, one run out."""
     with telling():
-        run(config)
+        run(planned_run.of_task(config))
 
 
-def run(config: DictConfig) -> None:
+def run(planned: Planned) -> None:
     """Train one run and leave its record; a run that has ended in a result already is said and skipped."""
     from ablation.records.lock import Busy
     from ablation.records.record import Record
 
     stop.check()
-    settings.check(config)
-    identity = settings.identity(config)
-    record = Record(settings.run_folder(config), digest=settings.run_digest(config), config=identity, study=config.study.name)
+    record = Record(planned.folder, digest=planned.digest, config=planned.identity, study=planned.study)
     try:
-        if record.skip(config.rerun):
+        if record.skip(planned.config["rerun"]):
             return
-        with stop.watch(config.fail_fast), record:
-            train(config, record)
+        with stop.watch(planned.config["fail_fast"]), record:
+            train(planned, record)
     except Busy as busy:
         log.info("%s: %s, skipped", record.folder.name, busy)
 
 
-def build(config: DictConfig) -> Fit:
+def build(planned: Planned) -> Fit:
     """Build a run's parts, each from its own stream. Torch is imported here and below, so that --help needs none."""
     from ablation.models.classifier import Classifier
     from ablation.sweep import plan
     from ablation.training.fit import Fit
     from ablation.training.streams import seeded
 
-    plan.check_machine(config)
-    engine = settings.build(config, "engine", precision=config.train.precision)
+    plan.check_machine(planned)
+    config, length = planned.config, planned.train
+    engine = settings.build(config, "engine", precision=length.precision)
     dataset = settings.build(config, "data").to(engine.device)
-    with seeded(config.seed, "init.backbone"):
+    with seeded(planned.seed, "init.backbone"):
         backbone = settings.build(config, "backbone", num_classes=len(dataset.classes))
-    with seeded(config.seed, "init.resizer"):
+    with seeded(planned.seed, "init.resizer"):
         resizer = settings.build(config, "resizer")
     classifier = engine.prepare(Classifier(resizer, backbone))
     augment = settings.build(config, "aug")
     optimizer = settings.build(config, "optimizer", params=classifier.parameters())
-    length = {"epochs": config.train.epochs, "batch_size": config.train.batch_size}
     schedule = settings.build(config, "schedule")
-    return Fit(classifier, dataset, augment, optimizer, schedule, **length, seed=config.seed, engine=engine)
+    fixed = {"epochs": length.epochs, "batch_size": length.batch_size, "seed": planned.seed}
+    return Fit(classifier, dataset, augment, optimizer, schedule, **fixed, engine=engine)
 
 
-def trial(config: DictConfig) -> Trial | None:
+def trial(planned: Planned) -> Trial | None:
     """Try two training steps and one evaluation batch of a run, for check=true."""
     from ablation.training.trial import trial
 
-    return trial(build(config), stop.stopping)
+    return trial(build(planned), stop.stopping)
 
 
-def train(config: DictConfig, record: Record) -> None:
+def train(planned: Planned, record: Record) -> None:
     """Fit a run and hand every epoch to its record."""
     from ablation.records.checkpoint import Checkpoints
     from ablation.records.provenance import provenance
@@ -91,24 +92,24 @@ def train(config: DictConfig, record: Record) -> None:
     from ablation.training.progress import Bar
 
     # Build
-    fit = build(config)
+    fit = build(planned)
     engine, dataset, resizer = fit.engine, fit.dataset, fit.classifier.get_submodule("resizer")
 
     # Resume
-    size = plan.size(config)
+    size = plan.size(planned)
     facts = {"device": engine.name, "parameters": size.parameters, "macs": size.macs, "test_images": len(dataset.test)}
     facts |= {"peak_memory_bytes": engine.peak_memory}  # asked at the end, however the run ends
-    text = OmegaConf.to_yaml(config, resolve=True)
+    text = yaml.safe_dump(planned.config, sort_keys=False, allow_unicode=True)
     record.describe(text, provenance(device=engine.name, data_checksum=dataset.checksum), **facts)
-    checkpoints = Checkpoints(record.folder / "checkpoints", record.digest, **settings.plain(config.records))
+    checkpoints = Checkpoints(record.folder / "checkpoints", record.digest, **planned.config["records"])
     if state := checkpoints.load():
         fit.load_state_dict(state)
     record.restore(fit.history, fit.chosen())
-    record.reflect(settings.build(config, "tracker"), runs=record.folder.parent)
+    record.reflect(settings.build(planned.config, "tracker"), runs=record.folder.parent)
 
     # Fit
     engine.reset_peak_memory()
-    remaining = (config.train.epochs - len(fit.history)) * len(dataset.train)
+    remaining = (planned.train.epochs - len(fit.history)) * len(dataset.train)
     with Bar(record.folder.name, remaining) as bar:
         for epoch in fit.run(stop.stopping, bar):
             chosen = fit.chosen()

@@ -20,7 +20,7 @@ from torch import nn
 from ablation.data.augment import Augment, MixedBatch
 from ablation.data.images import Dataset, Images
 from ablation.models.classifier import Classifier
-from ablation.sweep import settings
+from ablation.sweep import planned_run, settings
 from ablation.training.engine import Engine
 from ablation.training.fit import Fit
 from benchmarks.side_by_side import Clock
@@ -33,7 +33,7 @@ SIDE, CLASSES = 32, 10  # of CIFAR-10
 
 def compose(*overrides: str) -> DictConfig:
     """Return the configuration that `python run.py OVERRIDES` would run."""
-    settings.register()
+    planned_run.register()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = hydra.compose("config", list(overrides), return_hydra_config=True)

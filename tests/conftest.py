@@ -18,7 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ablation.sweep import settings
+from ablation.sweep import planned_run
 
 ROOT = Path(__file__).parents[1]
 TINY = ["profile=demo", "tracker=none", "data.limit=60", "data.test_limit=40", "train.epochs=2", "train.batch_size=20"]
@@ -39,7 +39,7 @@ def in_root(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def composed() -> Iterator[Callable[..., DictConfig]]:
     """Compose the real configuration; Hydra's own node is set as in a task."""
-    settings.register()
+    planned_run.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
 
@@ -58,8 +58,9 @@ def trained(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[...
 
     def train(*overrides: str, runs: Path = tmp_path / "runs") -> Path:
         config = composed(*TINY, f"paths.runs={runs}", *overrides)
-        run.run(config)
-        return settings.run_folder(config)
+        planned = planned_run.plan(config)
+        run.run(planned)
+        return planned.folder
 
     return train
 

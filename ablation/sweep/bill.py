@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from ablation.records.outcome import FINISHED
-from ablation.sweep import devices, memory, past, plan, price, rate, settings
-from ablation.sweep.identity import cell
+from ablation.sweep import devices, memory, past, plan, price, rate
 from ablation.sweep.price import Epoch, Hardware, Rate
 from ablation.sweep.refusal import Refused
 
 if TYPE_CHECKING:
-    from ablation.sweep.callback import Planned
+    from ablation.sweep.planned_run import Planned
 
 Pair = tuple[Mapping[int, float], Mapping[int, float]]
 FILES = 4  # resume files of a run that trains: of its last two epochs and the best one, and the one that is being written
@@ -77,72 +74,68 @@ class Bill:
         return sum(files[: self.slots]), sum(item.kept for item in open_runs)
 
 
-def draw_up(planned: Sequence[Planned], config: DictConfig) -> Bill:
+def draw_up(planned: Sequence[Planned]) -> Bill:
     """Price a command's runs.
 
     Args:
         planned: at least one.
-        config: of the command, with Hydra's node.
 
     Raises:
         Refused: a part does not take its arguments.
     """
-    names = {run.folder: cell(run.identity) for run in planned}
-    configs = {names[run.folder]: run.config for run in planned}
-    where = rate.hardware(list(configs.values()), config.hydra.overrides.task)
-    known = past.read(Path(config.paths.runs), configs, where)
+    firsts = {run.cell: run for run in reversed(planned)}
+    first = planned[0]
+    where = rate.hardware(list(firsts.values()), first.overrides)
+    known = past.read(first.folder.parent, firsts, where)
     rates: dict[str, Rate] = {}
     cells = {
         name: Cell(plan.size(each), memory.estimate(each), _epoch(name, each, where, known, rates))
-        for name, each in configs.items()
+        for name, each in firsts.items()
     }
     return Bill(
         where,
         rates,
-        [_item(run, cells[names[run.folder]]) for run in planned],
-        slots(config),
-        str(settings.choices(config).get("hydra/launcher", "basic")),
-        rate.resident(where, planned[0].config),
-        *_comparisons(planned, names, known),
+        [_item(run, cells[run.cell]) for run in planned],
+        slots(first.launcher),
+        first.options.get("hydra/launcher", "basic"),
+        rate.resident(where, first),
+        *_comparisons(planned, known),
     )
 
 
-def _epoch(name: str, config: DictConfig, where: Hardware, known: past.Past, rates: dict[str, Rate]) -> Epoch:
+def _epoch(name: str, run: Planned, where: Hardware, known: past.Past, rates: dict[str, Rate]) -> Epoch:
     """Price an epoch: by the cell's records, by a check, or by its work over a rate, measured once a precision."""
-    work, precision = plan.work(config), config.train.precision
-    measured = known.records.get(name) or past.read_check(Path(config.paths.cache), name, where, work)
+    work, precision = plan.work(run), run.train.precision
+    measured = known.records.get(name) or past.read_check(Path(run.config["paths"]["cache"]), name, where, work)
     if measured is None and precision not in rates:
-        rates[precision] = rate.rate(where, config)
+        rates[precision] = rate.rate(where, run)
     return measured or price.by_rate(work, rates[precision])
 
 
 def _item(run: Planned, parts: Cell) -> Item:
     state, done = run.state, run.epochs_done
-    left = 0 if state in FINISHED else max(0, int(run.config.train.epochs) - done)
-    kinds = set(run.config.records.keep_weights) - (set() if run.config.data.val_size else {"val"})
-    return Item(run.folder.name, state, done, left, parts, len(kinds) * parts.memory.weights)
+    left = 0 if state in FINISHED else max(0, run.train.epochs - done)
+    kinds = set(run.config["records"]["keep_weights"]) - (set() if run.config["data"]["val_size"] else {"val"})
+    return Item(run.run_id, state, done, left, parts, len(kinds) * parts.memory.weights)
 
 
-def slots(config: DictConfig) -> int:
+def slots(launcher: Mapping[str, Any]) -> int:
     """Return how many runs the launcher has at once; where its devices are not here, as many as it names."""
-    launcher = config.hydra.launcher
     if "devices" not in launcher:
         return int(launcher.get("array_parallelism") or 1)
-    arguments = settings.plain(launcher)
     try:
-        return len(devices.slots(arguments))
+        return len(devices.slots(launcher))
     except Refused:
-        named = arguments["devices"]
-        return (len(named) if isinstance(named, list) else 1) * int(arguments["jobs_per_device"])
+        named = launcher["devices"]
+        return (len(named) if isinstance(named, list) else 1) * int(launcher["jobs_per_device"])
 
 
-def _comparisons(planned: Sequence[Planned], names: Mapping[Path, str], known: past.Past) -> tuple[int, list[Pair]]:
+def _comparisons(planned: Sequence[Planned], known: past.Past) -> tuple[int, list[Pair]]:
     """Return the seeds that every cell will have, and of each cell that has a baseline the done accuracies of both."""
     seeds: dict[str, set[int]] = {}
     for run in planned:
-        name = names[run.folder]
-        seeds.setdefault(name, set(known.accuracies.get(name, ()))).add(run.identity["seed"])
-    runs = {names[run.folder]: run for run in planned}
+        seeds.setdefault(run.cell, set(known.accuracies.get(run.cell, ()))).add(run.seed)
+    runs = {run.cell: run for run in planned}
     pairs: list[Pair] = []
     for name, run in runs.items():
         other = _baseline(run, runs)
@@ -153,7 +146,7 @@ def _comparisons(planned: Sequence[Planned], names: Mapping[Path, str], known: p
 
 def _baseline(run: Planned, runs: Mapping[str, Planned]) -> str | None:
     """Return the cell of the study's baseline that differs from a run's in nothing but what the baseline names."""
-    where = settings.plain(run.config.study.baseline) or {}
+    where = run.config["study"]["baseline"] or {}
 
     def rest(one: Planned, other: Planned) -> dict[str, object]:
         shared = one.identity.keys() & other.identity.keys() - {"seed"}

@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,47 +18,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from ablation.records import outcome
 from ablation.records.manifest import write_manifest
-from ablation.records.outcome import FINISHED, changed
-from ablation.records.provenance import source_digest
+from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.service import has_key
 from ablation.sweep import instead, settings
 from ablation.sweep.devices import check as check_devices
 from ablation.sweep.devices import slots
-from ablation.sweep.identity import cell, digest
+from ablation.sweep.planned_run import PLANNED, Planned, plan
 from ablation.sweep.refusal import Refused, one_line
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One run of the command."""
-
-    folder: Path
-    overrides: list[str]
-    config: DictConfig
-    identity: dict[str, Any]
-    found: int  # st_mtime_ns of the outcome.json that an earlier command left, 0 for none
-
-    @property
-    def state(self) -> str:
-        """The state of the run's folder, or `to do again`: a result of other code under rerun=stale."""
-        state = outcome.state(self.folder)
-        if state in FINISHED and self.config.rerun == "stale":
-            record = outcome.read(self.folder) or {}
-            return state if record["code"]["source"] == source_digest() else "to do again"
-        return state
-
-    @property
-    def epochs_done(self) -> int:
-        """Epochs that this command need not train."""
-        return 0 if self.state == "to do again" else outcome.epochs_done(self.folder)
-
-
-PLANNED: list[Planned] = []  # the runs of this process's command: run.py computes the exit code from them
 
 
 class PlanCallback(Callback):
@@ -89,7 +58,7 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
             _print(config)
         if asked:
             runs, PLANNED[:] = list(PLANNED), []  # nothing of it will be trained, so nothing can be left unfinished
-            raise instead.Instead(asked, runs, config)
+            raise instead.Instead(asked, runs)
         if sweep:
             _write(config, sweep)
     except Exception as error:
@@ -118,12 +87,11 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
     for overrides, config in jobs:
         settings.check(config, overrides)
         instead.check(config, command, overrides)
-        identity = settings.identity(config)
-        folder = settings.folder(config, identity)
-        if folder in planned:
-            raise Refused(f"{' '.join(overrides)}: planned twice (run {folder.name}); name each run once")
-        Record(folder, digest=digest(identity), config=identity, study=config.study.name).old()  # a foreign one is refused
-        planned[folder] = Planned(folder, overrides, config, identity, changed(folder))
+        run = plan(config, overrides)
+        if run.folder in planned:
+            raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
+        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # a foreign one is refused
+        planned[run.folder] = run
     PLANNED[:] = planned.values()
     _build_all([run for run in PLANNED if instead.asked(command) or run.state not in FINISHED], here)
 
@@ -132,15 +100,14 @@ def _build_all(runs: Sequence[Planned], here: bool) -> None:
     """Build what the runs are made of, once for all seeds of a cell."""
     built: set[tuple[str, str]] = set()
     for run in runs:
-        from ablation.sweep import plan  # torch: seconds, so only where there is something to build
+        from ablation.sweep import plan as model_size  # torch: seconds, so only where there is something to build
 
-        parts = cell(run.identity), str(settings.plain(run.config.tracker))
+        parts = run.cell, str(run.config["tracker"])
         if parts not in built:
             built.add(parts)
-            plan.size(run.config)
-            launcher = run.config.hydra.launcher
-            if here and (launcher._target_ == BASIC or launcher.get("devices") == "cpu"):
-                plan.check_machine(run.config)
+            model_size.size(run)
+            if here and (run.launcher["_target_"] == BASIC or run.launcher.get("devices") == "cpu"):
+                model_size.check_machine(run)
 
 
 def _check_tracker(config: DictConfig) -> None:
@@ -183,5 +150,5 @@ def _write(config: DictConfig, sweep: Path) -> None:
         command=shlex.join(["python", *sys.argv]),
         study=settings.plain(config.study),
         tracker=settings.plain(config.tracker),
-        runs={run.folder.name: run.identity for run in PLANNED},
+        runs={run.run_id: run.identity for run in PLANNED},
     )

@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from omegaconf import DictConfig
 
 from ablation.sweep import past, rate, stop
-from ablation.sweep.identity import cell
 from ablation.sweep.refusal import one_line
 from ablation.sweep.wording import duration, size
 
 if TYPE_CHECKING:
-    from ablation.sweep.callback import Planned
+    from ablation.sweep.planned_run import Planned
 
 
-def cells(planned: Sequence[Planned], trial: Callable[[DictConfig], Any]) -> int:
+def cells(planned: Sequence[Planned], trial: Callable[[Planned], Any]) -> int:
     """Try each distinct cell once, in the order of the command; return the exit code: 1 if one of them failed.
 
     Args:
@@ -35,7 +33,7 @@ def cells(planned: Sequence[Planned], trial: Callable[[DictConfig], Any]) -> int
     """
     first: dict[str, Planned] = {}
     for run in planned:
-        first.setdefault(cell(run.identity), run)
+        first.setdefault(run.cell, run)
     print(f"check: {len(first)} cell{'s'[: len(first) != 1]}: two training steps and one evaluation batch at full size of each")
     width = max(len(run.folder.name) for run in first.values())
     words = []
@@ -49,13 +47,13 @@ def cells(planned: Sequence[Planned], trial: Callable[[DictConfig], Any]) -> int
     return 1 if failed else 0
 
 
-def _try(name: str, run: Planned, trial: Callable[[DictConfig], Any]) -> tuple[str, str]:
+def _try(name: str, run: Planned, trial: Callable[[Planned], Any]) -> tuple[str, str]:
     """Try one cell; return a word and a sentence."""
-    config = rate.shown(run.config)
+    shown = rate.shown(run)
     try:
-        found = trial(config)
+        found = trial(shown)
         stop.check()
-        past.keep_check(Path(config.paths.cache), name, rate.of(rate.engine(config)), found.as_dict())
+        past.keep_check(Path(run.config["paths"]["cache"]), name, rate.of(rate.engine(shown)), found.as_dict())
     except stop.Preempted:
         raise
     except Exception as error:

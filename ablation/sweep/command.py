@@ -14,17 +14,17 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
 from ablation.sweep import secrets, targets
 from ablation.sweep.instead import Instead
+from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import Refused, one_line
 from ablation.sweep.stop import Preempted, finish, listen
 
 
-def carry_out(main: Callable[[], None], trial: Callable[[DictConfig], Any]) -> int:
+def carry_out(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
     """Run Hydra's `main` on the command line and return the exit code.
 
     HYDRA_FULL_ERROR=1, typed by the user, still shows the traceback.
@@ -57,7 +57,7 @@ def carry_out(main: Callable[[], None], trial: Callable[[DictConfig], Any]) -> i
     return code
 
 
-def _train_or_instead(main: Callable[[], None], trial: Callable[[DictConfig], Any]) -> int:
+def _train_or_instead(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
     asked = None
     try:
         main()
@@ -111,13 +111,10 @@ def _multirun_first(argv: list[str]) -> None:
 
 def _settle(code: int) -> int:
     """List the planned runs without a result; how those ended that this command began decides the exit code."""
-    planning = sys.modules.get("ablation.sweep.callback")
-    if planning is None:
-        return code  # --help, --cfg, or refused before planning
-    unfinished = {run: state for run in planning.PLANNED if (state := run.state) not in FINISHED}
+    unfinished = {run: state for run in PLANNED if (state := run.state) not in FINISHED}
     if unfinished:
-        print(f"{len(unfinished)} of {len(planning.PLANNED)} runs not finished; the same command goes on:", file=sys.stderr)
+        print(f"{len(unfinished)} of {len(PLANNED)} runs not finished; the same command goes on:", file=sys.stderr)
         for run, state in unfinished.items():
-            print(f"  {state:11} {run.folder.name}", file=sys.stderr)
+            print(f"  {state:11} {run.run_id}", file=sys.stderr)
     ended = {state for run, state in unfinished.items() if changed(run.folder) != run.found}  # not by an earlier command
     return 130 if code == 130 or "interrupted" in ended else 75 if "preempted" in ended else 1 if "failed" in ended else code

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from ablation.sweep.refusal import Refused, typed
 
 if TYPE_CHECKING:
-    from ablation.sweep.callback import Planned
+    from ablation.sweep.planned_run import Planned
 
 KEYS = ("plan", "check", "fetch")
 
@@ -24,14 +24,13 @@ class Instead(SystemExit):
     Attributes:
         asked: one of KEYS.
         planned: the command's runs.
-        config: of the command.
     """
 
-    def __init__(self, asked: str, planned: Sequence[Planned], config: DictConfig) -> None:
+    def __init__(self, asked: str, planned: Sequence[Planned]) -> None:
         super().__init__(1)
-        self.asked, self.planned, self.config = asked, list(planned), config
+        self.asked, self.planned = asked, list(planned)
 
-    def carry_out(self, trial: Callable[[DictConfig], Any]) -> int:
+    def carry_out(self, trial: Callable[[Planned], Any]) -> int:
         """Do it and return the exit code.
 
         Args:
@@ -40,7 +39,7 @@ class Instead(SystemExit):
         if self.asked == "plan":
             from ablation.sweep import sheet
 
-            return sheet.show(self.planned, self.config)
+            return sheet.show(self.planned)
         if self.asked == "check":
             from ablation.sweep import check
 

@@ -10,11 +10,11 @@ import json
 from dataclasses import dataclass
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ablation.sweep import plan, settings
+from ablation.sweep.planned_run import Planned
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _ACTIVATIONS: dict[str, int | None] = {}
@@ -43,21 +43,21 @@ class Memory:
         return self.weights + self.optimizer
 
 
-def estimate(config: DictConfig) -> Memory:
+def estimate(run: Planned) -> Memory:
     """Estimate what a run holds on its device while it trains.
 
     Raises:
         Refused: a part does not take its arguments.
     """
-    model = plan.skeleton(config)
+    model = plan.skeleton(run)
     gradients = sum(_bytes(parameter) for parameter in model.parameters() if parameter.requires_grad)
-    there, work = settings.dataset_facts(config), plan.work(config)
+    there = run.dataset
     return Memory(
         weights=sum(map(_bytes, [*model.parameters(), *model.buffers()])),
         gradients=gradients,
-        optimizer=gradients * _states(config),
-        activations=_activations(config, model),
-        images=3 * there.height * there.width * (work.trained + work.evaluated),
+        optimizer=gradients * _states(run),
+        activations=_activations(run, model),
+        images=3 * there.height * there.width * (run.trained_images + run.evaluated_images),
     )
 
 
@@ -65,25 +65,23 @@ def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _states(config: DictConfig) -> int:
+def _states(run: Planned) -> int:
     """Return how many numbers the optimizer keeps for each of the model's: counted after one real step on two numbers."""
     numbers = nn.Parameter(torch.zeros(2))
-    optimizer = settings.build(config, "optimizer", params=[numbers])
+    optimizer = settings.build(run.config, "optimizer", params=[numbers])
     numbers.grad = torch.zeros(2)
     optimizer.step()
     states = optimizer.state[numbers].values()
     return sum(isinstance(state, Tensor) and state.shape == numbers.shape for state in states)
 
 
-def _activations(config: DictConfig, model: nn.Module) -> int | None:
+def _activations(run: Planned, model: nn.Module) -> int | None:
     """Return what the forward pass of a full batch keeps, once for all cells that share what it depends on."""
-    there = settings.dataset_facts(config)
-    batch = torch.Size((config.train.batch_size, 3, there.height, there.width))
-    parts = [settings.plain(config[part]) for part in ("backbone", "resizer")]
-    key = json.dumps([*parts, *batch, config.train.precision])
+    batch = torch.Size((run.train.batch_size, 3, run.dataset.height, run.dataset.width))
+    key = json.dumps([run.config["backbone"], run.config["resizer"], *batch, run.train.precision])
     if key not in _ACTIVATIONS:
         try:
-            _ACTIVATIONS[key] = _kept(model, batch, config.train.precision)
+            _ACTIVATIONS[key] = _kept(model, batch, run.train.precision)
         except Exception:  # an operation that cannot be pretended: a word instead of a number, not the end of a plan
             _ACTIVATIONS[key] = None
     return _ACTIVATIONS[key]

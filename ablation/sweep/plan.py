@@ -11,11 +11,10 @@ from typing import Any
 
 import hydra
 import torch
-from omegaconf import DictConfig
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablation.sweep import settings
-from ablation.sweep.identity import cell
+from ablation.sweep.planned_run import Planned
 from ablation.sweep.price import TRAINING, Work
 from ablation.sweep.refusal import Refused, one_line
 
@@ -31,58 +30,54 @@ class Size:
     macs: int
 
 
-def size(config: DictConfig) -> Size:
+def size(run: Planned) -> Size:
     """Build a run's parts and push one image through them on the meta device; once a cell.
 
     Raises:
         Refused: a part does not take its arguments, or the parts do not fit together.
     """
-    _build(config, "tracker")  # no part of a cell, so never remembered
-    key = cell(settings.identity(config))
-    if key not in _SIZES:
-        _SIZES[key] = _measure(config)
-    return _SIZES[key]
+    _build(run, "tracker")  # no part of a cell, so never remembered
+    if run.cell not in _SIZES:
+        _SIZES[run.cell] = _measure(run)
+    return _SIZES[run.cell]
 
 
-def skeleton(config: DictConfig) -> torch.nn.Module:
+def skeleton(run: Planned) -> torch.nn.Module:
     """Build a run's classifier on the meta device: names and shapes, no memory.
 
     Raises:
         Refused: a part does not take its arguments.
     """
     with torch.device("meta"):
-        resizer = _build(config, "resizer")
-        backbone = _build(config, "backbone", num_classes=settings.dataset_facts(config).classes, weights="none")
+        resizer = _build(run, "resizer")
+        backbone = _build(run, "backbone", num_classes=run.dataset.classes, weights="none")
     return torch.nn.Sequential(resizer, backbone)
 
 
-def work(config: DictConfig) -> Work:
+def work(run: Planned) -> Work:
     """Return what an epoch of a run is. Raises as `size`."""
-    there, data = settings.dataset_facts(config), config.data
-    trained = data.limit or there.train - data.val_size
-    return Work(trained, (data.test_limit or there.test) + data.val_size, size(config).macs)
+    return Work(run.trained_images, run.evaluated_images, size(run).macs)
 
 
-def _measure(config: DictConfig) -> Size:
-    facts = settings.dataset_facts(config)
-    _check_arguments(config)
-    model = skeleton(config).eval()
+def _measure(run: Planned) -> Size:
+    facts = run.dataset
+    _check_arguments(run)
+    model = skeleton(run).eval()
     image = torch.empty(1, 3, facts.height, facts.width, device="meta")
     try:
         with FlopCounterMode(display=False) as counter:
             model(image)
     except Exception as error:
-        chosen = " ".join(f"{group}={settings.choices(config)[group]}" for group in ("data", "resizer", "backbone"))
+        chosen = " ".join(f"{group}={run.options[group]}" for group in ("data", "resizer", "backbone"))
         raise Refused(f"{chosen}: do not fit together at {facts.height}x{facts.width}: {one_line(error)}") from None
-    _check_last_batch(config, model, image)
+    _check_last_batch(run, model, image)
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     return Size(parameters, counter.get_total_flops() // 2)
 
 
-def _check_last_batch(config: DictConfig, model: torch.nn.Module, image: torch.Tensor) -> None:
+def _check_last_batch(run: Planned, model: torch.nn.Module, image: torch.Tensor) -> None:
     """Refuse a last batch that batch norm cannot normalise: one value a channel would end the run in its first epoch."""
-    there = settings.dataset_facts(config)
-    images, batch_size = config.data.limit or there.train - config.data.val_size, config.train.batch_size
+    images, batch_size = run.trained_images, run.train.batch_size
     last = images % batch_size or batch_size
     try:
         model.train()(image.expand(last, -1, -1, -1))
@@ -93,41 +88,41 @@ def _check_last_batch(config: DictConfig, model: torch.nn.Module, image: torch.T
         ) from None
 
 
-def _check_arguments(config: DictConfig) -> None:
+def _check_arguments(run: Planned) -> None:
     """Find a missing or unknown argument of the parts that are not built on the meta device."""
-    _build(config, "aug")
-    _build(config, "schedule")
-    _build(config, "optimizer", params=[torch.nn.Parameter(torch.zeros(1))])
+    _build(run, "aug")
+    _build(run, "schedule")
+    _build(run, "optimizer", params=[torch.nn.Parameter(torch.zeros(1))])
     try:
-        loader = hydra.utils.get_method(config.data._target_)
-        given = set(settings.plain(config.data)) - {"_target_", *settings.POINTED_AT["data"]}
+        loader = hydra.utils.get_method(run.config["data"]["_target_"])
+        given = set(run.config["data"]) - {"_target_", *settings.POINTED_AT["data"]}
         inspect.signature(loader).bind(**dict.fromkeys(given))
     except TypeError as error:
-        raise Refused(f"data={settings.choices(config)['data']}: {error}") from None
+        raise Refused(f"data={run.options['data']}: {error}") from None
 
 
-def _build(config: DictConfig, group: str, **found: Any) -> Any:
+def _build(run: Planned, group: str, **found: Any) -> Any:
     try:
-        return settings.build(config, group, **found)
+        return settings.build(run.config, group, **found)
     except Refused:
         raise
     except Exception as error:
-        raise Refused(f"{group}={settings.choices(config)[group]}: cannot be built: {one_line(error)}") from None
+        raise Refused(f"{group}={run.options.get(group, group)}: cannot be built: {one_line(error)}") from None
 
 
-def check_machine(config: DictConfig) -> None:
+def check_machine(run: Planned) -> None:
     """Refuse a device that is not here, and a run that would take a CPU weeks unless the CPU was asked for by name.
 
     Raises:
         Refused: the device is missing; or no GPU is here, `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
     """
     try:
-        settings.build(config, "engine", precision=config.train.precision)
+        settings.build(run.config, "engine", precision=run.train.precision)
     except ValueError as error:
         raise Refused(str(error)) from None
-    if config.engine.device == "auto" and not _accelerated() and (needed := too_large(config)):
+    if run.config["engine"]["device"] == "auto" and not _accelerated() and (needed := too_large(run)):
         raise Refused(
-            f"engine.device=auto: no GPU here, and {settings.run_folder(config).name} needs {needed:.1e} multiply-accumulates"
+            f"engine.device=auto: no GPU here, and {run.run_id} needs {needed:.1e} multiply-accumulates"
             f" (a CPU gets at most {TOO_LARGE:.0e}): profile=demo (a minute), profile=laptop (half an hour), or"
             " engine.device=cpu to insist"
         )
@@ -137,8 +132,8 @@ def _accelerated() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def too_large(config: DictConfig) -> float | None:
+def too_large(run: Planned) -> float | None:
     """Return the multiply-accumulates of a run that are too many for a CPU, None where a CPU may try or was asked for."""
-    epoch = work(config)
-    needed = float(TRAINING * epoch.macs * epoch.trained * config.train.epochs)
-    return needed if needed > TOO_LARGE and config.engine.device == "auto" else None
+    epoch = work(run)
+    needed = float(TRAINING * epoch.macs * epoch.trained * run.train.epochs)
+    return needed if needed > TOO_LARGE and run.config["engine"]["device"] == "auto" else None

@@ -5,7 +5,7 @@ Owns the choice, and a measurement of a third of a second. Keeps nothing.
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 import functools
 import socket
 import time
@@ -13,48 +13,47 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
 from ablation.sweep import plan, settings
 from ablation.sweep.memory import DTYPES
+from ablation.sweep.planned_run import Planned
 from ablation.sweep.price import Hardware, Rate, assumed_rate, measured_rate
 
 SIDE = {"cpu": 1024}  # of the matrices; GPUs: 4096. Large enough for a device's best, small enough to fit beside a run
 SECONDS = 0.3
 
 
-def shown(config: DictConfig) -> DictConfig:
-    """Return the configuration that a run would have: hydra.launcher.devices=cpu shows it no GPU."""
-    if config.hydra.launcher.get("devices") == "cpu":
-        config = copy.deepcopy(config)
-        config.engine.device = "cpu"
-    return config
+def shown(run: Planned) -> Planned:
+    """Return the run as it would be executed: hydra.launcher.devices=cpu shows it no GPU."""
+    if run.launcher.get("devices") != "cpu":
+        return run
+    return dataclasses.replace(run, config={**run.config, "engine": {**run.config["engine"], "device": "cpu"}})
 
 
-def engine(config: DictConfig) -> Any:
+def engine(run: Planned) -> Any:
     """Build the engine that a run would have.
 
     Raises:
         ValueError: the device that was asked for is not here.
     """
-    return settings.build(shown(config), "engine", precision=config.train.precision)
+    return settings.build(shown(run).config, "engine", precision=run.train.precision)
 
 
-def hardware(configs: Sequence[DictConfig], typed: Sequence[str] = ()) -> Hardware:
+def hardware(runs: Sequence[Planned], typed: Sequence[str] = ()) -> Hardware:
     """Return where these runs would be trained, if it is here; else the GPU of `plan_gpu`, which is assumed.
 
     Args:
-        configs: of the runs, one or more.
+        runs: one or more.
         typed: the command's overrides: a `plan_gpu=` among them is priced even where another device is here.
     """
-    pretended = Hardware(configs[0].plan_gpu, assumed=True)
+    pretended = Hardware(runs[0].config["plan_gpu"], assumed=True)
     if any(override.startswith("plan_gpu=") for override in typed):
         return pretended
     try:
-        here = engine(configs[0])
+        here = engine(runs[0])
     except ValueError:
         return pretended
-    if here.device.type == "cpu" and any(plan.too_large(config) for config in configs):
+    if here.device.type == "cpu" and any(plan.too_large(run) for run in runs):
         return pretended  # a CPU would not be allowed to try
     return of(here)
 
@@ -64,17 +63,17 @@ def of(engine: Any) -> Hardware:
     return Hardware(engine.name, host=socket.gethostname() if engine.device.type == "cpu" else None)
 
 
-def rate(where: Hardware, config: DictConfig) -> Rate:
+def rate(where: Hardware, run: Planned) -> Rate:
     """Return the FLOP/s to price a run at: assumed, or measured now at the run's precision."""
-    precision = config.train.precision
+    precision = run.train.precision
     if where.assumed:
         return assumed_rate(where.name, precision)
-    return measured_rate(matrix_rate(engine(config).device, precision), precision)
+    return measured_rate(matrix_rate(engine(run).device, precision), precision)
 
 
-def resident(where: Hardware, config: DictConfig) -> int:
+def resident(where: Hardware, run: Planned) -> int:
     """Return the bytes of the process itself, which count on a CPU: about what this one takes."""
-    return int(engine(config).peak_memory()) if where.host is not None else 0
+    return int(engine(run).peak_memory()) if where.host is not None else 0
 
 
 @functools.cache

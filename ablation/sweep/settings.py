@@ -1,15 +1,14 @@
-"""One run's configuration, from Hydra's to ours: checked before anything is opened, resolved to an identity, built into parts.
+"""One run's configuration: checked before anything is opened, resolved to plain values, built into parts.
 
-Owns the flat identity, the resolvers that name folders, and `build`. Ranges stand in ranges.py, targets in targets.py.
+Owns which keys there are, and `build`. Ranges stand in ranges.py, targets in targets.py, identity and folder in planned_run.py.
 Imports no torch: a bad value is refused in a second.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from ablation.data.facts import Facts, facts, listing
-from ablation.records.outcome import folder_of
+from ablation.data.facts import Facts, facts
 from ablation.sweep import ranges, secrets, targets
-from ablation.sweep.identity import GROUPS, digest, run_id
+from ablation.sweep.identity import GROUPS
 from ablation.sweep.refusal import Refused, typed
 
 SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
 TOP = (*GROUPS, *SECTIONS, "seed", "input_size", "tracker", "study", "plan", "plan_gpu", "check", "fetch", "rerun", "fail_fast")
-ELSEWHERE = ("data.root", "data.cache")  # where the bytes lie: their content is identity, not their path
 POINTED_AT = {
     "data": ("padding", "flip"),
     "backbone": ("mean", "std"),
@@ -43,7 +40,7 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
     Raises:
         Refused: one line with the override, what is legal and the way out.
     """
-    _check_missing(config)
+    check_missing(config)
     values = dict(leaves(plain(config)))
     secrets.check(values.items(), overrides)
     for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):  # input_size before what points at it
@@ -67,7 +64,7 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
         raise Refused(f"{quoted}: no such file; must be imagenet, none (random) or the path of a state dict")
 
 
-def _check_missing(config: DictConfig) -> None:
+def check_missing(config: DictConfig) -> None:
     """Refuse a mandatory value that nobody gave. Hydra names the run's folder before any callback, so `identity` asks too."""
     for key in sorted(OmegaConf.missing_keys(_ours(config))):
         group = key.split(".")[0]
@@ -86,15 +83,15 @@ def _check_sizes(config: DictConfig, overrides: Sequence[str]) -> None:
             raise Refused(f"{typed(f'data.{key}', data[key], overrides)}: must be null or at most {most}, the images there are")
 
 
-def dataset_facts(config: DictConfig) -> Facts:
+def dataset_facts(config: Mapping[str, Any]) -> Facts:
     """Return how many images of which size a data node stands for, before it is opened.
 
     Raises:
         Refused: the folder of data=imagefolder is missing or is not one.
     """
-    root = str(config.data.get("root", ""))
+    data = config["data"]
     try:
-        return facts(config.data._target_, root)
+        return facts(data["_target_"], str(data.get("root", "")))
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from None  # it names data.root itself
 
@@ -138,91 +135,18 @@ def choices(config: DictConfig) -> dict[str, str]:
     return {str(group): str(option) for group, option in node.items()}
 
 
-def identity(config: DictConfig) -> dict[str, Any]:
-    """Return all that can change a run's result as one flat dictionary: see `ablation.sweep.identity`.
-
-    Where a class or function lies is no part of it: `resizer=plain` names it. A `_target_` counts only where it is another one
-    than the option's own file states (`resizer._target_=...`), so renaming a module makes no run another run.
-    """
-    _check_missing(config)
-    options = choices(config)
-    flat: dict[str, Any] = {group: options[group] for group in GROUPS}
-    for group in (*GROUPS, "train"):
-        flat |= leaves(plain(config[group]), f"{group}.")
-    for group in GROUPS:
-        if flat.get(f"{group}._target_") == stated_target(config, group):
-            del flat[f"{group}._target_"]
-    flat["seed"] = config.seed
-    for key in ELSEWHERE:
-        flat.pop(key, None)
-    if config.data._target_.endswith("load_imagefolder"):
-        flat["data.listing"] = listing(str(config.data.root)).digest
-    if config.backbone.weights not in ("imagenet", "none"):
-        flat["backbone.weights"] = (
-            f"sha256:{_file_digest(config.backbone.weights, Path(config.backbone.weights).stat().st_mtime_ns)}"
-        )
-    return flat
-
-
-def stated_target(config: DictConfig, group: str) -> str | None:
-    """Return the `_target_` that the file of a group's chosen option states, or the option that it extends."""
-    hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
-    folders = [source.path for source in hydra_node.runtime.config_sources if source.schema == "file"]
-    option: str | None = choices(config)[group]
-    while option is not None:
-        target, option = _stated(tuple(folders), group, option)
-        if target is not None:
-            return target
-    return None
-
-
-@functools.cache
-def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | None, str | None]:
-    """Return the target in an option's file, and the option of the same group that it extends. Read once a process."""
-    for folder in folders:
-        file = Path(folder) / group / f"{option.removesuffix('.yaml')}.yaml"
-        if file.is_file():
-            node: Any = OmegaConf.load(file)
-            extended = [entry for entry in node.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
-            return node.get("_target_"), extended[0] if extended else None
-    return None, None
-
-
-@functools.lru_cache
-def _file_digest(path: str, changed: int) -> str:
-    """Return a file's sha256; read once a process as long as it does not change."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def run_digest(config: DictConfig) -> str:
-    """Return the digest of a run's identity."""
-    return digest(identity(config))
-
-
-def run_folder(config: DictConfig) -> Path:
-    """Return the absolute folder of a run."""
-    return folder(config, identity(config))
-
-
-def folder(config: DictConfig, flat: dict[str, Any]) -> Path:
-    """Return the absolute folder of a run whose identity is known."""
-    return folder_of(Path(config.paths.runs).absolute(), run_id(flat), flat)
-
-
-def register() -> None:
-    """Register the resolvers that conf/config.yaml names folders with; Hydra carries them into workers."""
-    OmegaConf.register_new_resolver("run_id", lambda *, _root_: run_folder(_root_).name, replace=True)
-    OmegaConf.register_new_resolver("run_dir", lambda *, _root_: str(run_folder(_root_)), replace=True)
-    OmegaConf.register_new_resolver("sweep_id", _sweep_id, use_cache=True, replace=True)
-
-
-def _sweep_id() -> str:
+def sweep_id() -> str:
+    """Return a new sweep's id: the local time, then four hex digits."""
     return time.strftime("%Y%m%d-%H%M%S") + f"-{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:4]}"
 
 
-def build(config: DictConfig, group: str, **found: Any) -> Any:
+def build(config: Mapping[str, Any], group: str, **found: Any) -> Any:
     """Call a node's target with its arguments, as plain Python values, and what was found at run time (which wins).
+
+    Args:
+        config: of a run: plain values, or as composed.
+        group: the node.
+        found: further arguments of the target.
 
     Raises:
         Refused: the target is not one of ours.

@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
-
 from ablation.records.outcome import FINISHED
 from ablation.reporting import forecast
 from ablation.sweep.bill import FILES, Bill, Item, draw_up
 from ablation.sweep.wording import count, duration, figures, size
 
 if TYPE_CHECKING:
-    from ablation.sweep.callback import Planned
+    from ablation.sweep.planned_run import Planned
 
 HEADER = ("run", "so far", "params", "MACs", "memory", "s/epoch", "from", "left")
 WORDS = ("run", "so far", "from")  # columns of words, to the left; numbers to the right
@@ -28,14 +26,14 @@ WIDEST = 128  # characters of a line of words
 COLOURS = {"done": "green", "diverged": "yellow", "running": "cyan"}
 
 
-def show(planned: Sequence[Planned], config: DictConfig) -> int:
+def show(planned: Sequence[Planned]) -> int:
     """Print what a command would run and cost; return the exit code, 0."""
-    bill = draw_up(planned, config)
+    bill = draw_up(planned)
     _table([_row(item, bill) for item in bill.items], [_row(item, bill, digits=3) for item in bill.items])
     guessed = any(item.cell.epoch.peak_memory is None for item in bill.items)
     lines = [*_price(bill), *[("memory", _memory(bill))] * guessed, ("left", _left(bill))]
     if any(item.left for item in bill.items):
-        lines.append(("disk", _disk(bill, Path(config.paths.runs))))
+        lines.append(("disk", _disk(bill, planned[0].folder.parent)))
     seeds, *more = forecast.resolution(bill.seeds, bill.pairs, len(bill.pairs))
     lines += [("seeds", seeds), *(("", line) for line in more)]
     width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST

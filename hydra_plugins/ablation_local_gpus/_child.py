@@ -22,8 +22,8 @@ from hydra._internal.utils import get_args_parser
 
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, accuracies, changed
-from ablation.sweep.callback import Planned
 from ablation.sweep.devices import Slot
+from ablation.sweep.planned_run import Planned
 
 LEASH = Path(__file__).with_name("_leash.py")
 LAUNCHERS_OWN = re.compile(

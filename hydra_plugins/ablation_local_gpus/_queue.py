@@ -16,8 +16,8 @@ from types import FrameType
 from typing import Any
 
 from ablation.sweep import stop
-from ablation.sweep.callback import Planned
 from ablation.sweep.devices import Slot
+from ablation.sweep.planned_run import Planned
 from hydra_plugins.ablation_local_gpus._child import Child
 
 PAUSE = 0.02  # seconds between two looks at the processes

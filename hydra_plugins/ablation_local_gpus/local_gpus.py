@@ -17,8 +17,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from ablation.sweep.callback import Planned
     from ablation.sweep.devices import Slot
+    from ablation.sweep.planned_run import Planned
     from hydra_plugins.ablation_local_gpus._child import Child
 
 
@@ -41,8 +41,8 @@ class LocalGpus(Launcher):
         from ablation.reporting import progress
         from ablation.reporting.watch import Screen
         from ablation.sweep import settings
-        from ablation.sweep.callback import PLANNED
         from ablation.sweep.devices import slots
+        from ablation.sweep.planned_run import PLANNED
         from ablation.sweep.stop import Preempted
         from hydra_plugins.ablation_local_gpus._queue import Queue
 
@@ -71,20 +71,19 @@ def skipped(run: Planned) -> bool:
     """Tell whether a run has a result already, and say so in its record's words."""
     from ablation.records.outcome import FINISHED
     from ablation.records.record import Record
-    from ablation.sweep.identity import digest
 
-    record = Record(run.folder, digest=digest(run.identity), config=run.identity, study=run.config.study.name)
-    return run.state in FINISHED and record.skip(run.config.rerun)
+    record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study)
+    return run.state in FINISHED and record.skip(run.config["rerun"])
 
 
 def expected_work(run: Planned) -> int:
     """Return the multiply-accumulates that a run still needs forward: its time is about proportional to them."""
     from ablation.sweep import plan
 
-    epoch = plan.work(run.config)
-    return int(epoch.macs * epoch.trained * max(1, run.config.train.epochs - run.epochs_done))
+    epoch = plan.work(run)
+    return int(epoch.macs * epoch.trained * max(1, run.train.epochs - run.epochs_done))
 
 
 def _job_return(run: Planned, error: RuntimeError | None) -> JobReturn:
     status = JobStatus.COMPLETED if error is None else JobStatus.FAILED
-    return JobReturn(overrides=run.overrides, cfg=run.config, status=status, _return_value=error)
+    return JobReturn(overrides=run.overrides, status=status, _return_value=error)

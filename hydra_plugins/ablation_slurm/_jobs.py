@@ -28,8 +28,8 @@ from submitit.core.utils import FailedJobError, pickle_load
 from ablation.records import manifest, outcome
 from ablation.records.outcome import accuracies, changed
 from ablation.sweep import stop
-from ablation.sweep.callback import PLANNED, Planned
 from ablation.sweep.devices import VISIBLE
+from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import Refused, one_line
 from hydra_plugins.ablation_local_gpus._queue import say, shown
 from hydra_plugins.ablation_slurm.slurm import check
@@ -187,7 +187,7 @@ def _result(item: Submitted) -> JobReturn:
 
 def _lost(item: Submitted, error: RuntimeError) -> JobReturn:
     """Return a failure of a run that could not tell its own."""
-    return JobReturn(item.run.overrides, item.run.config, status=JobStatus.FAILED, _return_value=error)
+    return JobReturn(item.run.overrides, status=JobStatus.FAILED, _return_value=error)
 
 
 def _states() -> dict[str, str] | None:

@@ -49,7 +49,7 @@ class Slurm(Launcher):
             Refused: there is no SLURM here, or it took no job.
             KeyboardInterrupt, Preempted: asked to stop waiting; the jobs stay in the queue.
         """
-        from ablation.sweep.callback import PLANNED
+        from ablation.sweep.planned_run import PLANNED
         from hydra_plugins.ablation_local_gpus.local_gpus import skipped
         from hydra_plugins.ablation_slurm._jobs import Job, submit
 
@@ -62,13 +62,13 @@ class Slurm(Launcher):
             job = Job(**self.parameters)
             job.setup(**self.needs)
             returned = self._follow(submit(job, numbered, Path(self.config.hydra.sweep.dir)))
-        return [returned.get(run.folder) or JobReturn(run.overrides, run.config, status=JobStatus.COMPLETED) for run in runs]
+        return [returned.get(run.folder) or JobReturn(run.overrides, status=JobStatus.COMPLETED) for run in runs]
 
     def _follow(self, array: Array) -> dict[Path, JobReturn]:
         """Follow an array to its end; return what each run came to, by its folder."""
         from ablation.reporting import progress
         from ablation.reporting.watch import Screen
-        from ablation.sweep.callback import PLANNED
+        from ablation.sweep.planned_run import PLANNED
         from ablation.sweep.stop import Preempted
         from hydra_plugins.ablation_local_gpus._queue import say
         from hydra_plugins.ablation_slurm._jobs import sentence

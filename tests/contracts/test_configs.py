@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from ablation.data.digits import load_digits
 from ablation.models.classifier import Classifier
-from ablation.sweep import plan, settings
+from ablation.sweep import plan, planned_run, settings
 from ablation.training.fit import Fit
 from ablation.training.streams import seeded
 
@@ -38,9 +38,9 @@ def test_option_composes_is_legal_and_builds(composed: Compose, tmp_path: Path, 
     more = {"imagefolder": images(tmp_path), "digits": ["resizer=bilinear"]}.get(option, [])  # 8 pixels are too few for VGG16
     config = composed(f"{group}={option}", *more)
     settings.check(config)
-    size = plan.size(config)
+    size = plan.size(planned_run.plan(config))
     assert size.parameters > 10_000 and size.macs > 100_000
-    paths = [key for key, value in settings.identity(config).items() if "_target_" in key or "ablation." in str(value)]
+    paths = [key for key, value in planned_run.identity(config).items() if "_target_" in key or "ablation." in str(value)]
     assert not paths, "renaming a module would make this run another run"
 
 
@@ -70,7 +70,7 @@ def test_option_takes_one_step(composed: Compose, group: str, option: str) -> No
 
 
 def test_defaults_are_the_reports_baseline(composed: Compose) -> None:
-    flat = settings.identity(composed())
+    flat = planned_run.identity(composed())
     expected = {
         "data": "cifar10", "backbone": "vgg16", "backbone.weights": "imagenet", "resizer": "none", "aug": "base",
         "optimizer.lr": 0.01, "optimizer.momentum": 0.9, "train.epochs": 300, "train.batch_size": 128, "seed": 0,

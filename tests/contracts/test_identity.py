@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from ablation.sweep import identity, settings
+from ablation.sweep import identity, planned_run
 
 Compose = Callable[..., DictConfig]
 GOLDEN = {
@@ -76,7 +76,7 @@ CHANGES_NOTHING = [
 
 
 def digest(composed: Compose, *overrides: str) -> str:
-    return settings.run_digest(composed("resizer=cbam", "aug=cutmix", *overrides))
+    return planned_run.plan(composed("resizer=cbam", "aug=cutmix", *overrides)).digest
 
 
 @pytest.mark.parametrize("override", CHANGES_THE_RESULT)
@@ -95,7 +95,7 @@ def test_all_these_differ_from_each_other_too(composed: Compose) -> None:
 
 
 def test_none_has_no_size_and_ignores_it(composed: Compose) -> None:
-    assert settings.run_digest(composed("input_size=96")) == settings.run_digest(composed("input_size=224"))
+    assert planned_run.plan(composed("input_size=96")).digest == planned_run.plan(composed("input_size=224")).digest
 
 
 def test_an_option_with_equal_values_is_another_folder(composed: Compose) -> None:
@@ -104,7 +104,7 @@ def test_an_option_with_equal_values_is_another_folder(composed: Compose) -> Non
 
 
 def test_run_id_is_a_safe_name(composed: Compose) -> None:
-    name = settings.run_folder(composed("resizer=cbam", "aug=cutmix", "seed=7")).name
+    name = planned_run.plan(composed("resizer=cbam", "aug=cutmix", "seed=7")).folder.name
     assert re.fullmatch(r"cbam-cutmix-vgg16-s7-[0-9a-f]{10}", name)
 
 
@@ -140,12 +140,12 @@ def test_a_folder_of_images_counts_by_its_listing(composed: Compose, tmp_path: P
 
 def test_a_target_that_the_option_does_not_state_counts(composed: Compose) -> None:
     other = "resizer._target_=ablation.models.resizer.Interpolate"
-    flat = settings.identity(composed("resizer=plain", other))
+    flat = planned_run.identity(composed("resizer=plain", other))
     assert flat["resizer._target_"] == "ablation.models.resizer.Interpolate"
-    assert settings.run_digest(composed("resizer=plain", other)) != settings.run_digest(composed("resizer=plain"))
+    assert planned_run.plan(composed("resizer=plain", other)).digest != planned_run.plan(composed("resizer=plain")).digest
 
 
 def test_the_ids_of_the_reports_cells_stay_what_they_are(composed: Compose) -> None:
     """A change here makes every done run another one: nothing but a change of what is trained may do that."""
     cells = [(resizer, aug) for resizer in ("none", "plain", "cbam") for aug in ("base", "cutmix")]
-    assert {cell: settings.run_digest(composed(f"resizer={cell[0]}", f"aug={cell[1]}")) for cell in cells} == GOLDEN
+    assert {cell: planned_run.plan(composed(f"resizer={cell[0]}", f"aug={cell[1]}")).digest for cell in cells} == GOLDEN

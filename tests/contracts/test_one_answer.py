@@ -13,7 +13,7 @@ from ablation.records import outcome
 from ablation.records.manifest import write_manifest
 from ablation.reporting import progress, watch
 from ablation.sweep import bill, plan, sheet
-from ablation.sweep.callback import Planned
+from ablation.sweep.planned_run import Planned
 from hydra_plugins.ablation_local_gpus.local_gpus import expected_work
 from reports import make_table
 from tests.sweep.constructed import planned, record
@@ -43,12 +43,12 @@ def test_a_killed_run_is_the_same_to_all(composed: Callable[..., DictConfig], tm
     run = killed(composed, runs)
     assert (outcome.state(run.folder), outcome.epochs_done(run.folder)) == ("killed", CHECKPOINT)
 
-    planned_costs = bill.draw_up([run], run.config)
+    planned_costs = bill.draw_up([run])
     (item,) = planned_costs.items
     assert (item.state, item.done, item.left) == ("killed", CHECKPOINT, EPOCHS - CHECKPOINT)
     assert sheet._row(item, planned_costs)[1] == f"killed {CHECKPOINT}/{EPOCHS}"
 
-    work = plan.work(run.config)
+    work = plan.work(run)
     assert expected_work(run) == work.macs * work.trained * (EPOCHS - CHECKPOINT)
 
     assert make_table.main(["--runs", str(runs), "--source", "local", "--out", str(tmp_path / "tables")]) == 2

@@ -40,12 +40,12 @@ INITIAL = """
 import hashlib, sys, torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from ablation.sweep import settings
+from ablation.sweep import planned_run, settings
 from ablation.training.streams import seeded
 with initialize_config_dir(sys.argv[1], version_base="1.3"):
     config = compose("config", ["profile=demo", "resizer=cbam", *sys.argv[2:]], return_hydra_config=True)
 HydraConfig.instance().set_config(config)
-settings.register()
+planned_run.register()
 with seeded(config.seed, "init.backbone"):
     backbone = settings.build(config, "backbone", num_classes=10)
 with seeded(config.seed, "init.resizer"):

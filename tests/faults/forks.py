@@ -37,7 +37,7 @@ import ablation.training.progress  # noqa: F401  # all three: so that children f
 import run
 from ablation.records import provenance
 from ablation.records.checkpoint import file_digest, load_weights
-from ablation.sweep import plan, settings, stop
+from ablation.sweep import plan, planned_run, settings, stop
 from ablation.sweep.command import carry_out
 from ablation.training import fit
 from tests.conftest import ROOT, rows_of
@@ -60,14 +60,14 @@ class Run:
 
 def composed(*overrides: str) -> Run:
     """Compose a run's configuration, and do in the parent what every child would repeat: data, sizes, versions, digests."""
-    settings.register()
+    planned_run.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", [*TINY, *overrides], return_hydra_config=True)
     HydraConfig.instance().set_config(config)
     task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     OmegaConf.resolve(task)
-    plan.size(task)
+    plan.size(planned_run.plan(task))
     settings.build(task, "data")
     provenance.provenance()
     return Run(task, config)
@@ -77,7 +77,7 @@ def train(config: Run, runs: Path) -> None:
     """Train a run in this process, below `runs`, by run.py's own function."""
     HydraConfig.instance().set_config(config.whole)
     config.task.paths.runs = str(runs)
-    run.run(config.task)
+    run.run(planned_run.plan(config.task))
 
 
 def command(*arguments: str) -> int:
@@ -90,7 +90,7 @@ def command(*arguments: str) -> int:
 def folder_of(config: Run, runs: Path) -> Path:
     """Return the folder that a run has below `runs`."""
     HydraConfig.instance().set_config(config.whole)
-    return runs / settings.run_folder(config.task).name
+    return runs / planned_run.plan(config.task).folder.name
 
 
 def start(work: Callable[[], object], said: Path) -> int:

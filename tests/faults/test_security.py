@@ -42,7 +42,7 @@ from ablation.reporting import page as pages
 from ablation.reporting.analysis import Analysis, analyse
 from ablation.reporting.selection import RUN_ID, select
 from ablation.reporting.table import Table, build
-from ablation.sweep import plan, settings
+from ablation.sweep import plan, planned_run, settings
 from ablation.sweep.identity import run_id
 from ablation.sweep.refusal import Refused
 from tests.conftest import ROOT, TINY, outcome_of
@@ -148,8 +148,8 @@ def refused(composed: Compose, *overrides: str) -> str:
     try:
         configured = composed(*TINY, *overrides)
         settings.check(configured, overrides)
-        plan.size(configured)
-        run.run(configured)
+        plan.size(planned_run.plan(configured))
+        run.run(planned_run.of_task(configured))
     except (Refused, HydraException, OmegaConfBaseException) as error:
         return str(error) or type(error).__name__
     return ""
@@ -214,9 +214,9 @@ def test_hydras_own_node_calls_nothing_either(override: str, tmp_path: Path, mar
 def in_checkpoint(composed: Compose, folder: Path, marker: Path) -> Callable[[], object]:
     """A resume file that is all it should be - name, digest, format, run - but for its state. The run trains anyway."""
     configured = composed(*TINY, f"paths.runs={folder / 'runs'}")
-    file = planted(settings.run_folder(configured) / "checkpoints", settings.run_digest(configured), "epoch", marker)
-    run.run(configured)
-    assert outcome_of(settings.run_folder(configured))["outcome"] == "done"
+    file = planted(planned_run.plan(configured).folder / "checkpoints", planned_run.plan(configured).digest, "epoch", marker)
+    run.run(planned_run.of_task(configured))
+    assert outcome_of(planned_run.plan(configured).folder)["outcome"] == "done"
     (aside,) = file.parent.glob("epoch-*.damaged")
     return lambda: torch.load(aside, weights_only=False)
 
@@ -261,11 +261,11 @@ def in_cifar(composed: Compose, folder: Path, marker: Path) -> Callable[[], obje
 def in_predictions(composed: Compose, folder: Path, marker: Path) -> Callable[[], object]:
     """A done run's predictions: skipped and tabulated, they are read by nobody who would unpickle them."""
     configured = composed(*TINY, f"paths.runs={folder / 'runs'}")
-    run.run(configured)
-    file = settings.run_folder(configured) / "predictions.npz"
+    run.run(planned_run.of_task(configured))
+    file = planned_run.plan(configured).folder / "predictions.npz"
     objects = np.array([Bomb(marker)], dtype=object)
     np.savez(file, best=objects, last=objects, labels=objects)
-    run.run(configured)
+    run.run(planned_run.of_task(configured))
     make_table("--runs", str(folder / "runs"), "--out", str(folder / "reports"))
     with pytest.raises(ValueError, match="allow_pickle=False"), np.load(file) as content:
         content["best"]

@@ -29,7 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 import run
 from ablation.records import service, tracker
 from ablation.records.record import Record
-from ablation.sweep import settings
+from ablation.sweep import planned_run
 from tests.conftest import ROOT, TINY, outcome_of, rows_of
 from tests.wandb_server import Server, serving
 
@@ -97,12 +97,12 @@ def train(
         config = composed(*SMALL, f"paths.runs={tmp_path / runs}", *overrides)
         began = time.monotonic()
         try:
-            run.run(config)
+            run.run(planned_run.of_task(config))
         finally:
             monkeypatch.setattr(Record, "append", append)
         seconds = time.monotonic() - began
         ours = [line for line in caplog.records if line.name.startswith("ablation") and line.levelno > logging.INFO]
-        return Trained(settings.run_folder(config), seconds, "\n".join(line.getMessage() for line in ours))
+        return Trained(planned_run.plan(config).folder, seconds, "\n".join(line.getMessage() for line in ours))
 
     return one
 

@@ -107,7 +107,7 @@ ACTIONS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def train(config: Any, record: Any) -> None:
+def train(planned: Any, record: Any) -> None:
     """Pretend run.py's function of that name."""
     name = record.folder.name.split("-vgg")[0]
     note("begin", name, os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES", "unset"))
@@ -115,7 +115,7 @@ def train(config: Any, record: Any) -> None:
     record.describe("pretended: true\n", {"device": "pretended", "versions": {}, "data_checksum": "0", "code": sources})
     record.restore([], {})
     action = json.loads(os.environ.get("PRETEND", "{}")).get(name)
-    for number in range(1, config.train.epochs + 1):
+    for number in range(1, planned.train.epochs + 1):
         epoch = Epoch(number)
         (record.folder / "checkpoints").mkdir(exist_ok=True)
         (record.folder / "checkpoints" / f"epoch-{number:04d}.0123456789abcdef.pt").touch()
@@ -132,9 +132,9 @@ def install() -> None:
     import run
 
     plan: Any = types.ModuleType("ablation.sweep.plan")
-    plan.size = lambda config: types.SimpleNamespace(parameters=10, macs=MACS[config.hydra.runtime.choices.resizer])
-    plan.work = lambda config: types.SimpleNamespace(trained=1437, evaluated=360, macs=plan.size(config).macs)
-    plan.check_machine = lambda config: None
+    plan.size = lambda run: types.SimpleNamespace(parameters=10, macs=MACS[run.options["resizer"]])
+    plan.work = lambda run: types.SimpleNamespace(trained=1437, evaluated=360, macs=plan.size(run).macs)
+    plan.check_machine = lambda run: None
     sys.modules["ablation.sweep.plan"] = ablation.sweep.plan = plan  # type: ignore[attr-defined]
     run.train = train
 

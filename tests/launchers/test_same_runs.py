@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,10 +15,10 @@ import pytest
 from omegaconf import DictConfig
 
 from ablation.records.provenance import code
-from ablation.sweep import settings
-from ablation.sweep.callback import Planned
+from ablation.sweep import planned_run
 from ablation.sweep.devices import Slot
 from ablation.sweep.identity import digest, run_id
+from ablation.sweep.planned_run import Planned
 from hydra_plugins.ablation_local_gpus._child import Child
 from hydra_plugins.ablation_local_gpus._queue import Queue
 from tests.conftest import ROOT, TINY
@@ -67,8 +68,8 @@ def test_a_hundred_processes_that_do_nothing(
     tmp_path: Path, composed: Callable[..., DictConfig], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Each started once, in order, no slot left empty or taken twice; in a few seconds."""
-    config = composed(*TINY)
-    runs = [Planned(tmp_path / f"none-base-vgg-s{seed}-0123456789", [], config, {}, 0) for seed in range(100)]
+    one = planned_run.plan(composed(*TINY), [])
+    runs = [dataclasses.replace(one, folder=tmp_path / f"none-base-vgg-s{seed}-0123456789") for seed in range(100)]
     script = tmp_path / "script.py"
     script.write_text(
         "import os, sys\nopen(sys.argv[1], 'a').write(os.environ['CUDA_VISIBLE_DEVICES'] + ' ' + sys.argv[2] + '\\n')\n"
@@ -97,7 +98,7 @@ def test_a_hundred_runs_that_are_done_start_no_process(
 ) -> None:
     config = composed("profile=demo", "train.epochs=2")
     for seed in range(100):
-        identity = settings.identity(config) | {"seed": seed}
+        identity = planned_run.identity(config) | {"seed": seed}
         last = {"epoch": 2, "test_acc": 50.0}
         outcome = {"format": 1, "run_id": run_id(identity), "digest": digest(identity), "outcome": "done", "config": identity}
         outcome |= {"best": last, "last": last, "val": None, "code": code()}

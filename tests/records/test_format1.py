@@ -16,7 +16,7 @@ from ablation.records.outcome import folder_of
 from ablation.records.record import Record
 from ablation.reporting.selection import Selection
 from ablation.reporting.sources import local
-from ablation.sweep import settings
+from ablation.sweep import planned_run
 from ablation.sweep.identity import GROUPS, digest, run_id
 
 Compose = Callable[..., DictConfig]
@@ -47,13 +47,13 @@ def old_record(runs: Path, identity: dict[str, Any], **change: Any) -> Path:
 
 @pytest.mark.parametrize("cell", GOLDEN, ids="-".join)
 def test_the_paths_of_format_1_give_its_digests(composed: Compose, cell: tuple[str, str]) -> None:
-    identity = settings.identity(composed(f"resizer={cell[0]}", f"aug={cell[1]}"))
+    identity = planned_run.identity(composed(f"resizer={cell[0]}", f"aug={cell[1]}"))
     assert digest(with_targets(identity)) == GOLDEN[cell]
     assert without_stated_targets(with_targets(identity)) == identity
 
 
 def test_a_target_that_was_typed_stays(composed: Compose) -> None:
-    identity = settings.identity(composed("resizer=plain")) | {"resizer._target_": "ablation.models.resizer.Interpolate"}
+    identity = planned_run.identity(composed("resizer=plain")) | {"resizer._target_": "ablation.models.resizer.Interpolate"}
     assert without_stated_targets(identity) == identity
 
 
@@ -61,9 +61,9 @@ def test_a_run_done_in_format_1_is_found_skipped_and_tabled(
     composed: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = composed("profile=demo", f"paths.runs={tmp_path}")
-    identity = settings.identity(config)
+    identity = planned_run.identity(config)
     folder = old_record(tmp_path, identity)
-    assert settings.run_folder(config) == folder != tmp_path / run_id(identity)
+    assert planned_run.plan(config).folder == folder != tmp_path / run_id(identity)
     with caplog.at_level(logging.INFO):
         assert Record(folder, digest=digest(identity), config=identity, study="demo").skip()
     assert "done, skipped" in caplog.text
@@ -78,13 +78,13 @@ def test_a_run_done_in_format_1_is_found_skipped_and_tabled(
     ids=["no result", "another format", "another run", "damaged"],
 )
 def test_what_is_no_result_of_this_run_is_passed_over(composed: Compose, tmp_path: Path, change: dict[str, Any]) -> None:
-    identity = settings.identity(composed("profile=demo"))
+    identity = planned_run.identity(composed("profile=demo"))
     old_record(tmp_path, identity, **change)
     assert folder_of(tmp_path, run_id(identity), identity) == tmp_path / run_id(identity)
 
 
 def test_a_folder_of_todays_id_goes_first(composed: Compose, tmp_path: Path) -> None:
-    identity = settings.identity(composed("profile=demo"))
+    identity = planned_run.identity(composed("profile=demo"))
     old_record(tmp_path, identity)
     (tmp_path / run_id(identity)).mkdir()
     assert folder_of(tmp_path, run_id(identity), identity).name == run_id(identity)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ablation.reporting.contrasts import MOST, Untold, contrasts
 from ablation.reporting.factorial import Effect, effects
-from ablation.reporting.statistics import joined
 from ablation.reporting.factors import factors
+from ablation.reporting.statistics import joined
 
 RESIZERS = {"none": 0.0, "bilinear": 2.0, "plain": 2.5, "cbam": 2.75}
 AUGS = {"base": 0.0, "cutmix": 1.0}

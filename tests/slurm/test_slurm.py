@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from ablation.sweep import settings
+from ablation.sweep import planned_run
 from tests.conftest import ROOT, TINY, outcome_of
 from tests.faults import forks
 from tests.slurm.cluster import Cluster, wait_until
@@ -140,7 +140,7 @@ def test_fail_fast_takes_what_waits_out_of_the_queue(
 ) -> None:
     """One at a time, and the first fails: a file is where its checkpoints must go. The second may have begun by then."""
     cell = ["resizer=none", "aug=base"]
-    first = settings.run_folder(composed(*TINY, *cell, "seed=0")).name
+    first = planned_run.plan(composed(*TINY, *cell, "seed=0")).folder.name
     (tmp_path / "slurm" / "runs" / first).mkdir(parents=True)
     (tmp_path / "slurm" / "runs" / first / "checkpoints").touch()
     sweep = start(*cell, "seed=0,1,2", "fail_fast=true", "hydra.launcher.array_parallelism=1")

@@ -10,16 +10,15 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ablation.sweep import settings
-from ablation.sweep.callback import Planned
+from ablation.sweep import planned_run
+from ablation.sweep.planned_run import Planned
 
 Compose = Callable[..., DictConfig]
 
 
 def planned(composed: Compose, *overrides: str) -> Planned:
     """One run of a command, as the callback plans it."""
-    config = composed(*overrides)
-    return Planned(settings.run_folder(config), list(overrides), config, settings.identity(config), 0)
+    return planned_run.plan(composed(*overrides), overrides)
 
 
 def record(run: Planned, word: str = "done", *, device: str, host: str = socket.gethostname(), **outcome: Any) -> Path:

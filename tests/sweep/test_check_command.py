@@ -32,7 +32,7 @@ def test_each_cell_once_and_only_the_times_stay(composed: Compose, tmp_path: Pat
     found = json.loads((tmp_path / files[0]).read_text())
     assert (found["images_a_step"], found["images_an_evaluation"], found["device"]) == (40, 20, "cpu, 1 threads")
     run = planned(composed, *TINY, f"paths.runs={tmp_path}", f"paths.cache={tmp_path / 'cache'}", "resizer=plain")
-    (item,) = bill.draw_up([run], run.config).items
+    (item,) = bill.draw_up([run]).items
     assert item.cell.epoch.basis == "check" and item.cell.epoch.peak_memory
 
 

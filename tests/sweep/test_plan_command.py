@@ -62,7 +62,7 @@ def test_the_paper_from_nothing(tmp_path: Path) -> None:
 def shown(composed: Compose, capsys: pytest.CaptureFixture[str], cells: list[str], *overrides: str) -> str:
     """Print the bill of a run for each of some overrides, in this process."""
     runs = [planned(composed, cell, *overrides) for cell in cells]
-    assert sheet.show(runs, runs[0].config) == 0
+    assert sheet.show(runs) == 0
     return capsys.readouterr().out
 
 

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ablation.reporting import forecast
-from ablation.sweep import bill, memory, past, plan, rate
+from ablation.sweep import bill, memory, past, plan, planned_run, rate
 from ablation.sweep.identity import cell
 from ablation.sweep.price import Hardware, Work, assumed_rate, by_rate, makespan, measured_rate
 from ablation.training.trial import trial
@@ -71,7 +71,7 @@ def evidence(composed: Compose, tmp_path: Path) -> Callable[[], tuple[float, str
 
     def ask() -> tuple[float, str, int | None]:
         run = planned(composed, *DEMO, f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")
-        (item,) = bill.draw_up([run], run.config).items
+        (item,) = bill.draw_up([run]).items
         return item.cell.epoch.seconds, item.cell.epoch.basis, item.cell.epoch.peak_memory
 
     return ask
@@ -83,7 +83,7 @@ def test_an_earlier_record_wins_over_a_check_over_a_rate(
     """Each is added below the one before; what was measured elsewhere, by another cell or on mixed hardware, counts nothing."""
     folders = (f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")
     run = planned(composed, *DEMO, *folders)
-    here = rate.hardware([run.config])
+    here = rate.hardware([run])
     assert here.name == "cpu, 1 threads" and evidence()[1:] == ("rate", None)
 
     checked = {"images_a_step": 64, "images_an_evaluation": 60, "peak_memory_bytes": 5}
@@ -124,7 +124,9 @@ def test_what_is_no_record_is_passed_over(composed: Compose, tmp_path: Path) -> 
 def test_the_memory_of_the_paper(composed: Compose) -> None:
     """Counted independently: weights, gradients and momentum 1.61 GB; with CBAM at batch 128 15.3 GB in fp32, 9.5 in bf16."""
     precisions = ("fp32", "bf16")
-    found = {each: memory.estimate(composed("resizer=cbam", f"train.precision={each}")) for each in precisions}
+    found = {
+        each: memory.estimate(planned_run.plan(composed("resizer=cbam", f"train.precision={each}"))) for each in precisions
+    }
     held = found["fp32"].weights + found["fp32"].gradients + found["fp32"].optimizer
     assert held == pytest.approx(1.61e9, rel=0.005)
     for precision, expected in {"fp32": 15.3e9, "bf16": 9.5e9}.items():
@@ -135,7 +137,7 @@ def test_the_memory_of_the_paper(composed: Compose) -> None:
 
 @pytest.mark.parametrize(("optimizer", "states"), [("sgd_plain", 0), ("sgd", 1), ("adamw", 2)])
 def test_the_optimizer_state_is_counted(composed: Compose, optimizer: str, states: int) -> None:
-    found = memory.estimate(composed("profile=demo", f"optimizer={optimizer}"))
+    found = memory.estimate(planned_run.plan(composed("profile=demo", f"optimizer={optimizer}")))
     assert found.optimizer == states * 4 * 58_834
     assert found.resume_file == found.weights + found.optimizer
 
@@ -146,9 +148,9 @@ def test_an_operation_that_cannot_be_pretended_gives_a_word(composed: Compose, m
             return images[:, 0, 0] * images.sum().item()
 
     config = composed("profile=demo", "train.batch_size=7")
-    plan.size(config)
+    plan.size(planned_run.plan(config))
     monkeypatch.setattr(plan, "skeleton", lambda config: Peeks())
-    assert memory.estimate(config).peak is None
+    assert memory.estimate(planned_run.plan(config)).peak is None
 
 
 class Live(TorchDispatchMode):
@@ -179,8 +181,8 @@ def test_the_estimate_is_what_a_real_step_holds(composed: Compose, overrides: li
     import run
 
     config = composed("profile=demo", *overrides)
-    expected = memory.estimate(config)
-    fit = run.build(config)
+    expected = memory.estimate(planned_run.plan(config))
+    fit = run.build(planned_run.plan(config))
     with Live() as live:
         trial(fit, lambda: False)
     assert expected.peak == pytest.approx(live.most + expected.weights + expected.images, rel=0.06)
@@ -220,6 +222,6 @@ def test_the_baseline_of_a_plan_is_the_study_s(composed: Compose, tmp_path: Path
     ]
     for number, run in enumerate(runs[:4]):
         record(run, device="another", best={"epoch": 1, "test_acc": 90.0 + number})
-    found = bill.draw_up(runs, runs[0].config)
+    found = bill.draw_up(runs)
     assert found.seeds == 2
     assert found.pairs == [({0: 92.0, 1: 93.0}, {0: 90.0, 1: 91.0}), ({}, {})]

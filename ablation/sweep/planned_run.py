@@ -1,0 +1,220 @@
+"""One run, as its command line means it: identity, folder and typed values, made once from the composed configuration.
+
+Owns the way from Hydra's configuration to a `Planned`, which all that follows takes in its place, and the list of this
+process's runs. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from ablation.data.facts import Facts, listing
+from ablation.records import outcome
+from ablation.records.outcome import FINISHED, changed, folder_of
+from ablation.records.provenance import source_digest
+from ablation.sweep import settings
+from ablation.sweep.identity import GROUPS, cell, digest, run_id
+
+ELSEWHERE = ("data.root", "data.cache")  # where the bytes lie: their content is identity, not their path
+
+
+@dataclass(frozen=True)
+class Train:
+    """How long a run trains, and in which precision."""
+
+    epochs: int
+    batch_size: int
+    precision: str  # fp32, bf16, fp16
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """One run of the command."""
+
+    folder: Path  # runs/<run id>, absolute
+    digest: str  # of the identity
+    identity: dict[str, Any]  # flat: option names, values under dotted keys, the seed
+    options: dict[str, str]  # the chosen option of each group
+    config: dict[str, Any]  # the whole configuration, resolved, without Hydra's own part
+    launcher: dict[str, Any]  # hydra.launcher
+    overrides: list[str]  # as typed for this run
+    train: Train
+    found: int  # st_mtime_ns of the outcome.json that an earlier command left, 0 for none
+
+    @property
+    def run_id(self) -> str:
+        """Name of the folder and of the W&B run."""
+        return self.folder.name
+
+    @property
+    def seed(self) -> int:
+        """Of every random stream."""
+        return int(self.identity["seed"])
+
+    @property
+    def study(self) -> str:
+        """Name of the study under which the run is planned."""
+        return str(self.config["study"]["name"])
+
+    @functools.cached_property
+    def cell(self) -> str:
+        """Digest of the identity without the seed."""
+        return cell(self.identity)
+
+    @property
+    def dataset(self) -> Facts:
+        """How many images of which size the run's data are, before they are opened."""
+        return settings.dataset_facts(self.config)
+
+    @property
+    def trained_images(self) -> int:
+        """Images of one epoch of training."""
+        data = self.config["data"]
+        return int(data["limit"] or self.dataset.train - data["val_size"])
+
+    @property
+    def evaluated_images(self) -> int:
+        """Images evaluated after each epoch: test and held out."""
+        data = self.config["data"]
+        return int((data["test_limit"] or self.dataset.test) + data["val_size"])
+
+    @property
+    def state(self) -> str:
+        """The state of the run's folder, or `to do again`: a result of other code under rerun=stale."""
+        state = outcome.state(self.folder)
+        if state in FINISHED and self.config["rerun"] == "stale":
+            record = outcome.read(self.folder) or {}
+            return state if record["code"]["source"] == source_digest() else "to do again"
+        return state
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs that this command need not train."""
+        return 0 if self.state == "to do again" else outcome.epochs_done(self.folder)
+
+
+PLANNED: list[Planned] = []  # the runs of this process's command: the exit code is computed from them
+
+
+def plan(config: DictConfig, overrides: Sequence[str] | None = None) -> Planned:
+    """Make a run of a composed configuration.
+
+    Args:
+        config: composed; its `hydra` node may be missing in a task, then Hydra is asked for it.
+        overrides: of the run; None: those that Hydra composed it with.
+
+    Raises:
+        Refused: a mandatory value is missing, or the folder of the images is none.
+    """
+    settings.check_missing(config)
+    hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
+    values = settings.plain(config)
+    flat = identity(config, values)
+    folder = folder_of(Path(values["paths"]["runs"]).absolute(), run_id(flat), flat)
+    return Planned(
+        folder=folder,
+        digest=digest(flat),
+        identity=flat,
+        options=settings.choices(config),
+        config=values,
+        launcher=settings.plain(hydra_node.launcher),
+        overrides=list(hydra_node.overrides.task if overrides is None else overrides),
+        train=Train(**values["train"]),
+        found=changed(folder),
+    )
+
+
+def of_task(config: DictConfig) -> Planned:
+    """Return the run that a task of this command was planned as; made and checked here where another process planned it.
+
+    Raises:
+        Refused: it cannot be meant.
+    """
+    hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
+    overrides = list(hydra_node.overrides.task)
+    for run in PLANNED:
+        if run.overrides == overrides:
+            return run
+    settings.check(config, overrides)
+    return plan(config, overrides)
+
+
+def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return all that can change a run's result as one flat dictionary: see `ablation.sweep.identity`.
+
+    Where a class or function lies is no part of it: `resizer=plain` names it. A `_target_` counts only where it is another one
+    than the option's own file states (`resizer._target_=...`), so renaming a module makes no run another run.
+
+    Args:
+        config: composed.
+        values: the same, resolved and plain, if that was done already.
+    """
+    settings.check_missing(config)
+    values = settings.plain(config) if values is None else values
+    options = settings.choices(config)
+    flat: dict[str, Any] = {group: options[group] for group in GROUPS}
+    for group in (*GROUPS, "train"):
+        flat |= settings.leaves(values[group], f"{group}.")
+    for group in GROUPS:
+        if flat.get(f"{group}._target_") == stated_target(config, group):
+            del flat[f"{group}._target_"]
+    flat["seed"] = values["seed"]
+    for key in ELSEWHERE:
+        flat.pop(key, None)
+    if values["data"]["_target_"].endswith("load_imagefolder"):
+        flat["data.listing"] = listing(str(values["data"]["root"])).digest
+    weights = values["backbone"]["weights"]
+    if weights not in ("imagenet", "none"):
+        flat["backbone.weights"] = f"sha256:{_file_digest(weights, Path(weights).stat().st_mtime_ns)}"
+    return flat
+
+
+def stated_target(config: DictConfig, group: str) -> str | None:
+    """Return the `_target_` that the file of a group's chosen option states, or the option that it extends."""
+    hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
+    folders = [source.path for source in hydra_node.runtime.config_sources if source.schema == "file"]
+    option: str | None = settings.choices(config)[group]
+    while option is not None:
+        target, option = _stated(tuple(folders), group, option)
+        if target is not None:
+            return target
+    return None
+
+
+@functools.cache
+def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | None, str | None]:
+    """Return the target in an option's file, and the option of the same group that it extends. Read once a process."""
+    for folder in folders:
+        file = Path(folder) / group / f"{option.removesuffix('.yaml')}.yaml"
+        if file.is_file():
+            node: Any = OmegaConf.load(file)
+            extended = [entry for entry in node.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+            return node.get("_target_"), extended[0] if extended else None
+    return None, None
+
+
+@functools.lru_cache
+def _file_digest(path: str, changed: int) -> str:
+    """Return a file's sha256; read once a process as long as it does not change."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def register() -> None:
+    """Register the resolvers that conf/config.yaml names folders with; Hydra carries them into workers."""
+    OmegaConf.register_new_resolver("run_id", lambda *, _root_: _folder(_root_).name, replace=True)
+    OmegaConf.register_new_resolver("run_dir", lambda *, _root_: str(_folder(_root_)), replace=True)
+    OmegaConf.register_new_resolver("sweep_id", settings.sweep_id, use_cache=True, replace=True)
+
+
+def _folder(config: DictConfig) -> Path:
+    overrides = list(config.hydra.overrides.task)
+    return next((run.folder for run in PLANNED if run.overrides == overrides), None) or plan(config).folder
