@@ -101,7 +101,8 @@ def test_states_and_times_by_hand(sweep: progress.Sweep) -> None:
     assert progress.seconds_left(now, slots=9) == 40
     text = watch.sentence(now, slots=2)
     assert text.startswith(
-        "6 runs: 1 done, 1 running, 1 failed, 1 failed before, 2 to do; plain-base-vgg16-s0 4/10 84.00 %; left: 1 min 04 s (2 at once; "
+        "6 runs: 1 done, 1 running, 1 failed, 1 failed before, 2 to do; plain-base-vgg16-s0 4/10 84.00 %;"
+        " left: 1 min 04 s (2 at once; "
     )
     assert states(sweep)[1] == "killed"  # nobody holds it any more
 
