@@ -17,7 +17,7 @@ import hydra
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig
 
-from ablation.sweep import planned_run, settings, stop
+from ablation.sweep import exit_reason, planned_run, settings, stop
 from ablation.sweep.command import carry_out, telling
 from ablation.sweep.planned_run import Planned
 
@@ -46,11 +46,13 @@ def run(planned: Planned) -> None:
     record = Record(planned.folder, digest=planned.digest, config=planned.identity, study=planned.study)
     try:
         if record.skip(planned.config["rerun"]):
+            exit_reason.write("skipped", "has a result already")
             return
         with stop.watch(planned.config["fail_fast"]), record:
             train(planned, record)
     except Busy as busy:
         log.info("%s: %s, skipped", record.folder.name, busy)
+        exit_reason.write("skipped", str(busy))
 
 
 def build(planned: Planned) -> Fit:

@@ -22,7 +22,7 @@ from ablation.records.manifest import write_manifest
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.service import has_key
-from ablation.sweep import instead, settings
+from ablation.sweep import exit_reason, instead, settings
 from ablation.sweep.devices import check as check_devices
 from ablation.sweep.devices import slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
@@ -62,7 +62,9 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
         if sweep:
             _write(config, sweep)
     except Exception as error:
-        print(f"refused: {one_line(error, overrides)}", file=sys.stderr)
+        reason = one_line(error, overrides)
+        print(f"refused: {reason}", file=sys.stderr)
+        exit_reason.write("refused", reason)
         raise SystemExit(1) from None
 
 

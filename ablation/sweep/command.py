@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
-from ablation.sweep import secrets, targets
+from ablation.sweep import exit_reason, secrets, targets
 from ablation.sweep.instead import Instead
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import Refused, one_line
@@ -44,8 +44,10 @@ def carry_out(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
         with contextlib.nullcontext() if asked else contextlib.redirect_stderr(_WithoutHydrasLine(sys.stderr)):
             code = _train_or_instead(main, trial)
     except KeyboardInterrupt:
+        exit_reason.write("interrupted", "asked to stop before it began")
         code = 130
-    except Preempted:
+    except Preempted as error:
+        exit_reason.write("preempted", str(error))
         code = 75
     except Exception as error:
         if asked:
@@ -81,7 +83,9 @@ def _say(error: Exception) -> None:
     if getattr(error, "said", False) or isinstance(error, Preempted):
         return
     refused = isinstance(error, HydraException | OmegaConfBaseException | Refused)
-    print(f"{'refused' if refused else 'failed'}: {one_line(error, sys.argv[1:])}", file=sys.stderr)
+    word, reason = "refused" if refused else "failed", one_line(error, sys.argv[1:])
+    print(f"{word}: {reason}", file=sys.stderr)
+    exit_reason.write(word, reason)
     error.said = True  # type: ignore[attr-defined]
 
 

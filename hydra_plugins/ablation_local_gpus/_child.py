@@ -6,7 +6,6 @@ Owns the process and its log. Decides nothing: _queue.py does.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import re
 import shlex
@@ -22,6 +21,7 @@ from hydra._internal.utils import get_args_parser
 
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, accuracies, changed
+from ablation.sweep import exit_reason
 from ablation.sweep.devices import Slot
 from ablation.sweep.planned_run import Planned
 
@@ -29,8 +29,7 @@ LEASH = Path(__file__).with_name("_leash.py")
 LAUNCHERS_OWN = re.compile(
     r"[+~]*hydra[./](mode|launcher|sweeper|sweep)\b"
 )  # of Hydra's overrides: they say nothing to one run
-CLOSING = re.compile(r"\d+ of \d+ runs not finished")  # command.py's
-WORDS_OF_ITS_OWN = (0, 1, 75, 130)  # run.py's exit codes: Python came to its end and said why
+RUN_EXIT_CODES = {0: "skipped", 1: "failed", 75: "preempted", 130: "interrupted"}  # run.py's, where no record says more
 
 
 def arguments(typed: Sequence[str], hydra_overrides: Sequence[str], overrides: Sequence[str]) -> list[str]:
@@ -81,7 +80,10 @@ class Child:
     def __init__(self, run: Planned, slot: Slot, log: Path, script: str, given: Sequence[str]) -> None:
         self.run, self.slot, self.log = run, slot, log
         self._found = changed(run.folder)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", **slot.environment}
+        self._reason = log.with_name(f"{run.folder.name}.exit.json")
+        self._reason.unlink(missing_ok=True)
+        own = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", exit_reason.VARIABLE: str(self._reason.absolute())}
+        environment = {**os.environ, **own, **slot.environment}
         command = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), script, *given]
         with log.open("ab") as console:
             typed = shlex.join(["python", script, *given])
@@ -109,9 +111,8 @@ class Child:
         self._process.wait()
 
     def ending(self) -> Ending:
-        """Say how it ended: by the record's word if it wrote one, else by the exit code and its last line."""
-        code = self._process.returncode
-        record = self._record()
+        """Return how it ended: by its record if it wrote one, else by its exit code and the reason that it left."""
+        code, reason, record = self._process.returncode, exit_reason.take(self._reason), self._record()
         word = record.get("outcome", "running")
         if word == "done":
             return Ending(word, f"done: {accuracies(record)}, {record['epochs']} epochs in {record['seconds']:.1f} s")
@@ -120,11 +121,12 @@ class Child:
         if word != "running":
             message = ((record.get("error") or {}).get("message") or "").splitlines()
             return Ending(word, f"{word}: {message[0] if message else 'no reason given'}")
-        if code not in WORDS_OF_ITS_OWN:
+        if code not in RUN_EXIT_CODES:
             killer = {-known: known.name for known in signal.Signals}.get(code, f"signal {-code}")
             how = f"killed by {killer}" if code < 0 else f"ended with exit code {code} and no word"
             return Ending("killed", how, crashed=True)
-        return Ending("skipped" if code == 0 else "failed", self._last_line() or f"exit code {code}")
+        word, why = reason or (RUN_EXIT_CODES[code], f"exit code {code}, no reason given")
+        return Ending(word, f"{why}, skipped" if word == "skipped" else f"{word}: {why}")
 
     def _record(self) -> dict[str, Any]:
         """Return the run's record if it was written since this process began."""
@@ -133,11 +135,3 @@ class Child:
         with contextlib.suppress(ValueError, OSError):
             return outcome.read(self.run.folder) or {}
         return {}
-
-    def _last_line(self) -> str:
-        """Return the console's last line before run.py's closing list: there it says why it was refused or skipped."""
-        with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - 4096))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-        told = list(itertools.takewhile(lambda line: not CLOSING.match(line), lines))
-        return told[-1].removeprefix(f"{self.run.folder.name}: ") if told else ""

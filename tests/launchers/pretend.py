@@ -8,6 +8,7 @@ by `<resizer>-<aug>` how a run behaves that does not simply end well: ACTIONS. O
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -79,6 +80,25 @@ def die(folder: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def refuse(folder: Path) -> None:
+    """As where the data is not there: refused before the record is begun."""
+    from ablation.sweep.refusal import Refused
+
+    raise Refused("data.root=/nowhere: no such folder: put it back")
+
+
+def refuse_and_chat(folder: Path) -> None:
+    """The same, and a library has the last line on the console."""
+    atexit.register(lambda: print("1 of 1 runs not finished\nskipped: a library's own words", file=sys.stderr))
+    refuse(folder)
+
+
+def mute(folder: Path) -> None:
+    """As by a library that calls exit(1)."""
+    print("done, skipped", flush=True)
+    os._exit(1)
+
+
 def die_once(folder: Path) -> None:
     """The same, in the first attempt."""
     marker = folder / "died"
@@ -103,7 +123,7 @@ def diverge(folder: Path) -> None:
 
 
 ACTIONS: dict[str, Callable[[Path], None]] = {
-    action.__name__: action for action in (hang, deaf, die, die_once, crash, fail, diverge)
+    action.__name__: action for action in (hang, deaf, die, die_once, crash, fail, diverge, refuse, refuse_and_chat, mute)
 }
 
 
@@ -130,6 +150,8 @@ def install() -> None:
     """Put the pretence in place: training, and a plan that needs no torch."""
     import ablation.sweep
     import run
+    from ablation.records.record import Record
+    from ablation.sweep import exit_reason
 
     plan: Any = types.ModuleType("ablation.sweep.plan")
     plan.size = lambda run: types.SimpleNamespace(parameters=10, macs=MACS[run.options["resizer"]])
@@ -137,6 +159,16 @@ def install() -> None:
     plan.check_machine = lambda run: None
     sys.modules["ablation.sweep.plan"] = ablation.sweep.plan = plan  # type: ignore[attr-defined]
     run.train = train
+    skip = Record.skip
+
+    def before(record: Record, rerun: str = "never") -> bool:
+        """Behave as asked for before the record is begun, in a run's own process alone."""
+        action = json.loads(os.environ.get("PRETEND", "{}")).get(f"before {record.folder.name.split('-vgg')[0]}")
+        if action and exit_reason.VARIABLE in os.environ:
+            ACTIONS[action](record.folder)
+        return skip(record, rerun)
+
+    Record.skip = before  # type: ignore[method-assign]
 
 
 def main() -> int:

@@ -182,3 +182,25 @@ def test_a_run_held_by_another_process_is_skipped(start: Start) -> None:
     assert code == 0 and ": held by process " in said and said.rstrip().endswith(", skipped")
     sweep.process.send_signal(signal.SIGTERM)
     assert sweep.finish()[0] == 75
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "sentence"),
+    [
+        ("refuse", "refused: data.root=/nowhere: no such folder: put it back"),
+        ("refuse_and_chat", "refused: data.root=/nowhere: no such folder: put it back"),
+        ("mute", "failed: exit code 1, no reason given"),
+    ],
+)
+def test_why_a_run_has_no_record_is_learned_from_its_file_and_never_from_its_console(
+    start: Start, behaviour: str, sentence: str
+) -> None:
+    """Whatever a library prints last; and nothing of it stays in the sweep's folder."""
+    sweep = start("resizer=plain", "aug=base", behaviour={"before plain-base": behaviour})
+    code, said, _ = sweep.finish()
+    assert code == 1
+    (line,) = [line for line in said.splitlines() if ": failed: " in line or ": refused: " in line]
+    assert line.partition(": ")[2].startswith(f"{sentence} (")
+    (folder,) = sweep.runs.glob("sweeps/*")
+    assert {file.suffix for file in folder.iterdir()} == {".json", ".log", ".yaml"}
+    assert [file.name for file in folder.glob("*.json")] == ["manifest.json"]
