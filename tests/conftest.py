@@ -18,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from ablation.records.outcome import OF_ROWS
 from ablation.sweep import planned_run
 
 ROOT = Path(__file__).parents[1]
@@ -68,7 +69,7 @@ def trained(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[...
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     """A run's rows without the clock: what equal runs must share to the last bit."""
     rows = [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_second")} for row in rows]
+    return [{key: value for key, value in row.items() if key not in OF_ROWS} for row in rows]
 
 
 def outcome_of(folder: Path) -> dict[str, Any]:

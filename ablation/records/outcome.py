@@ -18,11 +18,12 @@ from ablation.records.files import read_json
 from ablation.records.format1 import without_stated_targets
 from ablation.records.lock import locked
 
-FORMAT = 2
-READABLE = (1, FORMAT)
+FORMAT = 2  # 1 had no NEW, and module paths in its identity
+NEW = ("started", "ended", "wall_seconds", "gpu")
 NAME = "outcome.json"
 CHECKPOINT = re.compile(r"(?P<kind>epoch|best|last|val)-(?P<epoch>\d{4,})\.(?P<digest>[0-9a-f]{16})\.pt")
 CHOSEN = ("best", "last", "val")  # the three accuracies, never mixed
+OF_ROWS = ("seconds", "wall_seconds", "images_per_second")  # of a row and of the whole run, under one name
 FINISHED = ("done", "diverged")  # both are results: the same code would end the same way again
 ENDED = (*FINISHED, "failed", "preempted", "interrupted")  # what a record says of its run's end
 
@@ -53,9 +54,10 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     way_out = "move the folder away to go on"
     if not isinstance(content, dict):
         raise ValueError(f"{folder}: {NAME} is no record: {way_out}")
-    if content.get("format") not in READABLE:
-        formats = " and ".join(map(str, READABLE))
-        raise ValueError(f"{folder}: a record in format {content.get('format')}, this version reads {formats}: {way_out}")
+    try:
+        content = upgrade(content)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}: {way_out}") from None
     if content.get("outcome") not in (*ENDED, "running"):
         legal = ", ".join((*ENDED, "running"))
         raise ValueError(f"{folder}: outcome {content.get('outcome')!r} in {NAME}, expected one of {legal}: {way_out}")
@@ -63,7 +65,20 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(content.get(key), kind):
             raise ValueError(f"{folder}: {key} {content.get(key)!r} in {NAME} is of another kind than a record's: {way_out}")
-    return content if content["format"] == FORMAT else {**content, "config": without_stated_targets(content["config"])}
+    return content
+
+
+def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record, or its summary in W&B, in this version's format; what an older one does not know is None.
+
+    Raises:
+        ValueError: it is of a format that this version does not read.
+    """
+    if record.get("format") not in (1, FORMAT):
+        raise ValueError(f"a record in format {record.get('format')}, this version reads 1 and {FORMAT}")
+    identity = record.get("config")  # W&B keeps it apart
+    current = {"config": without_stated_targets(identity)} if isinstance(identity, dict) else {}
+    return {**dict.fromkeys(NEW), **record, **current, "format": FORMAT}
 
 
 def state(folder: Path) -> State:
@@ -136,7 +151,7 @@ def folder_of(runs: Path, run_id: str, identity: dict[str, Any]) -> Path:
     for name in _by_readable_part(str(runs), runs.stat().st_mtime_ns).get(readable, ()):
         with contextlib.suppress(ValueError, OSError, RecursionError):  # no record of ours
             record = read(runs / name)
-            if record and record["format"] == 1 and record["outcome"] in FINISHED and record["config"] == identity:
+            if record and record["outcome"] in FINISHED and record["config"] == identity:
                 return runs / name
     return folder
 
@@ -167,10 +182,10 @@ def summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """Return every value of an outcome that the table shows, flat: W&B's summary of the run.
 
     Seconds and images a second are of the whole run there, of one epoch in a row, and W&B keeps the last row in the summary:
-    so they are called run/seconds and run/images_per_second.
+    so they are called run/seconds, run/wall_seconds and run/images_per_second.
     """
     flat = {key: value for key, value in outcome.items() if not isinstance(value, dict | list) and value is not None}
-    flat |= {f"run/{key}": flat.pop(key) for key in ("seconds", "images_per_second") if key in flat}
+    flat |= {f"run/{key}": flat.pop(key) for key in OF_ROWS if key in flat}
     for kind in (*CHOSEN, "code"):
         flat |= {f"{kind}/{key}": value for key, value in (outcome.get(kind) or {}).items()}
     return flat

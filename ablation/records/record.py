@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import statistics
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -26,6 +29,7 @@ from ablation.records.outcome import (
     FINISHED,
     FORMAT,
     NAME,
+    NEW,
     accuracies,
     differing,
     first_line,
@@ -33,6 +37,7 @@ from ablation.records.outcome import (
     newest_checkpoint,
     outcome_of,
     read,
+    rows,
     sentence,
     summary,
 )
@@ -81,6 +86,7 @@ class Record:
         self.mirror: Mirror | None = None
         self._handler: logging.FileHandler | None = None
         self.rows: list[dict[str, Any]] = []
+        self._appended = monotonic()
         self._outcome: dict[str, Any] = {
             "format": FORMAT,
             "run_id": folder.name,
@@ -89,7 +95,7 @@ class Record:
             "study": study,
             "seed": config["seed"],
             "config": config,
-            **dict.fromkeys((*CHOSEN, *FACTS, "tracker", "error")),
+            **dict.fromkeys((*NEW, *CHOSEN, *FACTS, "tracker", "error")),
             "code": code(),
         }
 
@@ -123,10 +129,7 @@ class Record:
             ValueError: it cannot be read, or is of another run; the message says in what they differ.
         """
         old = read(self.folder)
-        same = old is None or (
-            old["digest"] == self.digest or (old["format"] == 1 and old["config"] == self._outcome["config"])
-        )
-        if old is not None and not same:
+        if old is not None and old["digest"] != self.digest and old["config"] != self._outcome["config"]:
             raise ValueError(
                 f"{self.folder}: holds run {old['digest']}, expected {self.digest};"
                 f" they differ in {differing(old['config'], self._outcome['config'])}: move the folder away to go on"
@@ -170,7 +173,8 @@ class Record:
         self._handler = logging.FileHandler(self.folder / "run.log")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger().addHandler(self._handler)
-        files.write_json(self.folder / NAME, self._outcome)
+        self._outcome |= {"started": old["started"] if old else _now(), "gpu": _gpu()}
+        self._write()
         log.info("%s", self.folder.name)
 
     def _let_go(self) -> None:
@@ -183,7 +187,7 @@ class Record:
             self._lock.release()
 
     def describe(self, config_yaml: str, provenance: dict[str, Any], **facts: Any) -> None:
-        """Write config.yaml and provenance.json; keep facts (parameters, macs, device, ...) for the outcome.
+        """Write config.yaml, provenance.json and what the outcome says by now: facts such as parameters, macs and device.
 
         A fact that is a function is asked when the run ends, however it ends.
 
@@ -199,6 +203,7 @@ class Record:
         files.write_json(self.folder / "provenance.json", provenance)
         mixed = _mixed(provenance["sessions"])
         self._outcome |= {"code": provenance["code"], "sessions": provenance["sessions"], "mixed": mixed, **facts}
+        self._write()
 
     def _sessions(self, before: list[dict[str, Any]], provenance: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the distinct circumstances under which the run was trained; say where this start differs from the last."""
@@ -209,8 +214,10 @@ class Record:
         return before if before and before[-1] == now else [*before, now]
 
     def restore(self, history: list[Any], chosen: Mapping[str, Any]) -> None:
-        """Rebuild epochs.jsonl from the history inside the checkpoint: one truth."""
-        self.rows = [asdict(row) for row in history]
+        """Rebuild epochs.jsonl from the history inside the checkpoint: one truth. The rows there give the wall times."""
+        wall = {row.get("epoch"): row.get("wall_seconds") for row in rows(self.folder)}
+        self.rows = [asdict(row) | {"wall_seconds": wall.get(row.epoch)} for row in history]
+        self._appended = monotonic()
         text = "".join(line(row) for row in self.rows)
         files.write(self.folder / "epochs.jsonl", lambda file: file.write(text.encode()))
         self._choose(chosen)
@@ -229,8 +236,13 @@ class Record:
             self.mirror.image(name, pixels, len(self.rows))
 
     def append(self, epoch: Any, chosen: Mapping[str, Any]) -> None:
-        """Add one row (a dataclass), flushed, to epochs.jsonl and to the mirror."""
-        row = asdict(epoch)
+        """Add one row (a dataclass), flushed, to epochs.jsonl and to the mirror.
+
+        Its `wall_seconds` are those since the row before it, or since this start's `restore`: checkpoint and tracker included.
+        """
+        now = monotonic()
+        row = asdict(epoch) | {"wall_seconds": now - self._appended}
+        self._appended = now
         self.rows.append(row)
         with files.named(self.folder / "epochs.jsonl") as path, path.open("a") as file:
             file.write(line(row))
@@ -252,12 +264,12 @@ class Record:
         word = outcome_of(error)
         try:
             self._end(word, error)
-            files.write_json(self.folder / NAME, self._outcome)  # the truth first: the mirror may take its time
+            self._write()  # the truth first: the mirror may take its time
             if self.mirror:
                 self.mirror.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
                 if self.mirror.status != self._outcome["tracker"]:  # lost at the very end
                     self._outcome["tracker"] = self.mirror.status
-                    files.write_json(self.folder / NAME, self._outcome)
+                    self._write()
             if word == "done":
                 self._tidy()
         finally:
@@ -267,10 +279,13 @@ class Record:
     def _end(self, word: str, error: BaseException | None) -> None:
         """Complete the outcome and say it."""
         self._outcome |= {key: value() for key, value in self._outcome.items() if callable(value)}
+        wall = [row["wall_seconds"] for row in self.rows]  # over all starts; None: an epoch whose row was lost
         self._outcome |= {
             "outcome": word,
             "epochs": len(self.rows) if word in FINISHED else newest_checkpoint(self.folder),
+            "ended": _now(),
             "seconds": math.fsum(row["seconds"] for row in self.rows),
+            "wall_seconds": None if None in wall else math.fsum(wall),
             "images_per_second": statistics.median(row["images_per_second"] for row in self.rows) if self.rows else None,
             "tracker": dict(self.mirror.status) if self.mirror else None,
         }
@@ -283,10 +298,26 @@ class Record:
         error.said = True  # type: ignore[attr-defined]  # so that nobody tells it a second time
         traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
 
+    def _write(self) -> None:
+        """Write outcome.json as far as it is known."""
+        known = {key: None if callable(value) else value for key, value in self._outcome.items()}
+        files.write_json(self.folder / NAME, known)
+
     def _tidy(self) -> None:
         """Remove resume files (a done run is never resumed, and they are 1 GB each for VGG16) and what a killed write left."""
         for file in (*self.folder.glob(".tmp.*"), *self.folder.glob("checkpoints/epoch-*.pt")):
             file.unlink(missing_ok=True)  # two processes may skip the run at once
+
+
+def _now() -> str:
+    """Return the time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _gpu() -> str | None:
+    """Return the one GPU that this process may see, by index or UUID; None where that is not one."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return visible[0] or None if len(visible) == 1 else None
 
 
 def _mixed(sessions: list[dict[str, Any]]) -> str | None:

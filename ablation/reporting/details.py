@@ -1,6 +1,6 @@
 """What the page adds to the table from the runs' own folders: learning curves, and where the numbers come from.
 
-Owns reading epochs.jsonl, provenance.json, run.log and the manifests' commands. Reads only, and of so many runs; a file that is
+Owns reading epochs.jsonl, provenance.json and the manifests' commands. Reads only, and of so many runs; a file that is
 missing or damaged becomes a line on the page. Without local records there are words in the curves' place.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ from ablation.reporting.plots import Curve
 
 MOST = 200  # runs that are opened; of more, each cell's first seed
 NAMED = 8  # problems, commands and values that are listed before they are only counted
-TAIL = 4096  # bytes at a log's end in which its last time stands
-STAMP = re.compile(rb"^\d{4}-\d\d-\d\d \d\d:\d\d", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def read(runs: Path, analysis: Analysis) -> Details:
     return Details(
         curves={name: curve for name, curve in curves.items() if curve},
         words=words,
-        facts=[*_of_runs(analysis), *_of_files(list(filter(None, provenance))), *_dates(runs, found)],
+        facts=[*_of_runs(analysis), *_of_files(list(filter(None, provenance))), *_dates(found)],
         commands=_commands(folders, {run["run_id"] for row in analysis.rows for run in row.cell.runs}),
         problems=_some(folders.problems),
     )
@@ -147,22 +145,18 @@ def _some(lines: Sequence[str]) -> list[str]:
     return [*lines[:NAMED], f"and {more:,} more"] if more > 0 else list(lines)
 
 
-def _dates(runs: Path, found: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """Return when the first run began and the last ended, as their logs say: no clock of today's."""
-    times = [time for run in found for time in _stamps(runs / run["run_id"] / "run.log")]
-    return [("Trained", [f"{min(times)} to {max(times)}, the machine's local time"])] if times else []
+def _dates(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return when the first run began and the last ended, as their records say: no clock of today's."""
+    times = [time for run in found for key in ("started", "ended") if (time := _time(run.get(key)))]
+    return [("Trained", [f"{min(times):%Y-%m-%d %H:%M} to {max(times):%Y-%m-%d %H:%M} UTC"])] if times else []
 
 
-def _stamps(log: Path) -> list[str]:
-    """Return a log's first and last time."""
+def _time(text: Any) -> datetime | None:
+    """Return a time in UTC, None for what is no ISO 8601."""
     try:
-        with log.open("rb") as file:
-            head = file.read(TAIL)
-            file.seek(max(0, log.stat().st_size - TAIL))
-            stamps = STAMP.findall(head)[:1] + STAMP.findall(file.read())[-1:]
-    except OSError:
-        return []
-    return [stamp.decode() for stamp in stamps]
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (TypeError, ValueError):
+        return None
 
 
 def _commands(folders: _Folders, wanted: set[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ablation.records.format1 import without_stated_targets
-from ablation.records.outcome import ENDED, READABLE, epochs_done, state, state_of
+from ablation.records.outcome import ENDED, epochs_done, state, state_of, upgrade
 from ablation.reporting.selection import Selection
 
 WORDS = (*ENDED, "killed", "incomplete", "running", "missing")  # a run's state, or what W&B lacks of it: some epochs, all
@@ -23,6 +23,7 @@ DECIMAL = {  # column -> key in W&B's summary; the path in outcome.json is the s
     "last_acc": "last/test_acc",
     "val_acc": "val/test_acc",
     "seconds": "run/seconds",
+    "wall_seconds": "run/wall_seconds",
     "images_per_second": "run/images_per_second",
 }
 WHOLE = {
@@ -37,6 +38,8 @@ WHOLE = {
 }
 TEXT = {
     "device": "device",
+    "started": "started",
+    "ended": "ended",
     "code_source": "code/source",
     "code_commit": "code/commit",
     "code_dirty": "code/dirty",
@@ -53,8 +56,7 @@ def checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: it is not.
     """
-    if flat["format"] not in READABLE:
-        raise ValueError(f"format {flat['format']}, expected {' or '.join(map(str, READABLE))}")
+    flat = upgrade(flat)
     if flat["outcome"] not in (*ENDED, "running"):
         raise ValueError(f"outcome {flat['outcome']!r}, expected one of {', '.join((*ENDED, 'running'))}")
     if flat["outcome"] == "done" and None in (_decimal(flat.get("best/test_acc")), _decimal(flat.get("last/test_acc"))):

@@ -5,11 +5,9 @@ Owns reading and the estimate. Takes no lock and writes nothing; any host that s
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import json
 import math
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ablation.records import outcome
-from ablation.records.files import read_json
 from ablation.records.manifest import NAME
 from ablation.records.outcome import FINISHED
 from ablation.reporting.selection import RUN_ID
@@ -104,10 +101,10 @@ def read(sweep: Sweep) -> list[Row]:
 
 
 def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
-    folder = sweep.runs / run_id
+    folder, by_slurm = sweep.runs / run_id, (sweep.folder / ".submitit").is_dir()
     state, count = outcome.state(folder), outcome.epochs_done(folder)
-    if state in FINISHED:  # the record tells all
-        record = outcome.read(folder) or {}
+    record = {} if state == "unreadable" else outcome.read(folder) or {}
+    if state in FINISHED:  # the record says all
         last = {**record, **(record.get("last") or {})}
         seconds = (_number(record.get("seconds")) or 0) / count if count else None
     else:
@@ -118,19 +115,19 @@ def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
     return Row(
         run_id,
         state,
-        open=_open(sweep, folder, state),
+        open=_open(sweep, folder, state, by_slurm),
         epoch=count,
         epochs=int(_number(identity.get("train.epochs")) or 0),
         accuracy=_number(last.get("test_acc")),
         images_per_second=_number(last.get("images_per_second")),
-        device=_device(sweep, run_id) if state == "running" else "",
+        device=_device(record, by_slurm) if state == "running" else "",
         seconds=seconds or None,
         identity=identity,
         same_speed=sweep.same_speed,
     )
 
 
-def _open(sweep: Sweep, folder: Path, state: outcome.State) -> bool:
+def _open(sweep: Sweep, folder: Path, state: outcome.State, by_slurm: bool) -> bool:
     """Return True if the sweep has still to train a run: an end that an earlier sweep left is none in this one.
 
     SLURM queues a job again that it preempted; when it does not, only SLURM knows, and the run stays open.
@@ -139,7 +136,7 @@ def _open(sweep: Sweep, folder: Path, state: outcome.State) -> bool:
         return False
     if state in ("running", "to do") or outcome.changed(folder) < sweep.began:
         return True
-    return state in ("killed", "preempted") and (sweep.folder / ".submitit").is_dir()
+    return by_slurm and state in ("killed", "preempted")
 
 
 def _number(value: Any) -> float | None:
@@ -147,15 +144,11 @@ def _number(value: Any) -> float | None:
     return float(value) if type(value) in (int, float) and math.isfinite(value) else None
 
 
-def _device(sweep: Sweep, run_id: str) -> str:
-    """Return where a run runs: the GPU that its launcher gave it, which heads its console, else the hardware's name."""
-    with contextlib.suppress(OSError):
-        console = (sweep.folder / f"{run_id}.log").read_text(errors="replace")
-        if given := re.findall(r"^\$ CUDA_VISIBLE_DEVICES=(\S*)(?: \S+=\S*)* python ", console, re.MULTILINE):
-            return f"GPU {given[-1].removeprefix('GPU-')[:12]}" if given[-1] else "cpu"
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        return str((read_json(sweep.runs / run_id / "provenance.json") or {})["device"])
-    return ""
+def _device(record: Mapping[str, Any], by_slurm: bool) -> str:
+    """Return where a run runs: the one GPU that it was given on this machine, else the hardware's name."""
+    if record.get("gpu") and not by_slurm:
+        return f"GPU {str(record['gpu']).removeprefix('GPU-')[:12]}"
+    return str(record.get("device") or "")
 
 
 def seconds_left(rows: Sequence[Row], slots: int | None = None) -> float | None:

@@ -37,6 +37,7 @@ import ablation.training.progress  # noqa: F401  # all three: so that children f
 import run
 from ablation.records import provenance
 from ablation.records.checkpoint import file_digest, load_weights
+from ablation.records.outcome import NEW, OF_ROWS
 from ablation.sweep import plan, planned_run, settings, stop
 from ablation.sweep.command import carry_out
 from ablation.training import fit
@@ -45,7 +46,7 @@ from tests.conftest import ROOT, rows_of
 TINY = ["profile=demo", "tracker=none", "input_size=16", "data.limit=40", "data.test_limit=50"]
 TINY += ["train.batch_size=20", "train.epochs=3"]
 CELLS = [(resizer, aug) for resizer in ("none", "plain", "cbam") for aug in ("base", "cutmix")]
-CLOCK = ("seconds", "images_per_second", "peak_memory_bytes", "sessions", "tracker")  # of outcome.json: not the result
+CLOCK = (*NEW, *OF_ROWS, "peak_memory_bytes", "sessions", "tracker")  # of outcome.json: not the result
 
 Act = Callable[[int, str, Callable[[], object]], object]
 

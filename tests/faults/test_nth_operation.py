@@ -19,6 +19,7 @@ import pytest
 from torch import nn
 
 from ablation.models import backbone
+from ablation.records.outcome import OF_ROWS
 from tests.conftest import rows_of
 from tests.faults import forks
 
@@ -127,7 +128,7 @@ def _look(folder: Path, reference: Path, ended: int, least: int) -> str:
 
 
 def clockless(line: str) -> dict[str, Any]:
-    return {key: value for key, value in json.loads(line).items() if key not in ("seconds", "images_per_second")}
+    return {key: value for key, value in json.loads(line).items() if key not in OF_ROWS}
 
 
 def _again(config: forks.Run, runs: Path, reference: Path) -> str:

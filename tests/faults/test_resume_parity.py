@@ -16,6 +16,7 @@ import torch
 
 from ablation.data import augment
 from ablation.records.checkpoint import Checkpoints
+from ablation.records.outcome import OF_ROWS
 from ablation.records.tracker import NoTracker
 from ablation.training import fit
 from tests.faults import forks
@@ -96,7 +97,7 @@ class Trace:
 
 
 def clockless(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in ("seconds", "images_per_second")}
+    return {key: value for key, value in row.items() if key not in OF_ROWS}
 
 
 def parts(state: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rich.console import Console
 from ablation.records.lock import Busy, Lock, locked
 from ablation.reporting import progress, watch
 from tests.conftest import ROOT
-from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
+from tests.reporting.constructed import TABLE1, Runs, config, outcome
 
 EPOCHS = 10
 IMPORT = "import pathlib, sys; from ablation.records.lock import Lock, locked; folder = pathlib.Path(sys.argv[1])\n"
@@ -71,12 +71,10 @@ def sweep(tmp_path: Path) -> progress.Sweep:
     os.utime(earlier, ns=(10**18, 10**18))
     runs.manifest(TABLE1, cells)
     runs.record(outcome(cells[0], epochs=EPOCHS, seconds=20.0, images_per_second=2000.0, last=91.0))
-    running = runs.record(outcome(cells[1], "running")).parent
+    running = runs.record(outcome(cells[1], "running", gpu="GPU-3f1", device="constructed")).parent
     rows(running, [9.0, 3.0, 4.0, 4.0], tail='{"epoch": 5, "test_')
     checkpoint(running, 3)
     runs.record(outcome(cells[2], "failed"))
-    log = tmp_path / "runs" / "sweeps" / "20260101-000000-aaaa" / f"{run_id(cells[1])}.log"
-    log.write_text("$ CUDA_VISIBLE_DEVICES=0 python run.py x=1\nkilled\n$ CUDA_VISIBLE_DEVICES=GPU-3f1 python run.py x=1\n")
     return progress.find(tmp_path / "runs")
 
 

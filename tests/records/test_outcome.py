@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from omegaconf import DictConfig
 
 from ablation.records import outcome
 from ablation.records.lock import Lock
-from ablation.records.outcome import ENDED, FINISHED, State, epochs_done, state
+from ablation.records.outcome import ENDED, FINISHED, FORMAT, NEW, State, epochs_done, state
+from ablation.records.record import Record
+from ablation.reporting import progress, sources
+from ablation.reporting.selection import select
+from ablation.sweep import bill, settings
+from ablation.sweep.callback import Planned
+
+KEPT = Path(__file__).with_name("format1")  # a runs folder: one run of two epochs, as the version before format 2 wrote it
 
 HOLD = "import pathlib, sys; from ablation.records.lock import Lock; held = Lock(pathlib.Path(sys.argv[1]))\n"
 HOLD += "print(1, flush=True)\nsys.stdin.read()"
@@ -87,3 +97,36 @@ def test_what_is_no_record_is_named_with_the_way_out(tmp_path: Path, text: str, 
     with pytest.raises(ValueError, match=f"{why}.*move .* away to go on"):
         outcome.read(tmp_path)
     assert (state(tmp_path), epochs_done(tmp_path)) == ("unreadable", 0)
+
+
+def test_a_record_of_format_1_is_read_as_one_of_today(tmp_path: Path) -> None:
+    """Its values stay, what it does not know is None, and its file is not touched."""
+    (run,) = KEPT.glob("plain-*")
+    content = json.loads((run / "outcome.json").read_text())
+    assert content["format"] == 1
+    assert outcome.read(run) == content | {"format": FORMAT} | dict.fromkeys(NEW)
+    assert json.loads((run / "outcome.json").read_text()) == content
+    assert outcome.upgrade(outcome.upgrade(content)) == outcome.upgrade(content)
+    assert (state(run), epochs_done(run)) == ("done", 2)
+
+
+def test_a_run_of_format_1_is_a_result_to_the_plan_the_table_and_the_view(
+    tmp_path: Path, composed: Callable[..., DictConfig]
+) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(KEPT, runs)
+    (folder,) = runs.glob("plain-*")
+    content = json.loads((folder / "outcome.json").read_text())
+
+    assert Record(folder, digest=content["digest"], config=content["config"], study="demo").skip()
+
+    config = composed("profile=demo", "tracker=none", "resizer=plain", "engine.device=cpu", "train.epochs=2")
+    (item,) = bill.draw_up([Planned(folder, [], config, settings.identity(config), 0)], config).items
+    assert (item.state, item.done, item.left) == ("done", 2, 0)
+
+    (row,) = sources.local(runs, select(runs)).to_dict("records")
+    assert (row["outcome"], row["best_acc"], row["epochs"], row["problem"]) == ("done", 12.5, 2, None)
+    assert row["seconds"] == content["seconds"] and row["started"] is None and row["wall_seconds"] is None
+
+    (seen,) = progress.read(progress.find(runs))
+    assert (seen.state, seen.open, seen.epoch, seen.accuracy) == ("done", False, 2, 12.5)

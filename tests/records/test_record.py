@@ -17,6 +17,7 @@ import pytest
 from ablation.records import record as module
 from ablation.records.lock import Busy, Lock, locked
 from ablation.records.manifest import write_manifest
+from ablation.records.outcome import epochs_done, rows
 from ablation.records.record import Record
 
 IDENTITY = {"seed": 0, "resizer": "none", "train.epochs": 2}
@@ -101,6 +102,57 @@ def test_a_done_run(tmp_path: Path) -> None:
     summary, failed = spy.closed
     assert not failed and summary["best/test_acc"] == 90.0 and summary["last/epoch"] == 2 and summary["outcome"] == "done"
     assert not locked(tmp_path / "a")
+
+
+def test_the_record_says_when_where_and_how_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Device and start are in outcome.json while the run trains; a run's wall time is that of its epochs over all starts."""
+    clock = iter([0.0, 100.0, 103.0, 108.0, 1000.0, 2000.0, 2007.0])  # two starts; each opens its record, restores, appends
+    monkeypatch.setattr(module, "monotonic", lambda: next(clock))
+    times = iter(["2026-01-01T00:00:00+00:00", "2026-01-01T00:01:00+00:00", "2026-01-02T00:00:00+00:00"])
+    monkeypatch.setattr(module, "_now", lambda: next(times))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    epochs = [Row(1, 90.0), Row(2, 80.0), Row(3, 85.0)]
+    folder = tmp_path / "a"
+    with pytest.raises(RuntimeError), opened(folder) as record:
+        assert outcome(folder)["started"] == "2026-01-01T00:00:00+00:00"
+        record.describe("", {"code": CODE, "data_checksum": "d"}, device="constructed", peak_memory_bytes=lambda: 9)
+        early = outcome(folder)
+        assert (early["outcome"], early["device"], early["gpu"], early["ended"]) == ("running", "constructed", "3", None)
+        assert early["peak_memory_bytes"] is None  # asked at the end
+        record.restore([], {})
+        record.append(epochs[0], {})
+        record.append(epochs[1], {})
+        raise RuntimeError("no")
+    first = outcome(folder)
+    assert (first["ended"], first["wall_seconds"], first["seconds"]) == ("2026-01-01T00:01:00+00:00", 8.0, 4.0)
+    with opened(folder) as record:
+        record.describe("", {"code": CODE, "data_checksum": "d"})
+        record.restore(epochs[:1], {})  # the second epoch had no checkpoint
+        record.append(epochs[1], {})
+        record.finish({}, np.arange(3))
+    second = outcome(folder)
+    assert (second["started"], second["ended"]) == (first["started"], "2026-01-02T00:00:00+00:00")
+    assert [row["wall_seconds"] for row in rows(folder)] == [3.0, 7.0] and second["wall_seconds"] == 10.0
+
+
+def test_the_wall_time_of_a_lost_row_is_unknown_and_not_zero(tmp_path: Path) -> None:
+    """Killed between a checkpoint and its row, or continued from a record of format 1."""
+    with opened(tmp_path / "a") as record:
+        record.restore([Row(1, 90.0)], {})
+        record.append(Row(2, 80.0), {})
+    assert rows(tmp_path / "a")[0]["wall_seconds"] is None and outcome(tmp_path / "a")["wall_seconds"] is None
+
+
+@pytest.mark.parametrize(("checkpoint", "error", "epochs"), [(1, RuntimeError("no"), 1), (0, KeyboardInterrupt(), 0)])
+def test_an_end_without_a_result_counts_the_epochs_that_it_goes_on_from(
+    tmp_path: Path, checkpoint: int, error: BaseException, epochs: int
+) -> None:
+    (tmp_path / "a" / "checkpoints").mkdir(parents=True)
+    if checkpoint:
+        (tmp_path / "a" / "checkpoints" / "epoch-0001.0123456789abcdef.pt").touch()
+    with pytest.raises(type(error)):
+        trained(tmp_path / "a", error)
+    assert outcome(tmp_path / "a")["epochs"] == epochs_done(tmp_path / "a") == epochs
 
 
 class Diverged(Exception):

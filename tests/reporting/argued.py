@@ -79,4 +79,3 @@ def beside(folder: Path, accuracies: list[float]) -> None:
         "data_checksum": "68bbfc5b",
     }
     (folder / "provenance.json").write_text(json.dumps(provenance))
-    (folder / "run.log").write_text("2026-01-01 00:00:00,000 INFO constructed\n2026-01-01 00:10:00,000 INFO done\n")

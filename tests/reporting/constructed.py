@@ -85,10 +85,13 @@ def outcome(flat: dict[str, Any], word: str = "done", best: float = 90.0, last: 
         "macs": 15_470_314_496,
         "test_images": 10_000,
         "device": DEVICE,
+        "started": "2026-01-01T00:00:00+00:00",
+        "ended": "2026-01-01T00:10:05+00:00",
+        "wall_seconds": 605.0,
         "code": {"commit": "c0ffee", "dirty": False, "source": "5ca1ab1e5ca1ab1e"},
     }
     content = {
-        "format": 1,
+        "format": 2,
         "run_id": run_id(flat),
         "digest": run_id(flat).rpartition("-")[2],
         "outcome": word,

@@ -118,7 +118,7 @@ DAMAGED = {
     "half a line": '{"format": 1, "outcome": "do',
     "no object": "[1, 2]",
     "foreign": '{"hello": "world"}',
-    "another format": json.dumps(outcome(config()) | {"format": 2}),
+    "another format": json.dumps(outcome(config()) | {"format": 7}),
     "unknown word": json.dumps(outcome(config()) | {"outcome": "great"}),
     "done without a number": json.dumps(outcome(config()) | {"best": None}),
     "a number that is text": json.dumps(outcome(config()) | {"best": {"epoch": 1, "test_acc": "99.9"}}),
