@@ -65,7 +65,7 @@ def _checked(content: Any, folder: Path) -> dict[str, Any]:
     for key, kind in kinds.items():
         if not isinstance(content.get(key), kind):
             raise ValueError(f"{folder}: {key} {content.get(key)!r} in {NAME} is of another kind than a record's: {way_out}")
-    return content
+    return dict(content)
 
 
 def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
