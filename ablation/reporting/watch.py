@@ -10,18 +10,28 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Literal
 
 from rich.console import Console
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from ablation.reporting import progress
 from ablation.reporting.progress import Row, Sweep
 
-HEADER = ("run", "state", "epoch", "last %", "img/s", "device", "left")
+COLUMNS: dict[str, Literal["left", "right"]] = {  # words stand to the left, numbers to the right
+    "run": "left",
+    "state": "left",
+    "epoch": "right",
+    "last %": "right",
+    "img/s": "right",
+    "device": "left",
+    "left": "right",
+}
 BASIS = "measured epochs; a run without one as the nearest that has"
-WIDE = 160  # columns of a table that no terminal shows
+WIDEST = 10_000  # more characters than a line of the table can have
 
 
 def duration(seconds: float | None) -> str:
@@ -58,7 +68,7 @@ def remaining(rows: Sequence[Row], slots: int | None = None) -> str:
 
 
 def cells(row: Row, rows: Sequence[Row], label: str) -> list[str]:
-    """Return a run's line of the table, under HEADER."""
+    """Return a run's line of the table, under COLUMNS."""
     return [
         label,
         row.shown,
@@ -79,10 +89,8 @@ def table(rows: Sequence[Row], room: int | None = None) -> Table:
     """
     labels = Counter(row.label for row in rows)
     result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, name in enumerate(HEADER):
-        result.add_column(
-            Text(name), justify="right" if 2 <= place <= 4 else "left", overflow="fold" if place == 0 else "ellipsis"
-        )
+    for name, side in COLUMNS.items():
+        result.add_column(name, justify=side, overflow="fold" if name == "run" else "ellipsis")
     inside = list(rows)
     if room is not None and len(rows) > room:
         urgency = sorted(
@@ -112,13 +120,13 @@ def sentence(rows: Sequence[Row], slots: int | None = None) -> str:
 
 def show_once(sweep: Sweep) -> None:
     """Print the table and the time left."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
-    rows = progress.read(sweep)
-    console.print(table(rows))
-    console.print(Text(f"sweep {sweep.folder.name}: {counts(rows)}"))
-    console.print(Text(remaining(rows)))
+    console, rows = Console(highlight=False), progress.read(sweep)
+    grid = table(rows)
+    if not console.is_terminal:  # as wide as its longest line
+        console.width = Measurement.get(console, console.options.update(max_width=WIDEST), grid).maximum
+    console.print(grid)
+    for line in (f"sweep {sweep.folder.name}: {counts(rows)}", remaining(rows)):
+        console.print(Text(line), soft_wrap=True)
 
 
 class Screen:

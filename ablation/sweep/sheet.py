@@ -8,9 +8,13 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from ablation.records.outcome import FINISHED
 from ablation.reporting import forecast
@@ -20,16 +24,25 @@ from ablation.sweep.wording import count, duration, figures, size
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
 
-HEADER = ("run", "so far", "params", "MACs", "memory", "s/epoch", "from", "left")
-WORDS = ("run", "so far", "from")  # columns of words, to the left; numbers to the right
+COLUMNS: dict[str, Literal["left", "right"]] = {  # words stand to the left, numbers to the right
+    "run": "left",
+    "so far": "left",
+    "params": "right",
+    "MACs": "right",
+    "memory": "right",
+    "s/epoch": "right",
+    "from": "left",
+    "left": "right",
+}
 WIDEST = 128  # characters of a line of words
+WIDEST_GRID = 10_000  # more than a grid can have
 COLOURS = {"done": "green", "diverged": "yellow", "running": "cyan"}
 
 
 def show(planned: Sequence[Planned]) -> int:
     """Print what a command would run and cost; return the exit code, 0."""
     bill = draw_up(planned)
-    _table([_row(item, bill) for item in bill.items], [_row(item, bill, digits=3) for item in bill.items])
+    _table([_row(item, bill) for item in bill.items], [item.state for item in bill.items])
     guessed = any(item.cell.epoch.peak_memory is None for item in bill.items)
     lines = [*_price(bill), *[("memory", _memory(bill))] * guessed, ("left", _left(bill))]
     if any(item.left for item in bill.items):
@@ -43,50 +56,43 @@ def show(planned: Sequence[Planned]) -> int:
     return 0
 
 
-def _row(item: Item, bill: Bill, digits: int | None = None) -> list[str]:
-    """One run in the columns of HEADER, its parameters to so many digits, exact unless asked otherwise."""
+def _row(item: Item, bill: Bill) -> dict[str, str]:
+    """Return one run by COLUMNS."""
     so_far = f"{item.state} {item.done}/{item.done + item.left}" if item.done and item.state not in FINISHED else item.state
     found, parts = item.cell.epoch, item.cell.memory
     peak = size(found.peak_memory) if found.peak_memory else f"~{size(parts.peak + bill.resident)}" if parts.peak else "unknown"
-    exact, macs = item.cell.size.parameters, item.cell.size.macs
-    counts = (count(exact, digits), count(macs, digits)) if digits else (f"{exact:,}", count(macs))
-    left = duration(item.seconds) if item.left else "none"
-    return [item.run_id, so_far, *counts, peak, figures(found.seconds), found.basis, left]
+    return {
+        "run": item.run_id,
+        "so far": so_far,
+        "params": f"{item.cell.size.parameters:,}",
+        "MACs": count(item.cell.size.macs),
+        "memory": peak,
+        "s/epoch": figures(found.seconds),
+        "from": found.basis,
+        "left": duration(item.seconds) if item.left else "none",
+    }
 
 
-def _table(rows: list[list[str]], shorter: list[list[str]]) -> None:
-    """Print the runs: into a file as they are, in a terminal in the fullest form that fits its width."""
-    if not sys.stdout.isatty():
-        widths = _widths([[*HEADER], *rows])
-        for row in (HEADER, *rows):
-            cells = zip(HEADER, row, widths, strict=True)
-            print("  ".join(f"{text:{'<' if name in WORDS else '>'}{width}}" for name, text, width in cells).rstrip())
-        return
-    from rich.console import Console
-    from rich.table import Table
-
+def _table(rows: Sequence[Mapping[str, str]], states: Sequence[str]) -> None:
+    """Print the runs: in a terminal in the fullest form that fits its width, into a file as wide as they are."""
     console = Console(highlight=False, emoji=False, markup=False)
-    (header, *lines), gap = _fit(rows, shorter, console.width)
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for name in header:
-        table.add_column(name, justify="left" if name in WORDS else "right", no_wrap=name != "run", overflow="fold")
-    for line in lines:
-        table.add_row(*line, style=COLOURS.get(line[1].split()[0]))
-    console.print(table)
+    alike = len({row["from"] for row in rows}) == 1  # the line below the table says it of all
+    fewer = [name for name in COLUMNS if name != "from" or not alike]
+    forms = [_grid(rows, states, names, gap) for names, gap in ((list(COLUMNS), 2), (list(COLUMNS), 1), (fewer, 1))]
+    needed = [Measurement.get(console, console.options.update(max_width=WIDEST_GRID), form).maximum for form in forms]
+    if not console.is_terminal:
+        console.width = needed[0]
+    fitting = (form for form, width in zip(forms, needed, strict=True) if width <= console.width)
+    console.print(next(fitting, forms[-1]))
 
 
-def _fit(rows: list[list[str]], shorter: list[list[str]], width: int) -> tuple[list[list[str]], int]:
-    """Return header and rows, and the gap between columns: a smaller gap, shorter numbers, no column of equal words."""
-    full, short = [[*HEADER], *rows], [[*HEADER], *shorter]
-    place = HEADER.index("from")
-    alike = len({row[place] for row in rows}) == 1  # the line below the table says it of all
-    bare = [[*row[:place], *row[place + 1 :]] for row in short] if alike else short
-    forms = ((full, 2), (full, 1), (short, 1), (bare, 1))
-    return next((form for form in forms if sum(_widths(form[0])) + form[1] * (len(form[0][0]) - 1) <= width), forms[-1])
-
-
-def _widths(lines: list[list[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*lines, strict=True)]
+def _grid(rows: Sequence[Mapping[str, str]], states: Sequence[str], names: Sequence[str], gap: int) -> Table:
+    grid = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for name in names:
+        grid.add_column(name, justify=COLUMNS[name], no_wrap=name != "run", overflow="fold")
+    for row, state in zip(rows, states, strict=True):
+        grid.add_row(*(row[name] for name in names), style=COLOURS.get(state))
+    return grid
 
 
 def _price(bill: Bill) -> list[tuple[str, str]]:

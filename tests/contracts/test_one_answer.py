@@ -46,7 +46,7 @@ def test_a_killed_run_is_the_same_to_all(composed: Callable[..., DictConfig], tm
     planned_costs = bill.draw_up([run])
     (item,) = planned_costs.items
     assert (item.state, item.done, item.left) == ("killed", CHECKPOINT, EPOCHS - CHECKPOINT)
-    assert sheet._row(item, planned_costs)[1] == f"killed {CHECKPOINT}/{EPOCHS}"
+    assert sheet._row(item, planned_costs)["so far"] == f"killed {CHECKPOINT}/{EPOCHS}"
 
     work = plan.work(run)
     assert expected_work(run) == work.macs * work.trained * (EPOCHS - CHECKPOINT)

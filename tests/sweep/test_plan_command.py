@@ -134,6 +134,9 @@ def test_what_is_done_and_what_resumes(composed: Compose, tmp_path: Path) -> Non
     assert "left    2 runs, 16 epochs: 1.9 min of this machine\n" in done.stdout
 
 
+NUMBERS = ["134,313,698", "15.94 G", "~9.7 GB", "433"]
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -142,20 +145,33 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize("columns", [100, 160])
 @pytest.mark.parametrize("backbone", ["vgg16", "efficientnet_lite0"])
 def test_nothing_is_cut_in_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, backbone: str) -> None:
-    """The longest ids of the paper and of the laptop fit whole into 100 columns, numbers beside them."""
+    """The longest ids of the paper and of the laptop fit whole into 100 columns, every number in its one form beside them."""
     run_id = f"bilinear-cutmix-{backbone}-s0-384e47d7f2"
-    rows = [[run_id, "to do", "134,313,698", "15.94 G", "~9.7 GB", "433", "assumed", "36.1 h"]]
+    row = dict(zip(sheet.COLUMNS, [run_id, "to do", *NUMBERS, "assumed", "36.1 h"], strict=True))
     screen = Terminal()
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", screen)
-    sheet._table(rows, [[*rows[0][:2], "134 M", "15.9 G", *rows[0][4:]]])
+    sheet._table([row], ["to do"])
     header, line = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue()).splitlines()
-    assert header.split() == ["run", "so", "far", "params", "MACs", "memory", "s/epoch", "from", "left"]
-    exact = columns == 160 or backbone == "vgg16"
-    counts = ["134,313,698", "15.94", "G"] if exact else ["134", "M", "15.9", "G"]
-    assert line.split() == [run_id, "to", "do", *counts, "~9.7", "GB", "433", "assumed", "36.1", "h"]
+    fits = columns == 160 or backbone == "vgg16"  # else what the line below says of all runs is left out
+    assert header.split() == ["run", "so", "far", "params", "MACs", "memory", "s/epoch", *["from"] * fits, "left"]
+    numbers = " ".join(NUMBERS).split()
+    assert line.split() == [run_id, "to", "do", *numbers, *["assumed"] * fits, "36.1", "h"]
     assert max(len(line.rstrip()) for line in (header, line)) <= columns
+
+
+def test_a_file_gets_each_run_on_one_line_however_narrow_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    states = ["done", "running"]
+    rows = [dict(zip(sheet.COLUMNS, [f"run-{state}", state, *NUMBERS, "record", "none"], strict=True)) for state in states]
+    sheet._table(rows, states)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["run", "run-done", "run-running"]
+    assert all(line.split()[2:] == [*" ".join(NUMBERS).split(), "record", "none"] for line in lines[1:])
+    assert len({len(line) for line in lines}) == 1 and "\x1b" not in "".join(lines)
 
 
 @pytest.mark.parametrize(
