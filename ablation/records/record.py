@@ -24,6 +24,7 @@ import numpy as np
 
 from ablation.records import files
 from ablation.records.lock import Busy, Lock, locked
+from ablation.records.numbers import duration
 from ablation.records.outcome import (
     CHOSEN,
     FINISHED,
@@ -290,7 +291,9 @@ class Record:
             "tracker": dict(self.mirror.status) if self.mirror else None,
         }
         if error is None:
-            log.info("  done: %s, %d epochs in %.1f s", accuracies(self._outcome), len(self.rows), self._outcome["seconds"])
+            log.info(
+                "  done: %s, %d epochs in %s", accuracies(self._outcome), len(self.rows), duration(self._outcome["seconds"])
+            )
             return
         text = "".join(traceback.format_exception(error)) if word == "failed" else None
         self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ablation.records.numbers import duration
+
 T = TypeVar("T")
 GRACE = 5.0  # seconds beyond wandb's own limits, for the helper process that no longer answers
 
@@ -71,7 +73,7 @@ def bounded(call: Callable[[], T], seconds: float) -> T:
     if errors:
         raise errors[0]
     if not result:
-        raise TimeoutError(f"no answer in {seconds:g} s")
+        raise TimeoutError(f"no answer in {duration(seconds)}")
     return result[0]
 
 

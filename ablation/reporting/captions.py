@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.records import files
+from ablation.records.numbers import exact
 from ablation.reporting.formats import visible
 from ablation.reporting.sharpness import Comparison, sentences
 
@@ -87,9 +88,9 @@ def module(
     origin = f"run {row['run_id']}" if row is not None and own else shipped
     absent = "" if image_size else "; no run with its data is here, so the input has the report's 32x32 pixels"
     text = (
-        f"{what}. {shapes[0]} in, {shapes[1]} out (channels x height x width), {count:,} trainable parameters. Each box is a "
-        "layer with the shape of what leaves it and its parameters; orange lines are skip connections. Read from the built "
-        f"module, with the settings of {origin}{absent}."
+        f"{what}. {shapes[0]} in, {shapes[1]} out (channels x height x width), {exact(count)} trainable parameters. "
+        "Each box is a layer with the shape of what leaves it and its parameters; orange lines are skip connections. "
+        f"Read from the built module, with the settings of {origin}{absent}."
     )
     return Caption(number, title, text, {"parameters": count})
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.reporting.frame import plain
+from ablation.reporting.frame import WORDS, plain
 
 ABSENT = object()  # a key that a cell does not have: an argument of another option
 
@@ -56,6 +56,15 @@ def absent(frame: Sequence[Cell], study: Mapping[str, Any]) -> list[str]:
     asked = study.get("cells") or []
     present = {_place(cell.config, asked) for cell in frame}
     return [cell["label"] for place, cell in enumerate(asked) if place not in present]
+
+
+def lacking(cell: Cell) -> str:
+    """Return why runs of the cell have no number: `failed`, or `1 failed, 2 missing`."""
+    outcomes = Counter(run["outcome"] for run in cell.runs)
+    found = [word for word in WORDS if outcomes[word] and word != "done"]
+    if len(found) == 1 and not outcomes["done"]:
+        return found[0]
+    return ", ".join(f"{outcomes[word]} {word}" for word in found)
 
 
 def _cell(label: str, config: dict[str, Any], runs: list[dict[str, Any]], study: Mapping[str, Any]) -> Cell:

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
+from ablation.records.numbers import exact
 from ablation.reporting.figures import INK, MARK, PALE, saved
 
 TINTS = {
@@ -169,7 +170,7 @@ def _box(axes: Axes, box: Box, x: float, y: float) -> None:
     style = "round,pad=0,rounding_size=0.06"
     tint = TINTS.get(box.kind, "white")
     axes.add_patch(FancyBboxPatch((x - half, y - high), 2 * half, 2 * high, style, fc=tint, ec=INK, lw=0.9, zorder=3))
-    count = "parameters shared" if box.shared else f"{box.parameters:,} parameters" if box.parameters else ""
+    count = "parameters shared" if box.shared else f"{exact(box.parameters)} parameters" if box.parameters else ""
     shape = " x ".join(map(str, box.shape))
     lines = [box.text, *([", ".join(box.then)] if box.then else []), f"{shape} · {count}" if count else shape]
     for number, line in enumerate(lines):

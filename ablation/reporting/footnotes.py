@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ablation.records.numbers import probability
 from ablation.reporting.analysis import Analysis, Comparison, family
 from ablation.reporting.paired import seeds_to_reject, smallest_p
 from ablation.reporting.power import needed_in_words, resolvable
 from ablation.reporting.statistics import LEVEL
-from ablation.reporting.wording import probability
 
 
 def test_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[str]:

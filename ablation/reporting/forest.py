@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 
 from ablation.reporting.analysis import Analysis, Comparison
 from ablation.reporting.drawing import INK, MUTED, PAPER, SERIES, WIDTH, Plot, draw, plain_numbers, short
-from ablation.reporting.sections import distinct
+from ablation.reporting.sections import distinct, estimated
 from ablation.reporting.statistics import Estimate, Reasons
 from ablation.reporting.typography import typeset, typeset_cell
-from ablation.reporting.wording import estimated
 
 MOST = 40  # rows of a drawing; the table has them all
 LETTERS = 54  # of a row's name and number together

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LARGEST = 20 * 2**20  # bytes of a figure that a page still carries
+from ablation.records.numbers import size
+
+LARGEST = 20_000_000  # bytes of a figure that a page still carries
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -62,7 +64,7 @@ def _picture(folder: Path, entry: Mapping[str, Any]) -> Picture:
         raise ValueError("its file is not in the figures' folder")
     file = folder / name
     if file.stat().st_size > LARGEST:
-        raise ValueError(f"larger than {LARGEST // 2**20} MiB")
+        raise ValueError(f"larger than {size(LARGEST)}")
     content = file.read_bytes()
     if not content.startswith(PNG) or len(content) < len(PNG) + 16:
         raise ValueError("not a PNG")

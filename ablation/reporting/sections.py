@@ -10,23 +10,13 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ablation.records.numbers import count, exact, figures, images, interval, percent, points, probability, size
 from ablation.reporting.analysis import Analysis, Comparison, Row
-from ablation.reporting.cells import Cell
+from ablation.reporting.cells import Cell, lacking
 from ablation.reporting.entries import Column, Entry, Section
 from ablation.reporting.factorial import Effect
 from ablation.reporting.footnotes import power_lines, test_lines
 from ablation.reporting.statistics import Estimate, Reasons
-from ablation.reporting.wording import (
-    estimated,
-    gibibytes,
-    images,
-    in_units,
-    interval,
-    points,
-    probability,
-    three_digits,
-    words,
-)
 
 
 def sections(analysis: Analysis) -> list[Section]:
@@ -73,10 +63,10 @@ def _any(analysis: Analysis, metric: str) -> bool:
 
 def _accuracy(row: Row, metric: str, first: bool) -> str:
     """Return `94.02 ± 0.31 (n=3 of 4; 1 failed)`: the first metric says what is lacking; below 3 seeds the values stand."""
-    found, planned, why = row.accuracy[metric], len(row.cell.runs), words(row.cell)
+    found, planned, why = row.accuracy[metric], len(row.cell.runs), lacking(row.cell)
     parts = [f"n={found.n}" + (f" of {planned}" if first and found.n < planned else "")]
     parts += [why] if first and found.n and found.n < planned and why else []
-    parts += [", ".join(f"{value:.2f}" for value in found.values)] if found.n == 2 else []
+    parts += [", ".join(percent(value) for value in found.values)] if found.n == 2 else []
     parts += ["equal"] if found.n > 2 and not found.interval else []
     return f"{_mean(found) if found.n else why or f'no {metric}'} ({'; '.join(parts)})"
 
@@ -85,11 +75,16 @@ def _mean(found: Estimate) -> str:
     """Return a mean with its t interval: as ± where it is symmetric, as both ends where the scale clips it."""
     assert found.mean is not None
     if found.interval is None:
-        return f"{found.mean:.2f}"
+        return percent(found.mean)
     low, high = found.mean - found.interval.low, found.interval.high - found.mean
     if math.isclose(low, high, abs_tol=0.005):
-        return f"{found.mean:.2f} ± {high:.2f}"
-    return f"{found.mean:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
+        return f"{percent(found.mean)} ± {percent(high)}"
+    return f"{percent(found.mean)} [{percent(found.interval.low)}, {percent(found.interval.high)}]"
+
+
+def estimated(found: Estimate) -> str:
+    """Return a mean difference with its interval where there is one: `+0.50 [+0.12, +0.88]`."""
+    return points(found.mean) + (f" {interval(found.interval.low, found.interval.high)}" if found.interval else "")
 
 
 def _report(row: Row) -> list[Entry]:
@@ -98,11 +93,11 @@ def _report(row: Row) -> list[Entry]:
     if number is None:
         return [Entry("-"), Entry("-")]
     if gap is None:
-        return [Entry(f"{number:.2f}", number), Entry(words(row.cell) or "-")]
+        return [Entry(percent(number), number), Entry(lacking(row.cell) or "-")]
     parts = [f"{images(gap.images)} images"] if gap.images is not None else []
     parts += [] if gap.inside is None else ["inside" if gap.inside else "outside"]
     text = points(gap.points) + (f" ({', '.join(parts)})" if parts else "")
-    return [Entry(f"{number:.2f}", number), Entry(text, gap.points)]
+    return [Entry(percent(number), number), Entry(text, gap.points)]
 
 
 def _differences(analysis: Analysis, key: str, comparisons: Sequence[Comparison], power: bool) -> Section:
@@ -131,14 +126,18 @@ def _difference(comparison: Comparison) -> list[Entry]:
         Entry(str(found.estimate.n), found.estimate.n),
         Entry(probability(found.p), found.p),
         Entry(probability(found.holm), found.holm),
-        Entry(f"{test.won:,} : {test.lost:,}", test.won) if test else Entry(comparison.image_reasons[0].text),
+        Entry(f"{exact(test.won)} : {exact(test.lost)}", test.won) if test else Entry(comparison.image_reasons[0].text),
         Entry(probability(test.p), test.p) if test else Entry("-"),
     ]
 
 
 def _interval(found: Estimate, reasons: Reasons) -> Entry:
     """Return an interval, sorted by its lower end, or the first reason why there is none."""
-    return Entry(interval(found.interval), found.interval.low) if found.interval else Entry(reasons[0].text)
+    return (
+        Entry(interval(found.interval.low, found.interval.high), found.interval.low)
+        if found.interval
+        else Entry(reasons[0].text)
+    )
 
 
 def _factorial(analysis: Analysis) -> Section:
@@ -191,11 +190,11 @@ def _costs(cell: Cell) -> list[Entry]:
     epochs = sorted(set(done(cell, "best_epoch")))
     span = f"{epochs[0]}-{epochs[-1]}" if len(epochs) > 1 else str(epochs[0]) if epochs else "-"
     texts: dict[str, Callable[[float], str]] = {
-        "seconds_per_epoch": three_digits,
-        "images_per_second": three_digits,
-        "peak_memory_bytes": gibibytes,
-        "parameters": in_units,
-        "macs": in_units,
+        "seconds_per_epoch": figures,
+        "images_per_second": figures,
+        "peak_memory_bytes": size,
+        "parameters": exact,
+        "macs": count,
     }
     entries = [Entry("-" if found[key] is None else text(found[key]), found[key]) for key, text in texts.items()]
     return [*entries, Entry(span, epochs[0] if epochs else None)]

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablation.reporting.analysis import Analysis, Comparison, Row
+from ablation.reporting.cells import lacking
 from ablation.reporting.factorial import Effect
 from ablation.reporting.sections import costs
 from ablation.reporting.sources import WORDS
 from ablation.reporting.statistics import Estimate, joined
-from ablation.reporting.wording import words
 
 
 def cell_values(analysis: Analysis) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def cell_values(analysis: Analysis) -> list[dict[str, Any]]:
 def _cell(row: Row, comparison: Comparison | None) -> dict[str, Any]:
     cell = row.cell
     outcomes = Counter(run["outcome"] for run in cell.runs)
-    nothing = "none" if outcomes["done"] else words(cell)
+    nothing = "none" if outcomes["done"] else lacking(cell)
     return {
         "cell": cell.label,
         "planned": len(cell.runs),

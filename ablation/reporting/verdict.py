@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ablation.records.numbers import exact, images, interval, p_is, percent, points
 from ablation.reporting.analysis import Analysis, Comparison, Row, family, varying
 from ablation.reporting.paired import seeds_to_reject
 from ablation.reporting.per_image import standard_error
 from ablation.reporting.sources import WORDS
 from ablation.reporting.statistics import GRAIN, LEVEL, joined
-from ablation.reporting.wording import images, interval, p_is, points
 
 NAMED = 4  # cells that share the highest mean, before they are only counted
 
@@ -39,14 +39,15 @@ def _best(analysis: Analysis, ranked: Sequence[Row]) -> str:
     """Name the highest mean, or all that share it."""
     top = _top(analysis, ranked)
     found = top.accuracy[analysis.metric]
+    mean = f"{percent(found.mean or 0.0)} %"
     if len(ranked) == 1:
-        return f"{top.cell.label} reaches {found.mean:.2f} % ({analysis.metric}, {_seeds(found.n)}); {_alone(analysis)}."
+        return f"{top.cell.label} reaches {mean} ({analysis.metric}, {_seeds(found.n)}); {_alone(analysis)}."
     means = [row.accuracy[analysis.metric].mean or 0.0 for row in ranked]
-    equal = [row.cell.label for row, mean in zip(ranked, means, strict=True) if abs(mean - (found.mean or 0.0)) < GRAIN]
+    equal = [row.cell.label for row, each in zip(ranked, means, strict=True) if abs(each - (found.mean or 0.0)) < GRAIN]
     if len(equal) > 1:
         last = equal[-1] if len(equal) <= NAMED else f"{len(equal) - NAMED + 1} more"
-        return f"Highest are {', '.join(equal[:-1][: NAMED - 1])} and {last}, equal: {found.mean:.2f} % ({analysis.metric})."
-    return f"Highest is {top.cell.label}: {found.mean:.2f} % ({analysis.metric}, {_seeds(found.n)})."
+        return f"Highest are {', '.join(equal[:-1][: NAMED - 1])} and {last}, equal: {mean} ({analysis.metric})."
+    return f"Highest is {top.cell.label}: {mean} ({analysis.metric}, {_seeds(found.n)})."
 
 
 def _alone(analysis: Analysis) -> str:
@@ -83,9 +84,11 @@ def _judged(analysis: Analysis, comparison: Comparison) -> str:
     if not estimate.n:
         return f"not comparable, {found.reasons[0].text}."
     share = (
-        f", {images(found.images)} of {analysis.images:,} test images" if found.images is not None and analysis.images else ""
+        f", {images(found.images)} of {exact(analysis.images)} test images"
+        if found.images is not None and analysis.images
+        else ""
     )
-    bounds = f" {interval(estimate.interval)}" if estimate.interval else ""
+    bounds = f" {interval(estimate.interval.low, estimate.interval.high)}" if estimate.interval else ""
     mixed = varying([comparison.row.cell.config, comparison.other.cell.config], tuple(analysis.study.get("baseline") or ()))
     if analysis.study.get("baseline") and mixed:
         return f"{points(estimate.mean)} points{bounds}{share}, not one factor's: they differ in {', '.join(mixed)} too."
@@ -140,7 +143,7 @@ def _image_words(analysis: Analysis, comparison: Comparison) -> str:
     test = comparison.images
     if test is None:
         return ""
-    counts = f"{test.won:,} won, {test.lost:,} lost, {p_is(test.p)}"
+    counts = f"{exact(test.won)} won, {exact(test.lost)} lost, {p_is(test.p)}"
     return f" (image by image at the {analysis.images_at} epoch: {counts}, of these trained models alone)"
 
 
@@ -154,7 +157,7 @@ def _headline(analysis: Analysis) -> list[str]:
     if effect.estimate.mean is None:
         return [f"What {effect.contrast.name} adds cannot be told ({joined(effect.reasons)})."]
     bounds = effect.estimate.interval
-    told = interval(bounds) if bounds else f"({effect.reasons[0].text})"
+    told = interval(bounds.low, bounds.high) if bounds else f"({effect.reasons[0].text})"
     judged = "not resolved" if bounds is None or 0.0 in bounds else "its interval excludes 0 (not adjusted for other effects)"
     name = effect.contrast.name[:1].upper() + effect.contrast.name[1:]
     return [f"{name}, {effect.contrast.of}: {points(effect.estimate.mean)} points {told}, {judged}."]

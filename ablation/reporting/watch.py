@@ -18,6 +18,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from ablation.records.numbers import duration, figures, percent
 from ablation.reporting import progress
 from ablation.reporting.progress import Row, Sweep
 
@@ -32,17 +33,6 @@ COLUMNS: dict[str, Literal["left", "right"]] = {  # words stand to the left, num
 }
 BASIS = "measured epochs; a run without one as the nearest that has"
 WIDEST = 10_000  # more characters than a line of the table can have
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time in the two largest units that matter, `unknown` for None."""
-    if seconds is None:
-        return "unknown"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 24:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def counts(rows: Sequence[Row]) -> str:
@@ -73,8 +63,8 @@ def cells(row: Row, rows: Sequence[Row], label: str) -> list[str]:
         label,
         row.shown,
         f"{row.epoch}/{row.epochs}" if row.epoch else "",
-        "" if row.accuracy is None else f"{row.accuracy:.2f}",
-        "" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
+        "" if row.accuracy is None else percent(row.accuracy),
+        "" if row.images_per_second is None else figures(row.images_per_second),
         row.device if row.state == "running" else "",
         duration(progress.run_seconds_left(row, rows)) if row.open else "",
     ]
@@ -111,7 +101,7 @@ def table(rows: Sequence[Row], room: int | None = None) -> Table:
 def sentence(rows: Sequence[Row], slots: int | None = None) -> str:
     """Return the sweep in one line: counts, what runs, time left."""
     at_work = [
-        f"{row.label} {row.epoch}/{row.epochs}" + ("" if row.accuracy is None else f" {row.accuracy:.2f} %")
+        f"{row.label} {row.epoch}/{row.epochs}" + ("" if row.accuracy is None else f" {percent(row.accuracy)} %")
         for row in rows
         if row.state == "running"
     ]

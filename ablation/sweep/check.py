@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ablation.records.numbers import duration, size
 from ablation.sweep import past, rate, stop
 from ablation.sweep.refusal import one_line
-from ablation.sweep.wording import duration, size
 
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned

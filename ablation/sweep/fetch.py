@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ablation.records.numbers import exact
 from ablation.sweep import settings, stop
 from ablation.sweep.refusal import one_line
 
@@ -54,4 +55,4 @@ def _weights(run: Planned) -> str:
         return "random weights: nothing to fetch"
     backbone = settings.build(run.config, "backbone", num_classes=run.dataset.classes)
     count = sum(parameter.numel() for parameter in backbone.parameters())
-    return f"weights={weights} there: read, {count:,} parameters with this data's head"
+    return f"weights={weights} there: read, {exact(count)} parameters with this data's head"

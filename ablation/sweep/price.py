@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ablation.sweep.wording import speed
+from ablation.records.numbers import speed
 
 FLOPS = 2  # of one multiply-accumulate
 TRAINING = 3  # forwards that a training step is worth: the backward pass is two (gradients of the inputs and of the weights)

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from ablation.records.numbers import count, duration, exact, figures, gpu_hours, size
 from ablation.records.outcome import FINISHED
 from ablation.reporting import forecast
 from ablation.sweep.bill import FILES, Bill, Item, draw_up
-from ablation.sweep.wording import count, duration, figures, size
 
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
@@ -64,7 +64,7 @@ def _row(item: Item, bill: Bill) -> dict[str, str]:
     return {
         "run": item.run_id,
         "so far": so_far,
-        "params": f"{item.cell.size.parameters:,}",
+        "params": exact(item.cell.size.parameters),
         "MACs": count(item.cell.size.macs),
         "memory": peak,
         "s/epoch": figures(found.seconds),
@@ -121,18 +121,13 @@ def _left(bill: Bill) -> str:
     if not runs:
         return "nothing: every run has a result"
     seconds, epochs = sum(item.seconds for item in runs), sum(item.left for item in runs)
-    cost = f"{_hours(seconds)} of this machine" if bill.where.host else f"{figures(seconds / 3600)} GPU-hours"
-    total = f"{len(runs)} run{'s'[: len(runs) != 1]}, {epochs:,} epochs: {cost}"
+    cost = f"{duration(seconds)} of this machine" if bill.where.host else gpu_hours(seconds)
+    total = f"{len(runs)} run{'s'[: len(runs) != 1]}, {exact(epochs)} epochs: {cost}"
     if bill.slots > 1:
-        return f"{total}; {_hours(bill.wall)} on the clock with {bill.slots} slots of {bill.launcher}, if none slows another"
+        return f"{total}; {duration(bill.wall)} on the clock with {bill.slots} slots of {bill.launcher}, if none slows another"
     if bill.where.host or len(runs) == 1:
         return total
-    return f"{total}; {_hours(bill.wall)} on the clock, one after another (hydra/launcher=local_gpus uses every GPU)"
-
-
-def _hours(seconds: float) -> str:
-    days = f" ({figures(seconds / 86400)} days)" if seconds >= 48 * 3600 else ""
-    return f"{figures(seconds / 3600)} h{days}" if seconds >= 3600 else duration(seconds)
+    return f"{total}; {duration(bill.wall)} on the clock, one after another (hydra/launcher=local_gpus uses every GPU)"
 
 
 def _disk(bill: Bill, runs: Path) -> str:

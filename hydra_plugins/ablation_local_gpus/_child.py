@@ -20,6 +20,7 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 
 from ablation.records import outcome
+from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED, accuracies, changed
 from ablation.sweep import exit_reason
 from ablation.sweep.devices import Slot
@@ -115,7 +116,7 @@ class Child:
         code, reason, record = self._process.returncode, exit_reason.take(self._reason), self._record()
         word = record.get("outcome", "running")
         if word == "done":
-            return Ending(word, f"done: {accuracies(record)}, {record['epochs']} epochs in {record['seconds']:.1f} s")
+            return Ending(word, f"done: {accuracies(record)}, {record['epochs']} epochs in {duration(record['seconds'])}")
         if word in ("interrupted", "preempted"):
             return Ending(word, f"{word}, goes on after epoch {record['epochs']}")
         if word != "running":

@@ -26,6 +26,7 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 from submitit.core.utils import FailedJobError, pickle_load
 
 from ablation.records import manifest, outcome
+from ablation.records.numbers import duration
 from ablation.records.outcome import accuracies, changed
 from ablation.sweep import stop
 from ablation.sweep.devices import VISIBLE
@@ -208,7 +209,7 @@ def sentence(item: Submitted, result: JobReturn) -> str:
     record = (outcome.read(item.run.folder) if fresh else None) or {}
     word, error = record.get("outcome", "running"), result._return_value
     if word == "done":
-        return f"done: {accuracies(record)}, {record['epochs']} epochs in {record['seconds']:.1f} s"
+        return f"done: {accuracies(record)}, {record['epochs']} epochs in {duration(record['seconds'])}"
     if isinstance(error, Exception):
         error.said = True  # type: ignore[attr-defined]  # command.py need not say it again
     if word != "running":

@@ -19,7 +19,7 @@ from ablation.reporting.drawing import FALLBACK, SERIES, looks
 from ablation.reporting.forest import factorial, forest
 from ablation.reporting.pictures import pictures
 from ablation.reporting.plots import cost, curves, pareto
-from ablation.reporting.wording import estimated
+from ablation.reporting.sections import estimated
 from tests.reporting.argued import Argued, argued, beside, six_cells
 from tests.reporting.constructed import SIX, Runs, config, outcome, run_id
 

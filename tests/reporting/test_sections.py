@@ -328,7 +328,7 @@ def test_costs_are_of_done_runs_and_what_is_unknown_is_a_dash(runs: Runs) -> Non
     table = argued(runs)
     assert header(section(table, "cost")) == ["cell", "s/epoch", "img/s", "memory", "params", "MACs", "epoch"]
     assert rows(table, "cost") == {
-        "Baseline": ["2.00", "25,000", "3.00 GiB", "134 M", "15.5 G", "7-9"],
+        "Baseline": ["2", "25,000", "3.22 GB", "134,301,514", "15.47 G", "7-9"],
         "+ Resizer": ["-", "-", "-", "-", "-", "-"],
     }
 

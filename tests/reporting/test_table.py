@@ -102,7 +102,7 @@ def test_the_table_of_the_report(runs: Runs, make_table: Callable[..., int]) -> 
     assert list(sections(runs)) == HEADINGS
     assert {label: row[:6] for label, row in entries(runs, "Difference").items()} == DIFFERENCES
     assert list(entries(runs, "Cost")) == LABELS
-    assert all(row == ["2.00", "25,000", "3.00 GiB", "134 M", "15.5 G", "7-8"] for row in entries(runs, "Cost").values())
+    assert all(row == ["2", "25,000", "3.22 GB", "134,301,514", "15.47 G", "7-8"] for row in entries(runs, "Cost").values())
     assert lines(runs)[0] == "planned 12 = done 12"
 
 
