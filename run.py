@@ -17,7 +17,7 @@ import hydra
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig
 
-from ablation.sweep import exit_reason, planned_run, settings, stop
+from ablation.sweep import exit_reason, planned_run, settings, signals
 from ablation.sweep.command import carry_out, telling
 from ablation.sweep.planned_run import Planned
 
@@ -42,13 +42,13 @@ def run(planned: Planned) -> None:
     from ablation.records.lock import Busy
     from ablation.records.record import Record
 
-    stop.check()
+    signals.check()
     record = Record(planned.folder, digest=planned.digest, config=planned.identity, study=planned.study)
     try:
         if record.skip(planned.config["rerun"]):
             exit_reason.write("skipped", "has a result already")
             return
-        with stop.watch(planned.config["fail_fast"]), record:
+        with signals.watch(planned.config["fail_fast"]), record:
             train(planned, record)
     except Busy as busy:
         log.info("%s: %s, skipped", record.folder.name, busy)
@@ -57,12 +57,12 @@ def run(planned: Planned) -> None:
 
 def build(planned: Planned) -> Fit:
     """Build a run's parts, each from its own stream. Torch is imported here and below, so that --help needs none."""
+    from ablation.cost import model_size
     from ablation.models.classifier import Classifier
-    from ablation.sweep import plan
     from ablation.training.fit import Fit
     from ablation.training.streams import seeded
 
-    plan.check_machine(planned)
+    model_size.check_machine(planned)
     config, length = planned.config, planned.train
     engine = settings.build(config, "engine", precision=length.precision)
     dataset = settings.build(config, "data").to(engine.device)
@@ -82,23 +82,23 @@ def trial(planned: Planned) -> Trial | None:
     """Try two training steps and one evaluation batch of a run, for check=true."""
     from ablation.training.trial import trial
 
-    return trial(build(planned), stop.stopping)
+    return trial(build(planned), signals.stopping)
 
 
 def train(planned: Planned, record: Record) -> None:
     """Fit a run and hand every epoch to its record."""
+    from ablation.cost import model_size
     from ablation.records.checkpoint import Checkpoints
     from ablation.records.provenance import provenance
-    from ablation.sweep import plan
     from ablation.training.evaluate import picture
-    from ablation.training.progress import Bar
+    from ablation.training.progress_bar import Bar
 
     # Build
     fit = build(planned)
     engine, dataset, resizer = fit.engine, fit.dataset, fit.classifier.get_submodule("resizer")
 
     # Resume
-    size = plan.size(planned)
+    size = model_size.size(planned)
     facts = {"device": engine.name, "parameters": size.parameters, "macs": size.macs, "test_images": len(dataset.test)}
     facts |= {"peak_memory_bytes": engine.peak_memory}  # asked at the end, however the run ends
     text = yaml.safe_dump(planned.config, sort_keys=False, allow_unicode=True)
@@ -113,14 +113,14 @@ def train(planned: Planned, record: Record) -> None:
     engine.reset_peak_memory()
     remaining = (planned.train.epochs - len(fit.history)) * len(dataset.train)
     with Bar(record.folder.name, remaining) as bar:
-        for epoch in fit.run(stop.stopping, bar):
+        for epoch in fit.run(signals.stopping, bar):
             chosen = fit.chosen()
             numbers = {kind: row.epoch for kind, row in chosen.items()}
             checkpoints.save(epoch.epoch, fit.state_dict(), chosen=numbers, final=epoch.epoch == fit.epochs)
             record.append(epoch, chosen)
             record.show("resizer", lambda: picture(resizer, dataset.test, fit.augment))
     if len(fit.history) < fit.epochs:
-        stop.check()
+        signals.check()
 
     # Close
     checkpoints.extract({kind: row.epoch for kind, row in fit.chosen().items()})

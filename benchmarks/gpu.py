@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 import torch
 
-from ablation.sweep import plan, planned_run
-from ablation.sweep.price import FLOPS, PEAKS, TRAINING
+from ablation.cost import model_size
+from ablation.cost.flops import FLOPS, PEAKS, TRAINING
+from ablation.sweep import planned_run
 from benchmarks.ours import CELLS, Ours, of_cell
 from benchmarks.side_by_side import NOT_MEASURED, ROOT, Table, Turns, machine, parser, publish, ratio, spread
 
@@ -57,7 +58,7 @@ def measure(cell: str, options: argparse.Namespace) -> Turns:
         milliseconds = statistics.median(one.elapsed_time(other) for one, other in pairwise(events))
         row = {"seconds": epoch.seconds, "row": epoch.images_per_second, "step": milliseconds, "limit": next(limit)}
         row |= {"events": 1000 * options.batch / milliseconds, "GiB": fit.engine.peak_memory() / 2**30}
-        row["MFU"] = utilisation(plan.size(planned_run.plan(config)).macs, row["row"], options.precision)
+        row["MFU"] = utilisation(model_size.size(planned_run.plan(config)).macs, row["row"], options.precision)
         for name, value in row.items() if number else ():
             turns.setdefault(name, []).append(value)
     return turns

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ablation.reporting.audit import Comparison, Published
+    from ablation.reporting.statistics.published import Comparison, Published
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,13 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from ablation.reporting import audit
+    from ablation.reporting.statistics import published
 
     try:
         if not 0 < options.seed_sd < 100:
             raise ValueError(f"--seed-sd {options.seed_sd}: must be in (0, 100) points")
-        study = audit.read_study(ROOT / "conf" / "study", options.study)
-        cells = audit.published(study)
+        study = published.read_study(ROOT / "conf" / "study", options.study)
+        cells = published.published(study)
         if len(cells) < 2:
             raise LookupError(f"study {options.study} holds {len(cells)} published numbers; two can be compared")
         images = test_images(study.get("protocol") or {}) if options.images is None else options.images
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(highlight=False)
     console.print(Text(str(study.get("title") or options.study), style="bold"))
     console.print(f"The published numbers alone, each taken as one run; {images:,} test images.\n")
-    compared = audit.comparisons(cells, study.get("baseline"), images)
+    compared = published.comparisons(cells, study.get("baseline"), images)
     show_cells(console, cells, images)
     show_comparisons(console, compared, options.seed_sd)
     show_factors(console, cells, study, images)
@@ -75,7 +75,7 @@ def test_images(protocol: dict[str, Any]) -> int:
     """
     import yaml  # type: ignore[import-untyped]
 
-    from ablation.data.facts import facts
+    from ablation.data.dataset_info import facts
 
     if "data" not in protocol:
         raise LookupError("the study's protocol names no data: give --images N")
@@ -102,7 +102,7 @@ def grid(console: Console, title: str, header: list[str], rows: list[list[str]],
 
 def show_cells(console: Console, cells: list[Published], images: int) -> None:
     """Print each accuracy with the sampling error of the test set."""
-    from ablation.reporting.per_image import accuracy_interval, standard_error
+    from ablation.reporting.statistics.per_image import accuracy_interval, standard_error
 
     rows = []
     for cell in cells:
@@ -116,7 +116,7 @@ def show_cells(console: Console, cells: list[Published], images: int) -> None:
 
 def show_comparisons(console: Console, compared: list[Comparison], seed_sd: float) -> None:
     """Print each difference with what the test images can tell, and the seeds that it needs."""
-    from ablation.reporting.power import needed_in_words
+    from ablation.reporting.statistics.power import needed_in_words
 
     rows = []
     for found in compared:
@@ -138,8 +138,8 @@ def show_comparisons(console: Console, compared: list[Comparison], seed_sd: floa
 
 def show_factors(console: Console, cells: list[Published], study: dict[str, Any], images: int) -> None:
     """Print the study's contrasts, main effects and interactions; what is missing in words."""
-    from ablation.reporting.audit import factors
-    from ablation.reporting.statistics import joined
+    from ablation.reporting.statistics.published import factors
+    from ablation.reporting.statistics.seeds import joined
 
     rows, missing = [], []
     for effect, error in factors(cells, study, images):
@@ -157,8 +157,8 @@ def show_limits(console: Console, compared: list[Comparison], protocol: dict[str
     """Print in sentences what is resolved, what is not, and what no arithmetic can repair."""
     from rich.text import Text
 
-    from ablation.reporting.audit import expected_maximum
-    from ablation.reporting.paired import holm, seeds_to_reject
+    from ablation.reporting.statistics.images import holm, seeds_to_reject
+    from ablation.reporting.statistics.published import expected_maximum
 
     count = len(compared)
     still = sum(p is not None and p < 0.05 for p in holm([found.largest_p for found in compared]))

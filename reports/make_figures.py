@@ -4,7 +4,7 @@
     python reports/make_figures.py --run ID          of this run
     python reports/make_figures.py --only 4,7        two of them
 
-Written to reports/<study>/figures as PNG and PDF, with figures.json (titles, captions, numbers).
+Written to reports/<study>/figures as PNG and PDF, with sheet.json (titles, captions, numbers).
 Exit codes: 0 all drawn, 2 some refused, 1 nothing written.
 """
 
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     import torch
 
-    from ablation.reporting.captions import Caption
-    from reports.rebuilt import Rebuilt
+    from ablation.figures.captions import Caption
+    from ablation.figures.trained_run import Rebuilt
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = 6  # images side by side in figures 5 to 8
@@ -66,10 +66,10 @@ def parser() -> Parser:
 
 def module(run: Rebuilt, stem: Path, number: int, _: torch.Generator) -> Caption:
     """Draw figure 1, 2 or 3: the Resizer, CBAM, or the module that CBAM stands in."""
-    from ablation.models.anatomy import anatomy
+    from ablation.figures import captions, diagram
+    from ablation.figures.module_graph import anatomy
+    from ablation.figures.trained_run import stand_in
     from ablation.models.cbam import CBAM, ChannelAttention, SpatialAttention
-    from ablation.reporting import captions, diagram
-    from reports.rebuilt import stand_in
 
     size = run.image_size or (32, 32)
     position = run.config["resizer"].get("position", "none")
@@ -89,26 +89,24 @@ def module(run: Rebuilt, stem: Path, number: int, _: torch.Generator) -> Caption
 
 def classes(run: Rebuilt, stem: Path, _: int, generator: torch.Generator) -> Caption:
     """Draw figure 4: ten random training images of each class."""
-    from ablation.data import samples
-    from ablation.reporting import captions, figures
+    from ablation.figures import captions, samples, sheet
 
     images, names = run.dataset.train, run.dataset.classes
     chosen = samples.by_class(images, len(names), 10, generator)[:ROWS]
-    figures.sheet(stem, [list(samples.shown(images.pixels[indices])) for indices in chosen], labels=names[:ROWS])
+    sheet.sheet(stem, [list(samples.shown(images.pixels[indices])) for indices in chosen], labels=names[:ROWS])
     return captions.classes(run.data, len(names), len(chosen))
 
 
 def preprocessing(run: Rebuilt, stem: Path, number: int, generator: torch.Generator) -> Caption:
     """Draw figure 5 or 6: the steps of the training or of the test preprocessing."""
-    from ablation.data import samples
-    from ablation.reporting import captions, figures
+    from ablation.figures import captions, samples, sheet
 
     dataset, augment = run.dataset, run.augment
     if number == 5:
         steps = samples.training_steps(augment, samples.one_each(dataset.train, COLUMNS, generator).pixels, generator)
     else:
         steps = samples.evaluation_steps(augment, samples.one_each(dataset.test, COLUMNS, generator).pixels)
-    figures.sheet(
+    sheet.sheet(
         stem,
         [list(step.images) for step in steps],
         labels=[step.name.replace(" ", "\n", 1) for step in steps],
@@ -120,15 +118,14 @@ def preprocessing(run: Rebuilt, stem: Path, number: int, generator: torch.Genera
 
 def cutmix(run: Rebuilt, stem: Path, _: int, generator: torch.Generator) -> Caption:
     """Draw figure 7: random results of CutMix."""
-    from ablation.data import samples
-    from ablation.reporting import captions, figures
+    from ablation.figures import captions, samples, sheet
 
     rows, batch = 3, run.config["train"]["batch_size"]
     images, notes = samples.cutmix_results(
         run.augment, run.dataset.train, run.dataset.classes, rows * COLUMNS, batch, generator
     )
     cut = [slice(row * COLUMNS, (row + 1) * COLUMNS) for row in range(rows)]
-    figures.sheet(stem, [list(images[part]) for part in cut], notes=[notes[part] for part in cut])
+    sheet.sheet(stem, [list(images[part]) for part in cut], notes=[notes[part] for part in cut])
     return captions.cutmix(run.data, run.augment.mix, run.augment.probability, run.augment.alpha)
 
 
@@ -137,8 +134,7 @@ def resized(run: Rebuilt, stem: Path, _: int, generator: torch.Generator) -> Cap
     import numpy as np
     import torch
 
-    from ablation.data import samples
-    from ablation.reporting import captions, figures, sharpness
+    from ablation.figures import captions, samples, sharpness, sheet
 
     resizer, kind = run.trained_resizer()
     assert run.row is not None
@@ -156,7 +152,7 @@ def resized(run: Rebuilt, stem: Path, _: int, generator: torch.Generator) -> Cap
     difference = np.abs(learned - bilinear).mean(-1)
     whites = np.quantile(difference, 0.99, axis=(1, 2))
     rows = [bilinear.clip(0, 1), learned.clip(0, 1), difference / np.maximum(whites, 1e-6)[:, None, None]]
-    figures.sheet(
+    sheet.sheet(
         stem,
         [list(row) for row in rows],
         labels=["bilinear", name, "difference"],
@@ -174,8 +170,8 @@ def draw(run: Rebuilt, folder: Path, asked: list[int], seed: int) -> tuple[list[
     """Draw what is asked for; return each figure's stem and caption, and a line for each that is refused."""
     import torch
 
+    from ablation.figures.trained_run import Refusal
     from ablation.sweep.refusal import Refused
-    from reports.rebuilt import Refusal
 
     drawn, refused = [], []
     for number in asked:
@@ -195,10 +191,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation
-    from ablation.reporting import captions
-    from ablation.reporting.formats import folder as study_folder
-    from ablation.reporting.formats import visible
-    from reports.rebuilt import find
+    from ablation.figures import captions
+    from ablation.figures.trained_run import find
+    from ablation.reporting.formats.terminal import folder as study_folder
+    from ablation.reporting.formats.terminal import visible
 
     try:
         run, study, said = find(options.runs, options.sweep, options.study, options.run)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ablation.reporting.selection import Selection
+    from ablation.reporting.read.selection import Selection
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,9 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
         command_line.error("--check holds a source against the local records: --source wandb or offline")
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation
-    from ablation.reporting.formats import visible
-    from ablation.reporting.selection import select
-    from ablation.reporting.sources import Unavailable
+    from ablation.reporting.formats.terminal import visible
+    from ablation.reporting.read.local_files import Unavailable
+    from ablation.reporting.read.selection import select
 
     refused = "not checked" if options.check else "nothing written"
     try:
@@ -87,12 +87,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def check(options: argparse.Namespace, selection: Selection) -> int:
     """Print each disagreement, or that there is none."""
-    from ablation.reporting import choice
-    from ablation.reporting.check import agreement, compared, disagreements
-    from ablation.reporting.formats import visible
-    from ablation.reporting.sources import Unavailable
+    from ablation.reporting.formats.terminal import visible
+    from ablation.reporting.read import source
+    from ablation.reporting.read.compare import agreement, compared, disagreements
+    from ablation.reporting.read.local_files import Unavailable
 
-    pair = choice.pair(options.runs, selection, options.source, options.project)
+    pair = source.pair(options.runs, selection, options.source, options.project)
     found = disagreements(pair.local, pair.other, ("local record", pair.name))
     if not found and not compared(pair.local, pair.other):
         raise Unavailable(f"no run has ended, neither in the local records nor in {pair.name}")
@@ -108,13 +108,14 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     import numpy as np
     from rich.console import Console
 
-    from ablation.reporting import choice, documents, formats
-    from ablation.reporting.analysis import Unknown, analyse
-    from ablation.reporting.logits import correct_at
-    from ablation.reporting.table import build
-    from ablation.reporting.values import numbers
+    from ablation.reporting.document.csv_rows import numbers
+    from ablation.reporting.document.document import build
+    from ablation.reporting.formats import terminal, write
+    from ablation.reporting.read import source
+    from ablation.reporting.read.logits import correct_at
+    from ablation.reporting.statistics.analysis import Unknown, analyse
 
-    reading = choice.read(options.runs, selection, options.source, options.project)
+    reading = source.read(options.runs, selection, options.source, options.project)
     if reading.frame.empty:
         looked = f"{options.runs / 'sweeps' / '*' / 'manifest.json'} and {reading.looked}"
         print(f"nothing written: no run found, looked for {looked}", file=sys.stderr)
@@ -123,23 +124,23 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     try:
         analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
     except Unknown as error:
-        print(f"nothing written: {formats.visible(str(error))}", file=sys.stderr)
+        print(f"nothing written: {terminal.visible(str(error))}", file=sys.stderr)
         return 1
     table = build(analysis)
     try:
-        folder = formats.folder(options.out, selection.study["name"])
-        written = [*formats.write(table, folder), *documents.write(analysis, table, options.runs, folder, reading.said)]
+        folder = terminal.folder(options.out, selection.study["name"])
+        written = [*terminal.write(table, folder), *write.write(analysis, table, options.runs, folder, reading.said)]
     except OSError as error:
         print(f"not all written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
 
-    formats.show(table, Console(highlight=False, soft_wrap=False))
+    terminal.show(table, Console(highlight=False, soft_wrap=False))
     for line in [*selection.warnings, *reading.lines]:
-        print(formats.visible(line))
-    print(f"source: {formats.visible(f'{reading.said}, {selection.said}')}")
+        print(terminal.visible(line))
+    print(f"source: {terminal.visible(f'{reading.said}, {selection.said}')}")
     print(f"written: {folder}/ {', '.join(file.name for file in written)}")
     if options.publish:
-        print(formats.visible(publish(options, selection, folder, numbers(table.values))))
+        print(terminal.visible(publish(options, selection, folder, numbers(table.values))))
     if not table.complete:
         print("incomplete: the same run.py command goes on with what has no result")
     return 0 if table.complete else 2
@@ -147,9 +148,9 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
 
 def publish(options: argparse.Namespace, selection: Selection, folder: Path, numbers: Mapping[str, float]) -> str:
     """Show the written folder and the table's numbers in W&B and return where; a table that is written stays written."""
-    from ablation.records.publish import publish
-    from ablation.reporting.choice import project
-    from ablation.reporting.sources import Unavailable
+    from ablation.reporting.formats.wandb_report import publish
+    from ablation.reporting.read.local_files import Unavailable
+    from ablation.reporting.read.source import project
 
     try:
         return publish(folder, numbers, options.runs, project(options.runs, selection, options.project))

@@ -2,7 +2,7 @@
 
     python reports/watch.py                 the last sweep, until nothing of it is open (Ctrl-C leaves the sweep alone)
     python reports/watch.py --once          the table once; so it is into a pipe, too
-    python reports/watch.py > watch.log     one line a minute
+    python reports/watch.py > live_view.log     one line a minute
 
 Exit codes: 0 shown, 1 there is no such sweep.
 """
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation
-    from ablation.reporting import progress, watch
+    from ablation.launch import live_view, progress
 
     try:
         sweep = progress.find(options.runs, options.sweep)
@@ -46,9 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"nothing to watch: {error}", file=sys.stderr)
         return 1
     if options.once or not (sys.stdout.isatty() or into_file()):
-        watch.show_once(sweep)
+        live_view.show_once(sweep)
         return 0
-    with contextlib.suppress(KeyboardInterrupt), watch.Screen(sweep, every=options.every, alone=True) as screen:
+    with contextlib.suppress(KeyboardInterrupt), live_view.Screen(sweep, every=options.every, alone=True) as screen:
         screen.show()
         while not screen.finished():
             time.sleep(options.every)

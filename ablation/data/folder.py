@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ablation.data.facts import Listing, image_size, listing
+from ablation.data.dataset_info import Listing, image_size, listing
 from ablation.data.images import Dataset, Images, assemble, content_checksum
 from ablation.data.prepare import alone, bar, flush
 

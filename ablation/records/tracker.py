@@ -1,7 +1,7 @@
-"""The mirror: a run in Weights & Biases, or none. It may be lost without hurting a run.
+"""The tracker: a run in Weights & Biases, or none. It may be lost without hurting a run.
 
-Owns the W&B run; service.py has the helper process behind it. Every call to wandb is bounded in time and may fail: one warning,
-then the record goes on alone. Imports wandb when a run is opened, never before. Reads no configuration and writes no record.
+Owns the W&B run; wandb_process.py has the helper process behind it. Every call to wandb is bounded in time and may fail: one
+warning, then the record goes on alone. Imports wandb when a run is opened, never before. Reads no configuration and writes no record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablation.records import service
+from ablation.records import wandb_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +110,7 @@ class WandbTracker:
             history: rows of the epochs already trained; online the server gets those that it lacks, offline a new folder gets
                 all of them and replaces the older ones of this run.
         """
-        mode, why = service.choose(self.status["mode"])
+        mode, why = wandb_process.choose(self.status["mode"])
         _say_once(f"W&B: {mode} ({why})")
         self.status["mode"] = mode
         if mode == "disabled":
@@ -137,10 +137,10 @@ class WandbTracker:
                 run = self._init(mode, folder, {**about, "id": alias})
                 if fresh and self._seen > 0 and alias != f"{run_id}-{IDS}":
                     self._seen = 0
-                    service.bounded(functools.partial(run.finish, exit_code=0), service.GRACE)
+                    wandb_process.bounded(functools.partial(run.finish, exit_code=0), wandb_process.GRACE)
                     continue
             except Exception as error:
-                service.stop()
+                wandb_process.stop()
                 if "previously created and deleted" not in str(error) or alias == f"{run_id}-{IDS}":
                     return self._fall_back(mode, folder, about, error)
             else:
@@ -184,7 +184,7 @@ class WandbTracker:
             run.define_metric("*", step_metric="epoch")
             return run
 
-        run = service.bounded(begin, 2.5 * self.init_timeout + service.GRACE)
+        run = wandb_process.bounded(begin, 2.5 * self.init_timeout + wandb_process.GRACE)
         if mode == "online" and run.resumed:
             self._seen = run.starting_step - 1  # not the summary's epoch: it may arrive without its row
         return run
@@ -233,7 +233,7 @@ class WandbTracker:
         if run is None or self._epoch <= self._seen:
             return
         try:
-            service.bounded(lambda: call(run), service.GRACE)
+            wandb_process.bounded(lambda: call(run), wandb_process.GRACE)
         except Exception as error:
             self._lose(error)
 
@@ -256,7 +256,7 @@ class WandbTracker:
 
         whole, later = self.status["mode"] == "online", shlex.quote(run.settings.sync_dir)
         try:
-            service.bounded(finish, self.finish_timeout + service.GRACE)
+            wandb_process.bounded(finish, self.finish_timeout + wandb_process.GRACE)
         except TimeoutError as error:  # wandb waits for the server, with all of the run on disk
             self._lose(error, f"; upload it later: wandb sync --include-online {later}" if whole else "")
         except Exception as error:
@@ -267,7 +267,7 @@ class WandbTracker:
         self._run = None
         self.status["mode"] = f"lost at epoch {self._epoch}"
         log.warning("W&B: %s (%s); the run goes on, its record is complete%s", self.status["mode"], _one_line(error), way_out)
-        service.stop()
+        wandb_process.stop()
 
 
 @functools.cache

@@ -21,8 +21,8 @@ from omegaconf import DictConfig
 from ablation.records.manifest import write_manifest
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
-from ablation.records.service import has_key
-from ablation.sweep import exit_reason, instead, settings
+from ablation.records.wandb_process import has_key
+from ablation.sweep import exit_reason, modes, settings
 from ablation.sweep.devices import check as check_devices
 from ablation.sweep.devices import slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
@@ -47,7 +47,7 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
     """Plan, or end the process: a refusal must reach the user and nothing may start after it."""
     overrides: list[str] = list(config.hydra.overrides.task)
     try:
-        asked = instead.asked(config)
+        asked = modes.asked(config)
         here = asked not in ("plan", "fetch")  # those need neither this machine's devices nor a key
         if here:
             _check_tracker(config)
@@ -58,7 +58,7 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
             _print(config)
         if asked:
             runs, PLANNED[:] = list(PLANNED), []  # nothing of it will be trained, so nothing can be left unfinished
-            raise instead.Instead(asked, runs)
+            raise modes.Instead(asked, runs)
         if sweep:
             _write(config, sweep)
     except Exception as error:
@@ -88,21 +88,21 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
         settings.check(config, overrides)
-        instead.check(config, command, overrides)
+        modes.check(config, command, overrides)
         run = plan(config, overrides)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
         Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # a foreign one is refused
         planned[run.folder] = run
     PLANNED[:] = planned.values()
-    _build_all([run for run in PLANNED if instead.asked(command) or run.state not in FINISHED], here)
+    _build_all([run for run in PLANNED if modes.asked(command) or run.state not in FINISHED], here)
 
 
 def _build_all(runs: Sequence[Planned], here: bool) -> None:
     """Build what the runs are made of, once for all seeds of a cell."""
     built: set[tuple[str, str]] = set()
     for run in runs:
-        from ablation.sweep import plan as model_size  # torch: seconds, so only where there is something to build
+        from ablation.cost import model_size as model_size  # torch: seconds, so only where there is something to build
 
         parts = run.cell, str(run.config["tracker"])
         if parts not in built:

@@ -18,10 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
 from ablation.sweep import exit_reason, secrets, targets
-from ablation.sweep.instead import Instead
+from ablation.sweep.modes import Instead
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import Refused, one_line
-from ablation.sweep.stop import Preempted, finish, listen
+from ablation.sweep.signals import Preempted, finish, listen
 
 
 def carry_out(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:

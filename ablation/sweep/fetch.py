@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ablation.records.numbers import exact
-from ablation.sweep import settings, stop
+from ablation.sweep import settings, signals
 from ablation.sweep.refusal import one_line
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def parts(planned: Sequence[Planned]) -> int:
             found.setdefault(key, (name, group, run))
     missing = 0
     for name, group, run in found.values():
-        stop.check()
+        signals.check()
         try:
             print(f"{name}: {having[group](run)}", flush=True)
         except Exception as error:  # the others are fetched
             missing += 1
             print(f"{name}: missing: {one_line(error) or type(error).__name__}", flush=True)
-    stop.check()
+    signals.check()
     return 1 if missing else 0
 
 

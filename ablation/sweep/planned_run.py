@@ -16,7 +16,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ablation.data.facts import Facts, listing
+from ablation.data.dataset_info import Facts, listing
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, changed, folder_of
 from ablation.records.provenance import source_digest

@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from ablation.sweep.price import PEAKS
+from ablation.cost.flops import PEAKS
 from ablation.sweep.refusal import Refused, typed
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from ablation.data.facts import Facts, facts
+from ablation.data.dataset_info import Facts, facts
 from ablation.sweep import ranges, secrets, targets
 from ablation.sweep.identity import GROUPS
 from ablation.sweep.refusal import Refused, typed

@@ -16,7 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from hydra_plugins.ablation_slurm._jobs import Array
+    from ablation.launch.slurm import Array
 
 
 def check() -> None:
@@ -49,9 +49,9 @@ class Slurm(Launcher):
             Refused: there is no SLURM here, or it took no job.
             KeyboardInterrupt, Preempted: asked to stop waiting; the jobs stay in the queue.
         """
+        from ablation.launch.slurm import Job, submit
         from ablation.sweep.planned_run import PLANNED
-        from hydra_plugins.ablation_local_gpus.local_gpus import skipped
-        from hydra_plugins.ablation_slurm._jobs import Job, submit
+        from hydra_plugins.ablation_launchers import skipped
 
         runs = PLANNED[initial_job_idx : initial_job_idx + len(job_overrides)]
         assert [run.overrides for run in runs] == [list(overrides) for overrides in job_overrides], "not what was planned"
@@ -66,12 +66,12 @@ class Slurm(Launcher):
 
     def _follow(self, array: Array) -> dict[Path, JobReturn]:
         """Follow an array to its end; return what each run came to, by its folder."""
-        from ablation.reporting import progress
-        from ablation.reporting.watch import Screen
+        from ablation.launch import progress
+        from ablation.launch.live_view import Screen
+        from ablation.launch.queue import say
+        from ablation.launch.slurm import sentence
         from ablation.sweep.planned_run import PLANNED
-        from ablation.sweep.stop import Preempted
-        from hydra_plugins.ablation_local_gpus._queue import say
-        from hydra_plugins.ablation_slurm._jobs import sentence
+        from ablation.sweep.signals import Preempted
 
         returned: dict[Path, JobReturn] = {}
         say(f"SLURM has them: {array.name}, at most {array.room} at once")

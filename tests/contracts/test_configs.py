@@ -9,9 +9,10 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
+from ablation.cost import model_size
 from ablation.data.digits import load_digits
 from ablation.models.classifier import Classifier
-from ablation.sweep import plan, planned_run, settings
+from ablation.sweep import planned_run, settings
 from ablation.training.fit import Fit
 from ablation.training.streams import seeded
 
@@ -38,7 +39,7 @@ def test_option_composes_is_legal_and_builds(composed: Compose, tmp_path: Path, 
     more = {"imagefolder": images(tmp_path), "digits": ["resizer=bilinear"]}.get(option, [])  # 8 pixels are too few for VGG16
     config = composed(f"{group}={option}", *more)
     settings.check(config)
-    size = plan.size(planned_run.plan(config))
+    size = model_size.size(planned_run.plan(config))
     assert size.parameters > 10_000 and size.macs > 100_000
     paths = [key for key, value in planned_run.identity(config).items() if "_target_" in key or "ablation." in str(value)]
     assert not paths, "renaming a module would make this run another run"

@@ -11,18 +11,21 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("ablation/reporting", "ablation/records", "ablation/sweep", "reports", "hydra_plugins")
+ROOMS = tuple(f"ablation/{room}" for room in ("cost", "figures", "launch", "records", "reporting", "sweep")) + (
+    "reports",
+    "hydra_plugins",
+)
 ENGLISH = {"none", "base", "plain", "learning", "attention"}  # words of sentences too: names only where they stand alone
 EXEMPT = {  # file -> why it may know an option or a group
     "ablation/sweep/identity.py": "the groups of the identity, and those that a run id is made of",
     "ablation/sweep/ranges.py": "the legal values of every argument",
-    "ablation/sweep/plan.py": "builds the classifier from its groups to count it",
-    "ablation/sweep/memory.py": "builds the classifier from its groups to measure it",
-    "ablation/reporting/captions.py": "the report's figures are of the Resizer, CBAM and CutMix",
-    "ablation/reporting/diagram.py": "draws the parts of the Resizer",
-    "ablation/reporting/sharpness.py": "measures what the Resizer does to an image",
+    "ablation/cost/model_size.py": "builds the classifier from its groups to count it",
+    "ablation/cost/memory.py": "builds the classifier from its groups to measure it",
+    "ablation/figures/captions.py": "the report's figures are of the Resizer, CBAM and CutMix",
+    "ablation/figures/diagram.py": "draws the parts of the Resizer",
+    "ablation/figures/sharpness.py": "measures what the Resizer does to an image",
     "reports/make_figures.py": "the report's figures, as captions",
-    "reports/rebuilt.py": "builds the resizer that the figures show",
+    "ablation/figures/trained_run.py": "builds the resizer that the figures show",
 }
 
 
@@ -88,14 +91,14 @@ def test_no_code_names_a_factor(file: str) -> None:
     ],
 )
 def test_the_check_bites(planted: str) -> None:
-    assert len(violations("ablation/reporting/table.py", planted)) >= 1
+    assert len(violations("ablation/reporting/document/document.py", planted)) >= 1
 
 
 @pytest.mark.parametrize(
     "innocent", ['"""The resizer."""', 'say("plain values only")', 'say("No learning curves")', "plain(x)"]
 )
 def test_words_of_sentences_pass(innocent: str) -> None:
-    assert violations("ablation/reporting/table.py", innocent) == []
+    assert violations("ablation/reporting/document/document.py", innocent) == []
 
 
 def test_every_exemption_is_of_a_file_that_needs_it() -> None:

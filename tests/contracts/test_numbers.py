@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig
 
+from ablation.cost import model_size, plan_table
+from ablation.launch import live_view, progress
 from ablation.records import numbers
-from ablation.reporting import progress, watch
-from ablation.sweep import plan, sheet
 from tests.reporting.argued import argued
 from tests.sweep.constructed import planned, record
 
@@ -97,7 +97,7 @@ def test_one_number_has_one_text_in_plan_watch_table_and_page(
         "engine.cpu_threads=1",
     )
     done, open_run = (planned(composed, *here, f"seed={seed}") for seed in (0, 1))
-    size = plan.size(done.config)
+    size = model_size.size(done.config)
     made_up = {"images_per_second": 1234.5, "parameters": size.parameters, "macs": size.macs}
     made_up |= {"seconds": 123.456, "peak_memory_bytes": 3_214_567_890, "last": {"epoch": 10, "test_acc": 90.5}, "val": None}
     record(done, device=device, run_id=done.folder.name, **made_up)
@@ -107,11 +107,13 @@ def test_one_number_has_one_text_in_plan_watch_table_and_page(
     about = {"sweep_id": "x", "command": "made up", "study": {"name": "none", "title": "Made up"}, "tracker": {}}
     manifest.write_text(json.dumps({**about, "runs": listed}))
 
-    assert sheet.show([done, open_run], done.config) == 0
+    assert plan_table.show([done, open_run], done.config) == 0
     lines = [re.split(r"  +", line.strip()) for line in capsys.readouterr().out.splitlines()[:3]]
     planned_done, planned_open = (dict(zip(lines[0], line, strict=True)) for line in lines[1:])
     swept = progress.read(progress.find(runs))
-    watched_done, watched_open = (dict(zip(watch.COLUMNS, watch.cells(row, swept, row.label), strict=True)) for row in swept)
+    watched_done, watched_open = (
+        dict(zip(live_view.COLUMNS, live_view.cells(row, swept, row.label), strict=True)) for row in swept
+    )
     found = argued(runs)
     tables = {section.key: section for section in found.table.sections}
     names = [column.name for column in tables["cost"].columns]

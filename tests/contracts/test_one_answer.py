@@ -9,12 +9,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ablation.cost import estimate, model_size, plan_table
+from ablation.launch import live_view, progress
 from ablation.records import outcome
 from ablation.records.manifest import write_manifest
-from ablation.reporting import progress, watch
-from ablation.sweep import bill, plan, sheet
 from ablation.sweep.planned_run import Planned
-from hydra_plugins.ablation_local_gpus.local_gpus import expected_work
+from hydra_plugins.ablation_launchers import expected_work
 from reports import make_table
 from tests.sweep.constructed import planned, record
 
@@ -43,12 +43,12 @@ def test_a_killed_run_is_the_same_to_all(composed: Callable[..., DictConfig], tm
     run = killed(composed, runs)
     assert (outcome.state(run.folder), outcome.epochs_done(run.folder)) == ("killed", CHECKPOINT)
 
-    planned_costs = bill.draw_up([run])
+    planned_costs = estimate.draw_up([run])
     (item,) = planned_costs.items
     assert (item.state, item.done, item.left) == ("killed", CHECKPOINT, EPOCHS - CHECKPOINT)
-    assert sheet._row(item, planned_costs)["so far"] == f"killed {CHECKPOINT}/{EPOCHS}"
+    assert plan_table._row(item, planned_costs)["so far"] == f"killed {CHECKPOINT}/{EPOCHS}"
 
-    work = plan.work(run)
+    work = model_size.work(run)
     assert expected_work(run) == work.macs * work.trained * (EPOCHS - CHECKPOINT)
 
     assert make_table.main(["--runs", str(runs), "--source", "local", "--out", str(tmp_path / "tables")]) == 2
@@ -58,4 +58,4 @@ def test_a_killed_run_is_the_same_to_all(composed: Callable[..., DictConfig], tm
 
     (row,) = progress.read(progress.find(runs))
     assert (row.state, row.epoch, row.epochs, row.accuracy) == ("killed", CHECKPOINT, EPOCHS, 50.0)
-    assert watch.cells(row, [row], row.label)[2] == f"{CHECKPOINT}/{EPOCHS}"
+    assert live_view.cells(row, [row], row.label)[2] == f"{CHECKPOINT}/{EPOCHS}"

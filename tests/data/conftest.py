@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.data import cifar, digits, facts, folder
+from ablation.data import cifar, dataset_info, digits, folder
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,13 @@ def fresh_loaders() -> Iterator[None]:
 
 
 def forget() -> None:
-    for remembered in (cifar.load_cifar10, cifar.load_cifar100, digits.load_digits, folder.load_imagefolder, facts.listing):
+    for remembered in (
+        cifar.load_cifar10,
+        cifar.load_cifar100,
+        digits.load_digits,
+        folder.load_imagefolder,
+        dataset_info.listing,
+    ):
         remembered.cache_clear()
 
 

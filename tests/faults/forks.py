@@ -33,12 +33,13 @@ from omegaconf import DictConfig, OmegaConf
 
 import ablation.models.classifier
 import ablation.records.tracker
-import ablation.training.progress  # noqa: F401  # all three: so that children find them imported
+import ablation.training.progress_bar  # noqa: F401  # all three: so that children find them imported
 import run
+from ablation.cost import model_size
 from ablation.records import provenance
 from ablation.records.checkpoint import file_digest, load_weights
 from ablation.records.outcome import NEW, OF_ROWS
-from ablation.sweep import plan, planned_run, settings, stop
+from ablation.sweep import planned_run, settings, signals
 from ablation.sweep.command import carry_out
 from ablation.training import fit
 from tests.conftest import ROOT, rows_of
@@ -68,7 +69,7 @@ def composed(*overrides: str) -> Run:
     HydraConfig.instance().set_config(config)
     task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     OmegaConf.resolve(task)
-    plan.size(planned_run.plan(task))
+    model_size.size(planned_run.plan(task))
     settings.build(task, "data")
     provenance.provenance()
     return Run(task, config)
@@ -243,7 +244,7 @@ def on_nth_batch(number: int, act: Callable[[], object]) -> None:
 
 def stop_at_batch(number: int) -> None:
     """Ask this process to stop, as SIGTERM does, at the batch of that number. Only for a forked child."""
-    on_nth_batch(number, stop._asked.set)
+    on_nth_batch(number, signals._asked.set)
 
 
 def die() -> None:

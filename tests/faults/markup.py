@@ -18,9 +18,9 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ablation.reporting import formats
-from ablation.reporting import page as pages
-from ablation.reporting.table import Table
+from ablation.reporting.document.document import Table
+from ablation.reporting.formats import html as pages
+from ablation.reporting.formats import terminal
 
 LIVE = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 DEAD = {"heading", "paragraph", "bullet_list", "list_item", "table", "thead", "tbody", "tr", "th", "td", "inline", "text"}
@@ -54,7 +54,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028\u202a-\u202e\u20
 
 def plain(text: str) -> str:
     """Text as a reader may expect it back: visible characters, spaces for what separates."""
-    return " ".join(formats.visible(text).split())
+    return " ".join(terminal.visible(text).split())
 
 
 def labels(table: Table, name: str) -> int:

@@ -33,16 +33,18 @@ from rich.console import Console
 from torchvision.datasets import CIFAR10
 
 import run
+from ablation.cost import model_size
 from ablation.data.cifar import load_cifar10
 from ablation.data.folder import load_imagefolder
 from ablation.models.backbone import vgg_tiny
 from ablation.records.checkpoint import file_digest, load_weights
-from ablation.reporting import documents, escaping, formats, sources
-from ablation.reporting import page as pages
-from ablation.reporting.analysis import Analysis, analyse
-from ablation.reporting.selection import RUN_ID, select
-from ablation.reporting.table import Table, build
-from ablation.sweep import plan, planned_run, settings
+from ablation.reporting.document.document import Table, build
+from ablation.reporting.formats import escaping, terminal, write
+from ablation.reporting.formats import html as pages
+from ablation.reporting.read import local_files
+from ablation.reporting.read.selection import RUN_ID, select
+from ablation.reporting.statistics.analysis import Analysis, analyse
+from ablation.sweep import planned_run, settings
 from ablation.sweep.identity import run_id
 from ablation.sweep.refusal import Refused
 from tests.conftest import ROOT, TINY, outcome_of
@@ -148,7 +150,7 @@ def refused(composed: Compose, *overrides: str) -> str:
     try:
         configured = composed(*TINY, *overrides)
         settings.check(configured, overrides)
-        plan.size(planned_run.plan(configured))
+        model_size.size(planned_run.plan(configured))
         run.run(planned_run.of_task(configured))
     except (Refused, HydraException, OmegaConfBaseException) as error:
         return str(error) or type(error).__name__
@@ -357,7 +359,7 @@ def table_of(name: str, folder: Path) -> tuple[Analysis, Table, Path]:
     manifest = {"sweep_id": "s", "command": "", "study": study, "tracker": {}, "runs": planned}
     (runs / "sweeps" / "s" / "manifest.json").write_text(json.dumps(manifest))
     selection = select(runs)
-    analysis = analyse(sources.local(runs, selection), selection.study, np.random.default_rng(0))
+    analysis = analyse(local_files.local(runs, selection), selection.study, np.random.default_rng(0))
     return analysis, build(analysis), runs
 
 
@@ -365,12 +367,12 @@ def problems(name: str, folder: Path) -> dict[str, list[str]]:
     """By writer, what is wrong with this name's table."""
     analysis, table, runs = table_of(name, folder)
     before, reports = set(folder.parent.rglob("*")), folder / "reports"
-    folder_of_study = formats.folder(reports, name)
-    files = [*formats.write(table, folder_of_study), *documents.write(analysis, table, runs, folder_of_study, name)]
+    folder_of_study = terminal.folder(reports, name)
+    files = [*terminal.write(table, folder_of_study), *write.write(analysis, table, runs, folder_of_study, name)]
     stray = [str(file) for file in set(folder.parent.rglob("*")) - before if reports not in (file, *file.parents)]
     found = {"path": stray} | {file.name: PARSERS[file.suffix](file.read_text(), name, table) for file in files}
     screen = io.StringIO()
-    formats.show(table, Console(file=screen, width=100, color_system=None))
+    terminal.show(table, Console(file=screen, width=100, color_system=None))
     found["terminal"] = terminal_problems(screen.getvalue(), name)
     return {writer: wrong for writer, wrong in found.items() if wrong}
 
@@ -404,11 +406,11 @@ def test_names_are_inert_in_messages(name: str, tmp_path: Path, capsys: pytest.C
 def test_the_parsers_bite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each writer without its escaping, and the folder's name without its check, is found out."""
     with monkeypatch.context() as patch:
-        patch.setattr(formats, "_markdown_text", str)
+        patch.setattr(terminal, "_markdown_text", str)
         caught = [name for k, name in enumerate(NAMES) if "table.md" in problems(name, tmp_path / f"md{k}")]
     assert {"a|b", "<script>alert(1)</script>", "![x](http://x/y.png)", "# heading", "two\nlines"} <= set(caught)
     with monkeypatch.context() as patch:
-        patch.setattr(formats, "_csv_text", str)
+        patch.setattr(terminal, "_csv_text", str)
         assert "table.csv" in problems("=cmd|' /C calc'!A0", tmp_path / "csv")
     with monkeypatch.context() as patch:
         patch.setattr(escaping, "SPECIAL", {})
@@ -421,10 +423,10 @@ def test_the_parsers_bite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     pages._template.cache_clear()
     assert {"<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "&lt;b&gt; &#60;i&#62;"} <= set(caught)
     with monkeypatch.context() as patch:
-        patch.setattr(formats, "visible", str)
+        patch.setattr(terminal, "visible", str)
         assert terminal_problems("esc\x1b[31mred", "red") == ["control characters"]
     with monkeypatch.context() as patch:
-        patch.setattr(formats, "FILE_NAME", re.compile(r".*"))
+        patch.setattr(terminal, "FILE_NAME", re.compile(r".*"))
         assert "path" in problems("../../evil", tmp_path / "deep" / "path")
 
 

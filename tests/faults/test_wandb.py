@@ -27,7 +27,7 @@ import wandb
 from omegaconf import DictConfig, OmegaConf
 
 import run
-from ablation.records import service, tracker
+from ablation.records import tracker, wandb_process
 from ablation.records.record import Record
 from ablation.sweep import planned_run
 from tests.conftest import ROOT, TINY, outcome_of, rows_of
@@ -129,7 +129,7 @@ KILLED: list[int] = []
 
 def kill_core(server: Server) -> None:
     """SIGKILL this process's own wandb-core."""
-    KILLED[:] = [service.helpers()[-1]]
+    KILLED[:] = [wandb_process.helpers()[-1]]
     os.kill(KILLED[0], signal.SIGKILL)
     time.sleep(0.2)
 
@@ -246,8 +246,8 @@ def test_training_ends_as_without_wandb(
 def test_the_shipped_limits_keep_the_promise_too() -> None:
     """The tests above wait for less; each fault costs at most one of these sums of the limits in conf/tracker/wandb.yaml."""
     shipped: Any = OmegaConf.load(ROOT / "conf" / "tracker" / "wandb.yaml")
-    assert 2.5 * shipped.init_timeout + 2 * service.GRACE <= MOST_SECONDS  # begins, and the helper process will not go
-    assert shipped.finish_timeout + 2 * service.GRACE <= MOST_SECONDS
+    assert 2.5 * shipped.init_timeout + 2 * wandb_process.GRACE <= MOST_SECONDS  # begins, and the helper process will not go
+    assert shipped.finish_timeout + 2 * wandb_process.GRACE <= MOST_SECONDS
     defaults = tracker.WandbTracker()
     assert (defaults.init_timeout, defaults.finish_timeout) == (shipped.init_timeout, shipped.finish_timeout)
 

@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 from ablation.records.format1 import STATED, without_stated_targets
 from ablation.records.outcome import folder_of
 from ablation.records.record import Record
-from ablation.reporting.selection import Selection
-from ablation.reporting.sources import local
+from ablation.reporting.read.local_files import local
+from ablation.reporting.read.selection import Selection
 from ablation.sweep import planned_run
 from ablation.sweep.identity import GROUPS, digest, run_id
 

@@ -13,13 +13,15 @@ from typing import Any, get_args
 import pytest
 from omegaconf import DictConfig
 
+from ablation.cost import estimate
+from ablation.launch import progress
 from ablation.records import outcome
 from ablation.records.lock import Lock
 from ablation.records.outcome import ENDED, FINISHED, FORMAT, NEW, State, epochs_done, state
 from ablation.records.record import Record
-from ablation.reporting import progress, sources
-from ablation.reporting.selection import select
-from ablation.sweep import bill, settings
+from ablation.reporting.read import local_files
+from ablation.reporting.read.selection import select
+from ablation.sweep import settings
 from ablation.sweep.callback import Planned
 
 KEPT = Path(__file__).with_name("format1")  # a runs folder: one run of two epochs, as the version before format 2 wrote it
@@ -122,10 +124,10 @@ def test_a_run_of_format_1_is_a_result_to_the_plan_the_table_and_the_view(
     assert Record(folder, digest=content["digest"], config=content["config"], study="demo").skip()
 
     config = composed("profile=demo", "tracker=none", "resizer=plain", "engine.device=cpu", "train.epochs=2")
-    (item,) = bill.draw_up([Planned(folder, [], config, settings.identity(config), 0)], config).items
+    (item,) = estimate.draw_up([Planned(folder, [], config, settings.identity(config), 0)], config).items
     assert (item.state, item.done, item.left) == ("done", 2, 0)
 
-    (row,) = sources.local(runs, select(runs)).to_dict("records")
+    (row,) = local_files.local(runs, select(runs)).to_dict("records")
     assert (row["outcome"], row["best_acc"], row["epochs"], row["problem"]) == ("done", 12.5, 2, None)
     assert row["seconds"] == content["seconds"] and row["started"] is None and row["wall_seconds"] is None
 

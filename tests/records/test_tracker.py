@@ -18,7 +18,7 @@ import pytest
 import wandb
 from wandb.util import get_core_path
 
-from ablation.records import service, tracker
+from ablation.records import tracker, wandb_process
 from ablation.records.record import Mirror
 from ablation.records.tracker import NoTracker, WandbTracker
 
@@ -88,7 +88,7 @@ def fresh_client() -> Iterator[None]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting is what is tested: make it short."""
-    monkeypatch.setattr(service, "GRACE", 0.5)
+    monkeypatch.setattr(wandb_process, "GRACE", 0.5)
 
 
 def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_training_goes_on_when_wandb_dies(tmp_path: Path, caplog: pytest.LogCapt
     """SIGKILL of the helper process: one warning, the epoch is kept, and the next run is mirrored again."""
     mirror = opened(tmp_path)
     mirror.log(row(1))
-    helper = service.helpers()[-1]
+    helper = wandb_process.helpers()[-1]
     os.kill(helper, signal.SIGKILL)
     time.sleep(0.1)
     for epoch in (2, 3, 4):
@@ -180,7 +180,7 @@ def test_a_wandb_that_hangs_is_left_behind(tmp_path: Path, impatient: None) -> N
     """A helper process that answers nothing (stopped): `close` comes back in time, the next run gets a fresh one."""
     mirror = opened(tmp_path, finish_timeout=0.5)
     mirror.log(row(1))
-    helper = service.helpers()[-1]
+    helper = wandb_process.helpers()[-1]
     os.kill(helper, signal.SIGSTOP)
     start = time.monotonic()
     mirror.close(SUMMARY, failed=False)
@@ -189,7 +189,7 @@ def test_a_wandb_that_hangs_is_left_behind(tmp_path: Path, impatient: None) -> N
     after = opened(tmp_path, "after")
     after.close(SUMMARY, failed=False)
     assert summary(tmp_path, "after")["state"] == "finished"
-    assert helper not in service.helpers()  # killed
+    assert helper not in wandb_process.helpers()  # killed
 
 
 def test_an_unreachable_server_means_offline(
@@ -272,16 +272,16 @@ def test_auto_asks_the_environment_then_for_a_key(tmp_path: Path, monkeypatch: p
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "nothing"))
-    assert service.choose("auto")[0] == "offline"
+    assert wandb_process.choose("auto")[0] == "offline"
     monkeypatch.setenv("NETRC", str(netrc(tmp_path)))
-    assert service.choose("auto")[0] == "online"
+    assert wandb_process.choose("auto")[0] == "online"
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert service.choose("auto") == ("disabled", "WANDB_MODE=disabled")
-    assert service.choose("offline") == ("offline", "tracker.mode=offline")
+    assert wandb_process.choose("auto") == ("disabled", "WANDB_MODE=disabled")
+    assert wandb_process.choose("offline") == ("offline", "tracker.mode=offline")
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("NETRC", str(tmp_path / "nothing"))
     monkeypatch.setenv("WANDB_API_KEY", "c0ffee" * 7)
-    assert service.choose("auto") == ("online", "a key is there")
+    assert wandb_process.choose("auto") == ("online", "a key is there")
 
 
 def test_the_mode_is_said_once_a_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation.reporting import sources
-from ablation.reporting.analysis import Analysis, analyse
-from ablation.reporting.details import Details, read
-from ablation.reporting.page import page
-from ablation.reporting.selection import select
-from ablation.reporting.table import Table, build
+from ablation.reporting.document.document import Table, build
+from ablation.reporting.formats.html import page
+from ablation.reporting.read import local_files
+from ablation.reporting.read.provenance import Details, read
+from ablation.reporting.read.selection import select
+from ablation.reporting.statistics.analysis import Analysis, analyse
 from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
 
 MEANS = dict(zip(SIX, (93.0, 94.6, 95.7, 96.4, 96.0, 96.7), strict=True))
@@ -46,7 +46,7 @@ class Argued:
 def argued(folder: Path, frame: pd.DataFrame | None = None) -> Argued:
     """Read a runs folder and argue it; `frame` in place of the records'."""
     selection = select(folder)
-    read_frame = sources.local(folder, selection) if frame is None else frame
+    read_frame = local_files.local(folder, selection) if frame is None else frame
     analysis = analyse(read_frame, selection.study, np.random.default_rng(0))
     return Argued(analysis, build(analysis), read(folder, analysis))
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from constructed import TABLE1, Runs, config, outcome, run_id
 
-from ablation.reporting import sources
-from ablation.reporting.analysis import Analysis, analyse
-from ablation.reporting.selection import select
-from ablation.reporting.table import Table, build
-from ablation.reporting.verdict import verdict
+from ablation.reporting.document.document import Table, build
+from ablation.reporting.document.verdict import verdict
+from ablation.reporting.read import local_files
+from ablation.reporting.read.selection import select
+from ablation.reporting.statistics.analysis import Analysis, analyse
 
 Place = tuple[str, str]
 Fate = float | str | None  # of a seed: accuracy at the best epoch; the outcome of a run without one; None: never started
@@ -44,7 +44,7 @@ def record(runs: Runs, cells: Sequence[tuple[dict[str, Any], Fate]], study: Mapp
 
 def frame(runs: Runs) -> pd.DataFrame:
     """The runs of the last sweep, from the local records."""
-    return sources.local(runs.folder, select(runs.folder))
+    return local_files.local(runs.folder, select(runs.folder))
 
 
 def analysis(runs: Runs, shuffled: int | None = None, **options: Any) -> Analysis:

@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 from PIL import Image
 from torch import nn
 
-from ablation.sweep import bill, check, fetch, stop
+from ablation.cost import estimate
+from ablation.sweep import fetch, signals, try_cells
 from ablation.training.engine import Engine
 from tests.sweep.constructed import planned
 from tests.sweep.test_plan_command import TINY
@@ -32,7 +33,7 @@ def test_each_cell_once_and_only_the_times_stay(composed: Compose, tmp_path: Pat
     found = json.loads((tmp_path / files[0]).read_text())
     assert (found["images_a_step"], found["images_an_evaluation"], found["device"]) == (40, 20, "cpu, 1 threads")
     run = planned(composed, *TINY, f"paths.runs={tmp_path}", f"paths.cache={tmp_path / 'cache'}", "resizer=plain")
-    (item,) = bill.draw_up([run]).items
+    (item,) = estimate.draw_up([run]).items
     assert item.cell.epoch.basis == "check" and item.cell.epoch.peak_memory
 
 
@@ -54,7 +55,7 @@ def tried(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
     def check_all(*cells: list[str]) -> tuple[int, list[str]]:
         here = (*TINY, f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")
-        code = check.cells([planned(composed, *here, *cell) for cell in cells], run.trial)
+        code = try_cells.cells([planned(composed, *here, *cell) for cell in cells], run.trial)
         return code, [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
 
     return check_all
@@ -117,8 +118,8 @@ def test_data_smaller_than_a_batch(tried: Callable[..., tuple[int, list[str]]], 
 
 
 def test_a_check_stops_when_it_is_told_to(tried: Callable[..., tuple[int, list[str]]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stop, "stopping", lambda: True)
-    with pytest.raises(stop.Preempted):
+    monkeypatch.setattr(signals, "stopping", lambda: True)
+    with pytest.raises(signals.Preempted):
         tried([])
 
 

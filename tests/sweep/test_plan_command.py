@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from ablation.sweep import sheet
+from ablation.cost import plan_table
 from tests.sweep.constructed import planned, record, tree
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_the_paper_from_nothing(tmp_path: Path) -> None:
 def shown(composed: Compose, capsys: pytest.CaptureFixture[str], cells: list[str], *overrides: str) -> str:
     """Print the bill of a run for each of some overrides, in this process."""
     runs = [planned(composed, cell, *overrides) for cell in cells]
-    assert sheet.show(runs) == 0
+    assert plan_table.show(runs) == 0
     return capsys.readouterr().out
 
 
@@ -147,12 +147,12 @@ class Terminal(io.StringIO):
 def test_nothing_is_cut_in_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, backbone: str) -> None:
     """The longest ids of the paper and of the laptop fit whole into 100 columns, every number in its one form beside them."""
     run_id = f"bilinear-cutmix-{backbone}-s0-384e47d7f2"
-    row = dict(zip(sheet.COLUMNS, [run_id, "to do", *NUMBERS, "assumed", "36.1 h"], strict=True))
+    row = dict(zip(plan_table.COLUMNS, [run_id, "to do", *NUMBERS, "assumed", "36.1 h"], strict=True))
     screen = Terminal()
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", screen)
-    sheet._table([row], ["to do"])
+    plan_table._table([row], ["to do"])
     header, line = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue()).splitlines()
     fits = columns == 160 or backbone == "vgg16"  # else what the line below says of all runs is left out
     assert header.split() == ["run", "so", "far", "params", "MACs", "memory", "s/epoch", *["from"] * fits, "left"]
@@ -166,8 +166,8 @@ def test_a_file_gets_each_run_on_one_line_however_narrow_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     states = ["done", "running"]
-    rows = [dict(zip(sheet.COLUMNS, [f"run-{state}", state, *NUMBERS, "record", "none"], strict=True)) for state in states]
-    sheet._table(rows, states)
+    rows = [dict(zip(plan_table.COLUMNS, [f"run-{state}", state, *NUMBERS, "record", "none"], strict=True)) for state in states]
+    plan_table._table(rows, states)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["run", "run-done", "run-running"]
     assert all(line.split()[2:] == [*" ".join(NUMBERS).split(), "record", "none"] for line in lines[1:])

@@ -9,7 +9,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.sweep import plan, planned_run, settings, targets
+from ablation.cost import model_size
+from ablation.sweep import planned_run, settings, targets
 from ablation.sweep.refusal import Refused, one_line
 
 Compose = Callable[..., DictConfig]
@@ -99,12 +100,12 @@ def test_added_keys_are_unknown_too(composed: Compose, override: str) -> None:
 @pytest.mark.parametrize("node", ["resizer", "data", "optimizer", "aug", "backbone", "tracker", "schedule"])
 def test_unknown_arguments_are_found_by_building(composed: Compose, node: str) -> None:
     with pytest.raises(Refused, match="foo"):
-        plan.size(planned_run.plan(composed("resizer=plain", f"+{node}.foo=1", "seed=9")))
+        model_size.size(planned_run.plan(composed("resizer=plain", f"+{node}.foo=1", "seed=9")))
 
 
 def test_parts_that_do_not_fit_are_found_by_building(composed: Compose) -> None:
     with pytest.raises(Refused, match=r"data=digits resizer=none backbone=vgg16: do not fit together at 8x8"):
-        plan.size(planned_run.plan(composed("data=digits", "backbone=vgg16")))
+        model_size.size(planned_run.plan(composed("data=digits", "backbone=vgg16")))
 
 
 BAD_TARGETS = [
@@ -127,8 +128,8 @@ def test_targets_are_allow_listed_in_the_whole_tree(composed: Compose, target: s
 def test_a_last_batch_that_batch_norm_cannot_take_is_found_by_building(composed: Compose) -> None:
     """1,437 digits in batches of 4 leave one image, whose 8x8 pixels the tiny VGG pools to one value a channel."""
     with pytest.raises(Refused, match=r"^train.batch_size=4: leaves a last batch of 1 of 1437 images"):
-        plan.size(planned_run.plan(composed("profile=demo", "train.batch_size=4")))
-    plan.size(planned_run.plan(composed("profile=demo", "train.batch_size=5")))
+        model_size.size(planned_run.plan(composed("profile=demo", "train.batch_size=4")))
+    model_size.size(planned_run.plan(composed("profile=demo", "train.batch_size=5")))
 
 
 def test_every_shipped_target_is_allowed(composed: Compose) -> None:
@@ -156,15 +157,17 @@ def test_too_large_for_a_cpu(composed: Compose, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(Refused, match=r"^engine.device=auto: no GPU here.*profile=demo.*profile=laptop.*engine.device=cpu"):
-        plan.check_machine(planned_run.plan(composed()))
-    plan.check_machine(planned_run.plan(composed("engine.device=cpu")))
-    plan.check_machine(planned_run.plan(composed("profile=laptop", "resizer=cbam")))
+        model_size.check_machine(planned_run.plan(composed()))
+    model_size.check_machine(planned_run.plan(composed("engine.device=cpu")))
+    model_size.check_machine(planned_run.plan(composed("profile=laptop", "resizer=cbam")))
 
 
 def test_the_plan_counts_as_the_paper_is_counted(composed: Compose) -> None:
     """Golden facts: VGG16 with Resizer_CBAM at 224, and VGG16 alone at 32."""
-    assert plan.size(planned_run.plan(composed("resizer=cbam"))) == plan.Size(134_313_698, 15_466_209_280 + 472_418_368)
-    assert plan.size(planned_run.plan(composed())) == plan.Size(134_301_514, 432_775_168)
+    assert model_size.size(planned_run.plan(composed("resizer=cbam"))) == model_size.Size(
+        134_313_698, 15_466_209_280 + 472_418_368
+    )
+    assert model_size.size(planned_run.plan(composed())) == model_size.Size(134_301_514, 432_775_168)
 
 
 CANARY = "canary-0123456789abcdef"

@@ -1,0 +1,139 @@
+"""What a run would be, without training it: built on the meta device, counted, and compared with what this machine can do.
+
+Owns parameters, multiply-accumulates and the work of an epoch. Allocates nothing, opens neither data nor weights.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import hydra
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ablation.cost.flops import TRAINING, Work
+from ablation.sweep import settings
+from ablation.sweep.planned_run import Planned
+from ablation.sweep.refusal import Refused, one_line
+
+TOO_LARGE = 1e16  # multiply-accumulates: about a week on two CPU cores
+_SIZES: dict[str, Size] = {}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Trainable parameters of a run's classifier, and multiply-accumulates of one image forward (convolutions and linears)."""
+
+    parameters: int
+    macs: int
+
+
+def size(run: Planned) -> Size:
+    """Build a run's parts and push one image through them on the meta device; once a cell.
+
+    Raises:
+        Refused: a part does not take its arguments, or the parts do not fit together.
+    """
+    _build(run, "tracker")  # no part of a cell, so never remembered
+    if run.cell not in _SIZES:
+        _SIZES[run.cell] = _measure(run)
+    return _SIZES[run.cell]
+
+
+def skeleton(run: Planned) -> torch.nn.Module:
+    """Build a run's classifier on the meta device: names and shapes, no memory.
+
+    Raises:
+        Refused: a part does not take its arguments.
+    """
+    with torch.device("meta"):
+        resizer = _build(run, "resizer")
+        backbone = _build(run, "backbone", num_classes=run.dataset.classes, weights="none")
+    return torch.nn.Sequential(resizer, backbone)
+
+
+def work(run: Planned) -> Work:
+    """Return what an epoch of a run is. Raises as `size`."""
+    return Work(run.trained_images, run.evaluated_images, size(run).macs)
+
+
+def _measure(run: Planned) -> Size:
+    facts = run.dataset
+    _check_arguments(run)
+    model = skeleton(run).eval()
+    image = torch.empty(1, 3, facts.height, facts.width, device="meta")
+    try:
+        with FlopCounterMode(display=False) as counter:
+            model(image)
+    except Exception as error:
+        chosen = " ".join(f"{group}={run.options[group]}" for group in ("data", "resizer", "backbone"))
+        raise Refused(f"{chosen}: do not fit together at {facts.height}x{facts.width}: {one_line(error)}") from None
+    _check_last_batch(run, model, image)
+    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return Size(parameters, counter.get_total_flops() // 2)
+
+
+def _check_last_batch(run: Planned, model: torch.nn.Module, image: torch.Tensor) -> None:
+    """Refuse a last batch that batch norm cannot normalise: one value a channel would end the run in its first epoch."""
+    images, batch_size = run.trained_images, run.train.batch_size
+    last = images % batch_size or batch_size
+    try:
+        model.train()(image.expand(last, -1, -1, -1))
+    except ValueError as error:
+        raise Refused(
+            f"train.batch_size={batch_size}: leaves a last batch of {last} of {images} images, too few for batch norm"
+            f" ({one_line(error)}): choose another size"
+        ) from None
+
+
+def _check_arguments(run: Planned) -> None:
+    """Find a missing or unknown argument of the parts that are not built on the meta device."""
+    _build(run, "aug")
+    _build(run, "schedule")
+    _build(run, "optimizer", params=[torch.nn.Parameter(torch.zeros(1))])
+    try:
+        loader = hydra.utils.get_method(run.config["data"]["_target_"])
+        given = set(run.config["data"]) - {"_target_", *settings.POINTED_AT["data"]}
+        inspect.signature(loader).bind(**dict.fromkeys(given))
+    except TypeError as error:
+        raise Refused(f"data={run.options['data']}: {error}") from None
+
+
+def _build(run: Planned, group: str, **found: Any) -> Any:
+    try:
+        return settings.build(run.config, group, **found)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"{group}={run.options.get(group, group)}: cannot be built: {one_line(error)}") from None
+
+
+def check_machine(run: Planned) -> None:
+    """Refuse a device that is not here, and a run that would take a CPU weeks unless the CPU was asked for by name.
+
+    Raises:
+        Refused: the device is missing; or no GPU is here, `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
+    """
+    try:
+        settings.build(run.config, "engine", precision=run.train.precision)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    if run.config["engine"]["device"] == "auto" and not _accelerated() and (needed := too_large(run)):
+        raise Refused(
+            f"engine.device=auto: no GPU here, and {run.run_id} needs {needed:.1e} multiply-accumulates"
+            f" (a CPU gets at most {TOO_LARGE:.0e}): profile=demo (a minute), profile=laptop (half an hour), or"
+            " engine.device=cpu to insist"
+        )
+
+
+def _accelerated() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def too_large(run: Planned) -> float | None:
+    """Return the multiply-accumulates of a run that are too many for a CPU, None where a CPU may try or was asked for."""
+    epoch = work(run)
+    needed = float(TRAINING * epoch.macs * epoch.trained * run.train.epochs)
+    return needed if needed > TOO_LARGE and run.config["engine"]["device"] == "auto" else None

@@ -1,0 +1,199 @@
+"""A run rebuilt from its record: its configuration, data, augmentation and trained resizer, each made when it is asked for.
+
+Owns the way back from runs/<run id>/ to objects. Draws nothing, writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from ablation.data.augment import Augment
+from ablation.data.dataset_info import facts, listing
+from ablation.data.images import Dataset
+from ablation.figures import captions
+from ablation.models.resizer import Resizer
+from ablation.records.checkpoint import load_weights
+from ablation.reporting.read import local_files
+from ablation.reporting.read.selection import RUN_ID, select
+from ablation.sweep import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Refusal(Exception):
+    """What cannot be had from a record; one line says why and what makes it."""
+
+
+@dataclass
+class Rebuilt:
+    """One run of a runs folder.
+
+    Args:
+        runs: the folder.
+        row: of `local_files.local`, with the flat identity; None where there is no run: then there are modules alone.
+    """
+
+    runs: Path
+    row: dict[str, Any] | None
+
+    @cached_property
+    def config(self) -> Any:
+        """config.yaml as plain values. Where its resizer learns nothing, that of `stand_in` stands in its place.
+
+        Raises:
+            Refusal: it cannot be read.
+        """
+        config = _read(ROOT / "conf" / "config.yaml" if self.row is None else self.runs / self.row["run_id"] / "config.yaml")
+        if not str((config.get("resizer") or {}).get("_target_")).endswith(".Resizer"):
+            config["resizer"] = _read(stand_in()) | {"size": config["input_size"]}
+        return config
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The images that the run saw.
+
+        Raises:
+            Refusal: there is no run.
+            OSError, ValueError: the data is not here, or is not what the run saw.
+        """
+        self._needs_run()
+        dataset: Dataset = settings.build(self.config, "data")
+        return dataset
+
+    @cached_property
+    def augment(self) -> Augment:
+        """The run's augmentation.
+
+        Raises:
+            Refusal: there is no run.
+        """
+        self._needs_run()
+        augment: Augment = settings.build(self.config, "aug")
+        return augment
+
+    def _needs_run(self) -> None:
+        if self.row is None:
+            raise Refusal(f"no run in {self.runs} says which data; {self.way_out}")
+
+    def resizer(self, **changes: Any) -> Resizer:
+        """Return the run's resizer as it is built, untrained: for its shapes and counts."""
+        resizer: Resizer = settings.build(self.config, "resizer", **changes)
+        return resizer
+
+    def trained_resizer(self) -> tuple[Resizer, str]:
+        """Return the resizer with the weights that the run kept, and which epoch they are of (`best`, `last` or `val`).
+
+        Raises:
+            Refusal: the run is not done, has no learned resizer or kept no weights: nothing untrained is ever returned.
+            ValueError: the file is damaged or of another run.
+        """
+        row = self.row
+        if row is None or row["outcome"] != "done" or not captions.learns(row):
+            there = (
+                "there is no run"
+                if row is None
+                else f"{row['run_id']} is {row['outcome']}, resizer={row['config'].get('resizer')}"
+            )
+            raise Refusal(f"needs a done run with a learned resizer, {there}; {self.way_out}")
+        folder = self.runs / row["run_id"] / "checkpoints"
+        kind = next((kind for kind in ("best", "last", "val") if any(folder.glob(f"{kind}-*.pt"))), None)
+        if kind is None:
+            raise Refusal(f"{folder}: no weights were kept (records.keep_weights); {self.way_out}")
+        content = load_weights(folder, kind)
+        if (content["run"], content["epoch"]) != (row["digest"], row[f"{kind}_epoch"]):
+            found = f"run {content['run']}, epoch {content['epoch']}"
+            raise ValueError(f"{folder}: {kind} weights are of {found}, the record is {row['digest']}: train the run again")
+        weights = {key.removeprefix("resizer."): value for key, value in content["model"].items() if key.startswith("resizer.")}
+        resizer = self.resizer()
+        try:
+            resizer.load_state_dict(weights)
+        except RuntimeError as error:
+            first = " ".join(str(error).split())[:160]
+            raise ValueError(f"{folder}: {kind} weights do not fit the resizer of config.yaml ({first})") from None
+        return resizer.eval(), kind
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width of the run's images, None if there is no run or its data is not here."""
+        try:
+            data = self.config["data"]
+            found = facts(data["_target_"], str(data.get("root", "")))
+        except (KeyError, OSError, ValueError):
+            return None
+        return found.height, found.width
+
+    @property
+    def data(self) -> str:
+        """The run's data in words."""
+        dataset, node = self.dataset, self.config["data"]
+        height, width = dataset.train.pixels.shape[2:]
+        files = "PNG"
+        if dataset.name == "imagefolder" and not listing(str(node["root"])).train[0][0].lower().endswith(".png"):
+            files = "JPEG"
+        return captions.data(node, files, dataset.classes, (len(dataset.train), len(dataset.test)), (height, width))
+
+    @property
+    def way_out(self) -> str:
+        """The command that makes a run with a trained resizer, in a minute."""
+        where = "" if self.runs == Path("runs") else f" paths.runs={self.runs}"
+        return f"python run.py -m profile=demo study=none resizer={stand_in().stem}{where}"
+
+
+def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = None) -> tuple[Rebuilt, str, str]:
+    """Return the run to show, the study's name, and a line about the choice.
+
+    A run that is done comes before others, one with CBAM before one with the Resizer, then the best accuracy.
+
+    Args:
+        sweep, study: as for `select`; run_id: this run and no other.
+
+    Raises:
+        LookupError: there is no such sweep, study or run.
+    """
+    selection = select(runs, sweep, study)
+    name, said = selection.study["name"], selection.said
+    if run_id is not None:
+        if not RUN_ID.fullmatch(run_id) or not (runs / run_id / "config.yaml").is_file():
+            raise LookupError(f"--run {run_id}: no such run in {runs}")
+        selection = replace(selection, planned={run_id: selection.planned.get(run_id, {})}, others=False)
+    rows: list[dict[str, Any]] = local_files.local(runs, selection).to_dict("records")  # type: ignore[assignment]
+    rows = [row for row in rows if (runs / row["run_id"] / "config.yaml").is_file()]
+    row = max(rows, key=_preference, default=None)
+    if row is None:
+        return Rebuilt(runs, None), name, f"none found ({said})"
+    why = "as asked" if run_id else f"done before others, CBAM before Resizer, then the best accuracy; {said}"
+    return Rebuilt(runs, row), name, f"{row['run_id']}, {row['outcome']} ({why})"
+
+
+def _preference(row: dict[str, Any]) -> tuple[bool, bool, bool, float]:
+    return row["outcome"] == "done", captions.attends(row), captions.learns(row), row["best_acc"] or 0.0
+
+
+@cache
+def stand_in() -> Path:
+    """Return the shipped option with everything that figures 1 to 3 show: the first whose Resizer has attention.
+
+    Raises:
+        Refusal: there is none.
+    """
+    folder = ROOT / "conf" / "resizer"
+    for file in sorted(folder.glob("*.yaml")):
+        node = _read(file)
+        if str(node.get("_target_")).endswith(".Resizer") and node.get("position", "none") != "none":
+            return file
+    raise Refusal(f"{folder}: no option is a Resizer with attention, position=block or trunk")
+
+
+def _read(file: Path) -> Any:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content.keys()
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise Refusal(f"{file}: cannot be read as a configuration ({type(error).__name__}: {first})") from None
+    return content

@@ -1,0 +1,192 @@
+"""How far a sweep is, from its records alone: each run's state and speed, and the time left from measured epochs.
+
+Owns reading and the estimate. Takes no lock and writes nothing; any host that sees the runs folder will do.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablation.records import outcome
+from ablation.records.manifest import NAME
+from ablation.records.outcome import FINISHED
+from ablation.reporting.read.selection import RUN_ID
+
+RECENT = 5  # epochs whose median is a running run's speed
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep as planned: flat identity by run id. `began`: when its manifest was written, by the clock of its file system."""
+
+    runs: Path
+    folder: Path
+    planned: Mapping[str, Mapping[str, Any]]
+    began: int
+    same_speed: Sequence[str] = ()  # factors that leave an epoch's time as it is, of its study
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run now.
+
+    `open`: the sweep has still to train it. `epoch`: epochs done; `accuracy`: percent of the last of them; `seconds`: an epoch
+    takes; None where nothing was measured.
+    """
+
+    run_id: str
+    state: str
+    open: bool
+    epoch: int
+    epochs: int
+    accuracy: float | None
+    images_per_second: float | None
+    device: str
+    seconds: float | None
+    identity: Mapping[str, Any]
+    same_speed: Sequence[str] = ()  # as the sweep's
+
+    @property
+    def label(self) -> str:
+        """The run id without its digest."""
+        return self.run_id.rpartition("-")[0]
+
+    @property
+    def shown(self) -> str:
+        """The state as a person reads it: `failed before` where the run failed in an earlier sweep and this one goes on."""
+        return f"{self.state} before" if self.open and self.state not in ("running", "to do") else self.state
+
+
+def find(runs: Path, sweep: str = "last") -> Sweep:
+    """Return the plan of a sweep below a runs folder: of an id, or of the `last` one.
+
+    Raises:
+        LookupError: there is no such sweep, or its manifest cannot be read; one line says what there is.
+    """
+    there = sorted(file.parent.name for file in (runs / "sweeps").glob(f"*/{NAME}"))  # ids begin with the time
+    sweep_id = there[-1] if sweep == "last" and there else sweep
+    if sweep_id not in there:
+        raise LookupError(f"no sweep {sweep} in {runs / 'sweeps'}; it holds {', '.join(there) or 'none'}")
+    return planned(runs, runs / "sweeps" / sweep_id)
+
+
+def planned(runs: Path, folder: Path) -> Sweep:
+    """Return what the manifest in a sweep's folder plans.
+
+    Raises:
+        LookupError: it cannot be read.
+    """
+    file = folder / NAME
+    try:
+        manifest = json.loads(file.read_bytes())
+        plan = {run["run_id"]: dict(run["config"]) for run in manifest["runs"]}
+        if strange := [run_id for run_id in plan if not RUN_ID.fullmatch(run_id)]:
+            raise ValueError(f"{strange[0]!r} is no run id")
+        same_speed = tuple((manifest.get("study") or {}).get("same_speed") or ())
+        return Sweep(runs, folder, plan, file.stat().st_mtime_ns, same_speed)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LookupError(f"{file}: cannot be read ({type(error).__name__}: {error})") from None
+
+
+def read(sweep: Sweep) -> list[Row]:
+    """Return every planned run as it is now, in the order of the plan."""
+    return [_row(sweep, run_id, identity) for run_id, identity in sweep.planned.items()]
+
+
+def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
+    folder, by_slurm = sweep.runs / run_id, (sweep.folder / ".submitit").is_dir()
+    state, count = outcome.state(folder), outcome.epochs_done(folder)
+    record = {} if state == "unreadable" else outcome.read(folder) or {}
+    if state in FINISHED:  # the record says all
+        last = {**record, **(record.get("last") or {})}
+        seconds = (_number(record.get("seconds")) or 0) / count if count else None
+    else:
+        rows = outcome.rows(folder)
+        last = next((row for row in rows if row.get("epoch") == count), {})
+        measured = [number for row in rows[-RECENT:] if (number := _number(row.get("seconds"))) is not None]
+        seconds = statistics.median(measured) if measured else None
+    return Row(
+        run_id,
+        state,
+        open=_open(sweep, folder, state, by_slurm),
+        epoch=count,
+        epochs=int(_number(identity.get("train.epochs")) or 0),
+        accuracy=_number(last.get("test_acc")),
+        images_per_second=_number(last.get("images_per_second")),
+        device=_device(record, by_slurm) if state == "running" else "",
+        seconds=seconds or None,
+        identity=identity,
+        same_speed=sweep.same_speed,
+    )
+
+
+def _open(sweep: Sweep, folder: Path, state: outcome.State, by_slurm: bool) -> bool:
+    """Return True if the sweep has still to train a run: an end that an earlier sweep left is none in this one.
+
+    SLURM queues a job again that it preempted; when it does not, only SLURM knows, and the run stays open.
+    """
+    if state in (*FINISHED, "unreadable"):
+        return False
+    if state in ("running", "to do") or outcome.changed(folder) < sweep.began:
+        return True
+    return by_slurm and state in ("killed", "preempted")
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number, None for what a foreign or damaged file may hold."""
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+
+
+def _device(record: Mapping[str, Any], by_slurm: bool) -> str:
+    """Return where a run runs: the one GPU that it was given on this machine, else the hardware's name."""
+    if record.get("gpu") and not by_slurm:
+        return f"GPU {str(record['gpu']).removeprefix('GPU-')[:12]}"
+    return str(record.get("device") or "")
+
+
+def seconds_left(rows: Sequence[Row], slots: int | None = None) -> float | None:
+    """Return the time until the last open run ends, None before the first epoch of any run.
+
+    Every open run's remaining epochs, at the speed of its own last epochs or of the nearest runs that have some, are laid onto
+    the slots, the longest first (Graham's LPT list schedule, 1969).
+
+    `slots`: runs at once; None: as many as run now.
+    """
+    left = {row.run_id: run_seconds_left(row, rows) for row in rows if row.open}
+    if any(seconds is None for seconds in left.values()):
+        return None
+    running = [row.run_id for row in rows if row.state == "running"]
+    waiting = sorted((seconds or 0.0 for run_id, seconds in left.items() if run_id not in running), reverse=True)
+    free = [left[run_id] or 0.0 for run_id in running]
+    free += [0.0] * ((slots or len(running) or 1) - len(free))
+    heapq.heapify(free)
+    for seconds in waiting:
+        heapq.heapreplace(free, free[0] + seconds)
+    return max(free)
+
+
+def run_seconds_left(row: Row, rows: Sequence[Row]) -> float | None:
+    """Return an open run's remaining epochs times what one takes: measured, by itself or by others.
+
+    The others are the same but for the seed; but for it and what the study says leaves the speed as it is; any.
+    """
+    seconds = row.seconds
+    for ignored in (("seed",), ("seed", *row.same_speed), None) if seconds is None else ():
+        found = [other.seconds for other in rows if other.seconds is not None and _alike(row.identity, other.identity, ignored)]
+        if found:
+            seconds = statistics.median(found)
+            break
+    return None if seconds is None else seconds * max(0, row.epochs - row.epoch)
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any], ignored: Sequence[str] | None) -> bool:
+    """Return True if two identities differ at most in some parts, and in the number of epochs. None: in anything."""
+    keys = [key for key in {*one, *other} if ignored is not None and key.split(".")[0] not in ignored and key != "train.epochs"]
+    return all(one.get(key) == other.get(key) for key in keys)

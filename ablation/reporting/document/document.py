@@ -1,0 +1,145 @@
+"""The comparison table: what the study's runs say, as text for people and plain values for programs.
+
+Owns the verdict's place, the sections' order and the lines under them. How it is written is `formats`' part. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablation.reporting.document.csv_rows import cell_values, difference_values, effect_values, image_values
+from ablation.reporting.document.entries import Section
+from ablation.reporting.document.sections import sections
+from ablation.reporting.document.verdict import verdict
+from ablation.reporting.read.local_files import WORDS
+from ablation.reporting.statistics.analysis import Analysis
+from ablation.reporting.statistics.cells import Cell, absent, shown
+
+__all__ = ["Section", "Table", "build", "counts"]
+
+METRICS = {
+    "best": "best = at the epoch best on the test set (optimistic)",
+    "last": "last = at the last epoch",
+    "val": "val = at the epoch best on held-out training images",
+}
+NAMED = 8  # runs that a line names before it only counts
+
+
+@dataclass(frozen=True)
+class Table:
+    """All that is written."""
+
+    title: str
+    note: str | None
+    verdict: str
+    sections: list[Section]
+    lines: list[str]
+    values: list[dict[str, Any]]  # a row a cell, for table.csv
+    runs: list[dict[str, Any]]  # a row a run, for runs.csv
+    differences: list[dict[str, Any]]  # a row a comparison over seeds, for differences.csv
+    contrasts: list[dict[str, Any]]  # a row an effect, for effects.csv
+    images: list[dict[str, Any]]  # a row a comparison image by image, for images.csv
+    complete: bool  # every planned run ended in a result
+
+
+def build(analysis: Analysis) -> Table:
+    """Make the table of an analysis."""
+    found = [row.cell for row in analysis.rows]
+    study, outcomes = analysis.study, analysis.outcomes
+    return Table(
+        title=str(study.get("title") or study["name"]),
+        note=study.get("note"),
+        verdict=verdict(analysis),
+        sections=sections(analysis),
+        lines=[
+            counts(outcomes),
+            *_report_lines(found),
+            *_mixture_lines(found),
+            *_problem_lines(found),
+            *_absent_lines(found, study),
+            *_untold_lines(analysis),
+            _legend(analysis),
+        ],
+        values=cell_values(analysis),
+        runs=[{"cell": cell.label, **run} for cell in found for run in cell.runs],
+        differences=difference_values(analysis),
+        contrasts=effect_values(analysis),
+        images=image_values(analysis),
+        complete=outcomes["done"] + outcomes["diverged"] == outcomes.total(),
+    )
+
+
+def counts(outcomes: Mapping[str, int]) -> str:
+    """Return `planned 12 = done 8 + killed 1 + missing 3`: every planned run is one of the words."""
+    words = [word for word in WORDS if outcomes[word] or word == "done"]
+    return f"planned {sum(outcomes.values())} = " + " + ".join(f"{word} {outcomes[word]}" for word in words)
+
+
+def _legend(analysis: Analysis) -> str:
+    metrics = [kind for kind in METRICS if any(row.accuracy[kind].n for row in analysis.rows)]
+    legend = "; ".join(METRICS[kind] for kind in metrics)
+    spread = any(row.accuracy[analysis.metric].interval for row in analysis.rows)
+    return f"accuracy in %, mean of the done runs{', ± 95 % (t over seeds)' if spread else ''}; {legend}"
+
+
+def _report_lines(found: Sequence[Cell]) -> list[str]:
+    """Say where the report's numbers cannot stand beside these, and why."""
+    theirs = {key: value for cell in found for key, (value, _) in cell.differences.items()}
+    if not theirs:
+        return []
+    here = {key: dict.fromkeys(shown(cell.differences[key][1]) for cell in found if key in cell.differences) for key in theirs}
+    different = ", ".join(f"{key} {shown(value)} (here {' or '.join(here[key])})" for key, value in theirs.items())
+    return [f"the report used another protocol: {different}"]
+
+
+def _mixture_lines(found: Sequence[Cell]) -> list[str]:
+    """Say when numbers of this table come from different code or from different devices."""
+    lines = []
+    runs = [run for cell in found for run in cell.runs if run["outcome"] == "done"]
+    codes = Counter(str(run["code_source"] or run["code_commit"]) for run in runs)
+    if len(codes) > 1:
+        versions = ", ".join(f"{code} ({number} runs)" for code, number in sorted(codes.items()))
+        lines.append(f"its runs were made by {len(codes)} versions of the code: {versions}; rerun=stale trains old ones again")
+    devices = Counter(str(run["device"]) for run in runs)
+    if len(devices) > 1:
+        lines.append(
+            f"times of different devices: {', '.join(f'{device} ({n} runs)' for device, n in sorted(devices.items()))}"
+        )
+    mixed = sorted(f"{run['run_id']} ({run['mixed']})" for run in runs if run["mixed"])
+    if mixed:
+        more = f" and {len(mixed) - NAMED} more" if len(mixed) > NAMED else ""
+        lines.append(f"mixed within one run, so not bit-identical to one that never stopped: {'; '.join(mixed[:NAMED])}{more}")
+    return lines
+
+
+def _problem_lines(found: Sequence[Cell]) -> list[str]:
+    """Name the records that could not be read."""
+    damaged = sorted(f"{run['run_id']} ({run['problem']})" for cell in found for run in cell.runs if run["problem"])
+    if not damaged:
+        return []
+    more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
+    records = "1 record" if len(damaged) == 1 else f"{len(damaged)} records"
+    return [f"unreadable: {records}, counted as without a result: {'; '.join(damaged[:NAMED])}{more}"]
+
+
+def _untold_lines(analysis: Analysis) -> list[str]:
+    """Say which factors have no effect in the table, and why."""
+    why = {
+        "not crossed": "no two cells differ in it alone",
+        "many levels": "too many levels for effects",
+        "other keys": "other options than most cells, so no part of any effect",
+    }
+    lines = []
+    for reason, words in why.items():
+        names = [each.name for each in analysis.untold if each.reason == reason]
+        more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+        lines += [f"no effect of {'; '.join([*names[:NAMED], *more])}: {words}"] if names else []
+    return lines
+
+
+def _absent_lines(found: Sequence[Cell], study: Mapping[str, Any]) -> list[str]:
+    labels = absent(found, study)
+    return [f"cells of the study that were not planned: {'; '.join(labels)}"] if labels else []

@@ -1,0 +1,78 @@
+"""Whether two sources say the same of a sweep: every value of every run that ended, exactly.
+
+Pure: DataFrames of `sources` in, sentences out. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from ablation.reporting.read.frame import COLUMNS, ENDED
+
+VALUES = tuple(column for column in COLUMNS if column not in ("run_id", "config", "problem"))
+ABSENT = "nothing"
+Row = dict[str, Any]
+NOWHERE: Row = {"outcome": "missing", "problem": None}
+
+
+def disagreements(one: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str] = ("one", "other")) -> list[str]:
+    """Return a line for each value in which two sources differ: `<run id>: <key>: <name> <value>, <name> <value>`.
+
+    A run that ended in one of them and not in the other is one line, of its outcome; one that ended in neither is none.
+
+    Args:
+        one: of `sources`.
+        other: of `sources`, in any order.
+        names: of the two, as they stand in the lines.
+    """
+    found = []
+    for run_id, mine, theirs in _pairs(one, other):
+        if _ended(mine) and _ended(theirs):
+            a, b = _flat(mine), _flat(theirs)
+            found += [(run_id, key, a.get(key, ABSENT), b.get(key, ABSENT)) for key in {**a, **b} if a.get(key) != b.get(key)]
+        elif _ended(mine) or _ended(theirs) or mine["problem"] or theirs["problem"]:
+            found.append((run_id, "outcome", _word(mine), _word(theirs)))
+    return [f"{run_id}: {key}: {names[0]} {a}, {names[1]} {b}" for run_id, key, a, b in found]
+
+
+def agreement(one: pd.DataFrame, other: pd.DataFrame) -> str:
+    """Return what was compared, at least one run, where nothing differs: `agree: 12 runs, 41 values each`."""
+    sizes = compared(one, other)
+    values = f"{min(sizes)} to {max(sizes)}" if len({*sizes}) > 1 else str(sizes[0])
+    unended = len({*one["run_id"], *other["run_id"]}) - len(sizes)
+    rest = f"; {unended} more ended in neither" if unended else ""
+    return f"agree: {len(sizes)} run{'s'[: len(sizes) != 1]}, {values} values each{rest}"
+
+
+def compared(one: pd.DataFrame, other: pd.DataFrame) -> list[int]:
+    """Return the number of values of each run that ended in both."""
+    return [len(_flat(mine)) for _, mine, theirs in _pairs(one, other) if _ended(mine) and _ended(theirs)]
+
+
+def _pairs(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[str, Row, Row]]:
+    """Give each run's two rows."""
+    mine, theirs = (
+        {str(row["run_id"]): {str(key): value for key, value in row.items()} for row in frame.to_dict("records")}
+        for frame in (one, other)
+    )
+    for run_id in sorted({*mine, *theirs}):
+        yield run_id, mine.get(run_id, NOWHERE), theirs.get(run_id, NOWHERE)
+
+
+def _ended(row: Row) -> bool:
+    return row["outcome"] in ENDED
+
+
+def _word(row: Row) -> str:
+    """Return the outcome, with the reason where it could not be read."""
+    return f"{row['outcome']} ({row['problem']})" if row["problem"] else str(row["outcome"])
+
+
+def _flat(row: Row) -> dict[str, str]:
+    """Return every value as JSON, which tells 1 from true and keeps each bit; the configuration's keys as they are."""
+    values = {**{column: row[column] for column in VALUES}, **{f"config {key}": value for key, value in row["config"].items()}}
+    return {key: json.dumps(value, ensure_ascii=False, sort_keys=True) for key, value in values.items()}

@@ -1,0 +1,123 @@
+"""The one form in which runs are handed on: a DataFrame, a row a run, the same values to the last bit from every source.
+
+Owns the columns and what counts as a value. Reads no file and asks no server; whether a process holds a run it asks the lock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablation.records.format1 import without_stated_targets
+from ablation.records.outcome import ENDED, epochs_done, state, state_of, upgrade
+from ablation.reporting.read.selection import Selection
+
+WORDS = (*ENDED, "killed", "incomplete", "running", "missing")  # a run's state, or what W&B lacks of it: some epochs, all
+
+DECIMAL = {  # column -> key in W&B's summary; the path in outcome.json is the same, without run/
+    "best_acc": "best/test_acc",
+    "last_acc": "last/test_acc",
+    "val_acc": "val/test_acc",
+    "seconds": "run/seconds",
+    "wall_seconds": "run/wall_seconds",
+    "images_per_second": "run/images_per_second",
+}
+WHOLE = {
+    "best_epoch": "best/epoch",
+    "last_epoch": "last/epoch",
+    "val_epoch": "val/epoch",
+    "epochs": "epochs",
+    "peak_memory_bytes": "peak_memory_bytes",
+    "parameters": "parameters",
+    "macs": "macs",
+    "test_images": "test_images",
+}
+TEXT = {
+    "device": "device",
+    "started": "started",
+    "ended": "ended",
+    "code_source": "code/source",
+    "code_commit": "code/commit",
+    "code_dirty": "code/dirty",
+    "mixed": "mixed",
+}
+COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "problem")
+
+Found = dict[str, dict[str, Any]]  # flat values by run id, with `outcome` and `config`; or `problem` alone
+
+
+def checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Return the record with its config, if it is one that this code wrote.
+
+    Raises:
+        ValueError: it is not.
+    """
+    flat = upgrade(flat)
+    if flat["outcome"] not in (*ENDED, "running"):
+        raise ValueError(f"outcome {flat['outcome']!r}, expected one of {', '.join((*ENDED, 'running'))}")
+    if flat["outcome"] == "done" and None in (_decimal(flat.get("best/test_acc")), _decimal(flat.get("last/test_acc"))):
+        raise ValueError("done, but without an accuracy")
+    return flat | {"config": dict(config.items())}
+
+
+def unended(config: dict[str, Any], word: str = "running") -> dict[str, Any]:
+    """Return what is known of a run without an end: `running` (or was killed: the lock tells), `alive`, `incomplete`."""
+    return {"outcome": word, "config": dict(config.items())}
+
+
+def join(runs: Path, selection: Selection, found: Found) -> pd.DataFrame:
+    """Give every planned run, and with `others` every run found, its row.
+
+    Returns:
+        COLUMNS, sorted by run id, dtype object.
+    """
+    planned = selection.planned
+    names = sorted({*planned, *found} if selection.others else planned)
+    rows = [_row(runs / name, planned.get(name), found.get(name)) for name in names]
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+
+
+def _row(folder: Path, planned: Mapping[str, Any] | None, found: Mapping[str, Any] | None) -> dict[str, Any]:
+    problem = found.get("problem") if found else None
+    known: Mapping[str, Any] = {} if found is None or problem else found
+    word: str | None = known.get("outcome")
+    if word != "incomplete":
+        word = "running" if word == "alive" else state_of(word, folder)
+    values: Mapping[str, Any] = known if word in ENDED else {}  # of an unfinished run no result is read, wherever it stands
+    if word in ("killed", "running") and word == state(folder):
+        values = {"epochs": epochs_done(folder)}
+    identity = without_stated_targets(dict(planned or known.get("config", {})))  # a manifest of before holds them, too
+    config = {key: plain(value) for key, value in identity.items()}
+    return {
+        "run_id": folder.name,
+        "outcome": "missing" if word == "to do" else word,
+        "seed": config.get("seed"),
+        "digest": folder.name.rpartition("-")[2],
+        **{column: _decimal(values.get(key)) for column, key in DECIMAL.items()},
+        **{column: _whole(values.get(key)) for column, key in WHOLE.items()},
+        **{column: values.get(key) for column, key in TEXT.items()},
+        "config": config,
+        "problem": problem,
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a JSON value in the one form that all sources share: W&B's reader writes 1.0 as 1."""
+    if isinstance(value, list):
+        return [plain(element) for element in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _decimal(value: Any) -> float | None:
+    """Return a finite number; W&B's reader writes others as text, the record as null."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and math.isfinite(value) else None
+
+
+def _whole(value: Any) -> int | None:
+    number = _decimal(value)
+    return None if number is None else int(value)

@@ -1,0 +1,169 @@
+"""What the page adds to the table from the runs' own folders: learning curves, and where the numbers come from.
+
+Owns reading epochs.jsonl, provenance.json and the manifests' commands. Reads only, and of so many runs; a file that is
+missing or damaged becomes a line on the page. Without local records there are words in the curves' place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ablation.records.manifest import NAME
+from ablation.reporting.document.plots import Curve
+from ablation.reporting.statistics.analysis import Analysis
+
+MOST = 200  # runs that are opened; of more, each cell's first seed
+NAMED = 8  # problems, commands and values that are listed before they are only counted
+
+
+@dataclass(frozen=True)
+class Details:
+    """All of it is text from files: escaped where it is written."""
+
+    curves: dict[str, Curve]  # by run id
+    words: str  # what of the curves is missing, and why
+    facts: list[tuple[str, list[str]]]  # of the runs that count: name, values
+    commands: list[str]  # that planned them, oldest first
+    problems: list[str]  # files that could not be read
+
+
+@dataclass
+class _Folders:
+    """The folders of some runs, and what could not be read in them."""
+
+    runs: Path
+    problems: list[str] = field(default_factory=list)
+
+    def read(self, file: Path, parse: Callable[[bytes], Any]) -> Any:
+        """Return a file parsed; None, and its name kept, if it cannot be."""
+        try:
+            return parse(file.read_bytes())
+        except FileNotFoundError:
+            self.problems.append(f"{file.relative_to(self.runs)}: not there")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            self.problems.append(f"{file.relative_to(self.runs)}: {type(error).__name__}")
+        return None
+
+
+def read(runs: Path, analysis: Analysis) -> Details:
+    """Read what is in the folders of the runs that ended.
+
+    Args:
+        runs: the folder of all runs.
+        analysis: its done and diverged runs are looked up, at most MOST of them.
+    """
+    ended = [[run for run in row.cell.runs if run["outcome"] in ("done", "diverged")] for row in analysis.rows]
+    found = [run for group in ended for run in group]
+    words = ""
+    if found and not any((runs / run["run_id"]).is_dir() for run in found):
+        return without(analysis, "No learning curves: the runs' own folders, which hold them, are not here.")
+    if len(found) > MOST:
+        words = f"There are {len(found):,} runs: of each cell only the first seed is read"
+        words += f", and only of the first {MOST} cells." if sum(map(bool, ended)) > MOST else "."
+        found = [group[0] for group in ended if group][:MOST]
+    folders = _Folders(runs)
+    curves = {run["run_id"]: folders.read(runs / run["run_id"] / "epochs.jsonl", _curve) for run in found}
+    provenance = [folders.read(runs / run["run_id"] / "provenance.json", _object) for run in found]
+    return Details(
+        curves={name: curve for name, curve in curves.items() if curve},
+        words=words,
+        facts=[*_of_runs(analysis), *_of_files(list(filter(None, provenance))), *_dates(found)],
+        commands=_commands(folders, {run["run_id"] for row in analysis.rows for run in row.cell.runs}),
+        problems=_some(folders.problems),
+    )
+
+
+def without(analysis: Analysis, words: str) -> Details:
+    """Return what the table's runs say by themselves where no local record is read.
+
+    Args:
+        analysis: the runs.
+        words: why, one sentence: it stands in the curves' place.
+    """
+    return Details({}, words, _of_runs(analysis), [], [])
+
+
+def _curve(content: bytes) -> Curve:
+    """Return (epoch, test accuracy in percent) of each row that has one."""
+    rows = [json.loads(line) for line in content.splitlines()]
+    accuracies = {int(row["epoch"]): row["test_acc"] for row in rows}
+    return sorted((epoch, float(value)) for epoch, value in accuracies.items() if value is not None and math.isfinite(value))
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    return dict(json.loads(content))
+
+
+def _of_runs(analysis: Analysis) -> list[tuple[str, list[str]]]:
+    """Return the code and the devices of the done runs."""
+    done = [run for row in analysis.rows for run in row.cell.runs if run["outcome"] == "done"]
+    codes = [
+        f"commit {run['code_commit']}{' with uncommitted changes' if run['code_dirty'] else ''}"
+        for run in done
+        if run["code_commit"]
+    ]
+    sources = [f"{run['code_source']}" for run in done if run["code_source"]]
+    return _listed(("Code", codes), ("Digest of the source", sources), ("Hardware", [str(run["device"]) for run in done]))
+
+
+def _of_files(provenance: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return machines, versions and checksums of data."""
+
+    def joined(key: str, form: str) -> list[str]:
+        nodes = [dict(node) for found in provenance if isinstance(node := found.get(key), dict)]
+        return [", ".join(form.format(name, value) for name, value in node.items() if name != "host") for node in nodes]
+
+    checksums = [str(found["data_checksum"]) for found in provenance if found.get("data_checksum")]
+    return _listed(
+        ("Machine", joined("machine", "{1}")),
+        ("Versions", joined("versions", "{0} {1}")),
+        ("SHA-256 of the data", checksums),
+    )
+
+
+def _listed(*facts: tuple[str, Iterable[str]]) -> list[tuple[str, list[str]]]:
+    """Return each fact's distinct values, with the number of runs where there are several."""
+    found = [(name, Counter(values)) for name, values in facts]
+    return [(name, _some(_counted(values))) for name, values in found if values]
+
+
+def _counted(values: Counter[str]) -> list[str]:
+    if len(values) == 1:
+        return list(values)
+    return [f"{value} ({number} run{'s' if number > 1 else ''})" for value, number in sorted(values.items())]
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - NAMED
+    return [*lines[:NAMED], f"and {more:,} more"] if more > 0 else list(lines)
+
+
+def _dates(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return when the first run began and the last ended, as their records say: no clock of today's."""
+    times = [time for run in found for key in ("started", "ended") if (time := _time(run.get(key)))]
+    return [("Trained", [f"{min(times):%Y-%m-%d %H:%M} to {max(times):%Y-%m-%d %H:%M} UTC"])] if times else []
+
+
+def _time(text: Any) -> datetime | None:
+    """Return a time in UTC, None for what is no ISO 8601."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (TypeError, ValueError):
+        return None
+
+
+def _commands(folders: _Folders, wanted: set[str]) -> list[str]:
+    """Return the commands of the sweeps that planned any of these runs, each once."""
+    commands: dict[str, None] = {}
+    for file in sorted((folders.runs / "sweeps").glob(f"*/{NAME}")):
+        manifest = folders.read(file, _object) or {}
+        if any(isinstance(run, dict) and run.get("run_id") in wanted for run in manifest.get("runs") or []):
+            commands[str(manifest.get("command"))] = None
+    return _some(list(commands))

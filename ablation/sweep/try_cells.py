@@ -1,0 +1,68 @@
+"""`check=true`: every distinct cell of a command tries two training steps and one evaluation batch; then nothing is kept.
+
+Owns the loop and its lines. Keeps the seconds a step, from which `plan=true` prices (`history.py`).
+"""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ablation.cost import hardware, history
+from ablation.records.numbers import duration, size
+from ablation.sweep import signals
+from ablation.sweep.refusal import one_line
+
+if TYPE_CHECKING:
+    from ablation.sweep.planned_run import Planned
+
+
+def cells(planned: Sequence[Planned], trial: Callable[[Planned], Any]) -> int:
+    """Try each distinct cell once, in the order of the command; return the exit code: 1 if one of them failed.
+
+    Args:
+        planned: the command's runs.
+        trial: of one run: seconds, images and peak memory, or what training would raise.
+
+    Raises:
+        Preempted: asked to stop.
+    """
+    first: dict[str, Planned] = {}
+    for run in planned:
+        first.setdefault(run.cell, run)
+    print(f"check: {len(first)} cell{'s'[: len(first) != 1]}: two training steps and one evaluation batch at full size of each")
+    width = max(len(run.folder.name) for run in first.values())
+    words = []
+    for name, run in first.items():
+        word, sentence = _try(name, run, trial)
+        print(f"  {run.folder.name:{width}}  {word:6}  {sentence}", flush=True)
+        words.append(word)
+    failed = words.count("failed")
+    rest = f", {failed} failed" if failed else ""
+    print(f"check: {len(words) - failed} ok{rest}; nothing is kept but the times, from which plan=true prices")
+    return 1 if failed else 0
+
+
+def _try(name: str, run: Planned, trial: Callable[[Planned], Any]) -> tuple[str, str]:
+    """Try one cell; return a word and a sentence."""
+    shown = hardware.shown(run)
+    try:
+        found = trial(shown)
+        signals.check()
+        history.keep_check(Path(run.config["paths"]["cache"]), name, hardware.of(hardware.engine(shown)), found.as_dict())
+    except signals.Preempted:
+        raise
+    except Exception as error:
+        traceback.clear_frames(error.__traceback__)  # they hold the model: the next cell needs its memory
+        return "failed", one_line(error) or type(error).__name__
+    finally:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    times = f"{duration(found.seconds_a_step)} a step, {duration(found.seconds_an_evaluation)} an evaluation batch"
+    return "ok", f"{times}, peak {size(found.peak_memory_bytes)}"

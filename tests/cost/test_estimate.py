@@ -1,0 +1,228 @@
+"""Prices: the arithmetic by hand, and which evidence is believed before which."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ablation.cost import estimate, hardware, history, memory, model_size
+from ablation.cost.flops import Hardware, Work, assumed_rate, by_rate, makespan, measured_rate
+from ablation.reporting.statistics import forecast
+from ablation.sweep import planned_run
+from ablation.sweep.identity import cell
+from ablation.training.trial import trial
+from tests.sweep.constructed import planned, record
+
+Compose = Callable[..., DictConfig]
+DEMO = ("profile=demo", "tracker=none", "train.epochs=10")
+V100 = Hardware("V100", assumed=True)
+
+
+def test_the_v100_by_hand() -> None:
+    """VGG16 with Resizer_CBAM: 15,938,627,648 MACs x 2 x (3 x 50,000 + 10,000) = 5.1004e15 FLOP at 0.75 x 15.7 TFLOP/s."""
+    work = Work(trained=50_000, evaluated=10_000, macs=15_466_209_280 + 472_418_368)
+    assert work.flops == 5_100_360_847_360_000
+    epoch = by_rate(work, assumed_rate("V100", "fp32"))
+    assert (round(epoch.seconds, 2), epoch.basis, epoch.peak_memory) == (433.15, "assumed", None)
+    assert assumed_rate("V100", "bf16").flops == assumed_rate("V100", "fp32").flops  # no tensor cores for it
+    assert "no tensor cores" in assumed_rate("V100", "bf16").words and "tensor" not in assumed_rate("V100", "fp16").words
+
+
+@pytest.mark.parametrize(
+    ("gpu", "precision", "flops"),
+    [("V100", "fp16", 50.0), ("A100", "fp32", 14.625), ("A100", "bf16", 124.8), ("H100", "bf16", 395.76)],
+)
+def test_assumed_rates(gpu: str, precision: str, flops: float) -> None:
+    assert assumed_rate(gpu, precision).flops == pytest.approx(flops * 1e12, rel=1e-12)
+
+
+def test_a_measured_rate_is_discounted_and_says_so() -> None:
+    found = measured_rate(100e12, "bf16")
+    assert found.flops == pytest.approx(40e12) and found.basis == "rate" and "0.4 of the 100.0 TFLOP/s" in found.words
+
+
+def test_the_time_on_slots() -> None:
+    """Longest first: 3 | 3, then 2 | 2, then 2 on one of them."""
+    runs = [2.0, 3.0, 2.0, 3.0, 2.0]
+    assert [makespan(runs, slots) for slots in (1, 2, 5, 9)] == [12.0, 7.0, 3.0, 3.0]
+    assert makespan([], 2) == 0.0
+
+
+def test_hardware_is_told_apart() -> None:
+    h100, cpu = Hardware("NVIDIA H100 80GB HBM3"), Hardware("cpu, 1 threads", host="here")
+    assert h100.made("NVIDIA H100 80GB HBM3", "anywhere") and not h100.made("NVIDIA H100 PCIe", "anywhere")
+    assert cpu.made("cpu, 1 threads", "here") and not cpu.made("cpu, 1 threads", "there")
+    assert (
+        V100.made("Tesla V100-SXM2-16GB", None) and not V100.made("NVIDIA H100 80GB HBM3", None) and not V100.made(None, None)
+    )
+
+
+@pytest.fixture
+def evidence(composed: Compose, tmp_path: Path) -> Callable[[], tuple[float, str, int | None]]:
+    """Price seed 0 of a demo cell with whatever lies in the folders: (seconds an epoch, basis, measured peak)."""
+
+    def ask() -> tuple[float, str, int | None]:
+        run = planned(composed, *DEMO, f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")
+        (item,) = estimate.draw_up([run]).items
+        return item.cell.epoch.seconds, item.cell.epoch.basis, item.cell.epoch.peak_memory
+
+    return ask
+
+
+def test_an_earlier_record_wins_over_a_check_over_a_rate(
+    evidence: Callable[[], tuple[float, str, int | None]], composed: Compose, tmp_path: Path
+) -> None:
+    """Each is added below the one before; what was measured elsewhere, by another cell or on mixed hardware, counts nothing."""
+    folders = (f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")
+    run = planned(composed, *DEMO, *folders)
+    here = hardware.hardware([run])
+    assert here.name == "cpu, 1 threads" and evidence()[1:] == ("rate", None)
+
+    checked = {"images_a_step": 64, "images_an_evaluation": 60, "peak_memory_bytes": 5}
+    times = {"seconds_a_step": 2.0, "seconds_an_evaluation": 1.0}
+    history.keep_check(tmp_path / "cache", cell(run.identity), Hardware("another"), checked | times)
+    assert evidence()[1] == "rate"
+    history.keep_check(tmp_path / "cache", cell(run.identity), here, checked | times)
+    assert evidence() == (1437 / 64 * 2.0 + 360 / 60 * 1.0, "check", 5)
+
+    record(planned(composed, *DEMO, *folders, "seed=1"), device="another")
+    record(planned(composed, *DEMO, *folders, "seed=2"), device=here.name, host="there")
+    record(planned(composed, *DEMO, *folders, "aug=cutmix"), device=here.name)
+    record(planned(composed, *DEMO, *folders, "seed=3"), device=here.name, mixed="device")
+    assert evidence()[1] == "check"
+    record(planned(composed, *DEMO, *folders, "seed=4"), device=here.name)
+    assert evidence() == (7.0, "record", 3 * 10**9)
+
+
+def test_a_run_that_was_killed_prices_by_its_rows(composed: Compose, tmp_path: Path) -> None:
+    """Two whole rows of 3 and 5 seconds, and one half written."""
+    run = planned(composed, *DEMO, f"paths.runs={tmp_path}")
+    folder = record(run, "running", device="GPU", seconds=None, epochs=None, peak_memory_bytes=None)
+    (folder / "epochs.jsonl").write_text('{"seconds": 3.0}\n{"seconds": 5.0}\n{"seco')
+    found = history.read(tmp_path, {cell(run.identity)}, Hardware("GPU"))
+    assert found.records[cell(run.identity)].seconds == 4.0 and found.accuracies == {}
+
+
+def test_what_is_no_record_is_passed_over(composed: Compose, tmp_path: Path) -> None:
+    for name, content in {"a": "{", "b": "[]", "c": '{"config": 3}', "d": '{"config": {"seed": 0}}'}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "outcome.json").write_text(content)
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "abc-12345678.json").write_text(json.dumps({"device": "GPU"}))
+    assert history.read(tmp_path, {"abc"}, Hardware("GPU")) == history.Past({}, {})
+    assert history.read_check(tmp_path, "abc", Hardware("GPU"), Work(1, 1, 1)) is None
+
+
+def test_the_memory_of_the_paper(composed: Compose) -> None:
+    """Counted independently: weights, gradients and momentum 1.61 GB; with CBAM at batch 128 15.3 GB in fp32, 9.5 in bf16."""
+    precisions = ("fp32", "bf16")
+    found = {
+        each: memory.estimate(planned_run.plan(composed("resizer=cbam", f"train.precision={each}"))) for each in precisions
+    }
+    held = found["fp32"].weights + found["fp32"].gradients + found["fp32"].optimizer
+    assert held == pytest.approx(1.61e9, rel=0.005)
+    for precision, expected in {"fp32": 15.3e9, "bf16": 9.5e9}.items():
+        peak = found[precision].peak
+        assert peak is not None and peak - found[precision].images == pytest.approx(expected, rel=0.01)
+    assert found["bf16"].images == 60_000 * 3 * 32 * 32
+
+
+@pytest.mark.parametrize(("optimizer", "states"), [("sgd_plain", 0), ("sgd", 1), ("adamw", 2)])
+def test_the_optimizer_state_is_counted(composed: Compose, optimizer: str, states: int) -> None:
+    found = memory.estimate(planned_run.plan(composed("profile=demo", f"optimizer={optimizer}")))
+    assert found.optimizer == states * 4 * 58_834
+    assert found.resume_file == found.weights + found.optimizer
+
+
+def test_an_operation_that_cannot_be_pretended_gives_a_word(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Peeks(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images[:, 0, 0] * images.sum().item()
+
+    config = composed("profile=demo", "train.batch_size=7")
+    model_size.size(planned_run.plan(config))
+    monkeypatch.setattr(model_size, "skeleton", lambda config: Peeks())
+    assert memory.estimate(planned_run.plan(config)).peak is None
+
+
+class Live(TorchDispatchMode):
+    """The bytes of all tensors that are alive, at their most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.most, self._seen = 0, 0, set[int]()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor) and (storage := tensor.untyped_storage())._cdata not in self._seen:
+                self._seen.add(storage._cdata)
+                self.now += storage.nbytes()
+                self.most = max(self.most, self.now)
+                weakref.finalize(storage, self._freed, storage._cdata, storage.nbytes())
+        return result
+
+    def _freed(self, address: int, size: int) -> None:
+        self._seen.discard(address)
+        self.now -= size
+
+
+@pytest.mark.parametrize("overrides", [["resizer=cbam"], ["resizer=plain", "backbone=resnet18", "backbone.weights=none"]])
+def test_the_estimate_is_what_a_real_step_holds(composed: Compose, overrides: list[str]) -> None:
+    """Every tensor of real steps, followed from its making to its end."""
+    import run
+
+    config = composed("profile=demo", *overrides)
+    expected = memory.estimate(planned_run.plan(config))
+    fit = run.build(planned_run.plan(config))
+    with Live() as live:
+        trial(fit, lambda: False)
+    assert expected.peak == pytest.approx(live.most + expected.weights + expected.images, rel=0.06)
+
+
+BOTH = {0: 90.0, 1: 91.0, 2: 92.0}
+LESS = {0: 89.0, 1: 89.8, 2: 91.2}  # differences 1.0, 1.2, 0.8: sd 0.2
+
+
+@pytest.mark.parametrize(
+    ("seeds", "pairs", "words"),
+    [
+        (1, [], "1 seed a cell tells no difference from chance"),
+        (3, [(BOTH, LESS)], "resolve a difference of 0.65 points (80 % power, two-sided 5 %; sd 0.20 of the 3 differences"),
+        (3, [({0: 1.0}, {0: 2.0})], "resolve a difference of 3.3 sd"),
+        (3, [(BOTH, {})], "0.65 at an assumed sd of 0.2"),
+        (3, [(BOTH, BOTH)], "show no spread"),
+    ],
+)
+def test_what_seeds_resolve(seeds: int, pairs: list[tuple[dict[int, float], dict[int, float]]], words: str) -> None:
+    assert words in forecast.resolution(seeds, pairs, 5)[0]
+
+
+def test_too_few_seeds_for_the_exact_test_is_said() -> None:
+    """Holm over 5 comparisons: 2 / 2**n <= 0.05 / 5 from n = 8 on."""
+    assert "cannot reject below 8 seeds" in forecast.resolution(7, [], 5)[1]
+    assert len(forecast.resolution(8, [], 5)) == 1
+
+
+def test_the_baseline_of_a_plan_is_the_study_s(composed: Compose, tmp_path: Path) -> None:
+    """Two learning rates, each with its own baseline; done accuracies are paired with it."""
+    runs = [
+        planned(composed, *DEMO, f"paths.runs={tmp_path}", f"resizer={resizer}", f"optimizer.lr={lr}", f"seed={seed}")
+        for lr in (0.1, 0.2)
+        for resizer in ("none", "plain")
+        for seed in (0, 1)
+    ]
+    for number, run in enumerate(runs[:4]):
+        record(run, device="another", best={"epoch": 1, "test_acc": 90.0 + number})
+    found = estimate.draw_up(runs)
+    assert found.seeds == 2
+    assert found.pairs == [({0: 92.0, 1: 93.0}, {0: 90.0, 1: 91.0}), ({}, {})]

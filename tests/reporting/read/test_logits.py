@@ -1,0 +1,109 @@
+"""Which images a run has right: read from real files, and None for whatever else may lie there."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from constructed import Runs, config, run_id
+from studies import logits
+
+from ablation.reporting.read.logits import correct_at
+
+NAME = run_id(config())
+SCORES, LABELS = np.eye(4, 3, dtype=np.float32), np.array([0, 1, 2, 1])
+
+
+def npz(compressed: bool = False, **arrays: Any) -> bytes:
+    file = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(file, **arrays)
+    return file.getvalue()
+
+
+def npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def too_large() -> bytes:
+    """An array that says it has 10**13 rows."""
+    header, file = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**13, 3)})
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("last.npy", header.getvalue())
+        archive.writestr("labels.npy", npy(LABELS))
+    return file.getvalue()
+
+
+def placed(runs: Runs, content: bytes) -> Path:
+    (runs.folder / NAME).mkdir(exist_ok=True)
+    (runs.folder / NAME / "predictions.npz").write_bytes(content)
+    return runs.folder
+
+
+def test_the_images_that_the_epoch_has_right(runs: Runs) -> None:
+    """Eleven images: bits are kept by eights, and none is added."""
+    logits(runs, config(), [0, 3, 10], labels=[2] * 11)
+    found = correct_at(runs.folder, "last")(NAME)
+    assert found is not None
+    assert np.flatnonzero(found.right).tolist() == [0, 3, 10]
+    assert correct_at(runs.folder, "val")(NAME) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK",
+        b"no archive" * 9,
+        npz(last=SCORES),
+        npz(labels=LABELS),
+        npz(last=SCORES, labels=LABELS[:3]),
+        npz(last=SCORES, labels=LABELS[:1]),
+        npz(last=SCORES[0], labels=LABELS),
+        npz(last=SCORES[:, :0], labels=LABELS),
+        npz(last=np.array([{}], dtype=object), labels=LABELS),
+        npz(last=np.float32(1), labels=np.int64(0)),
+        npz(last=np.stack([SCORES] * 4), labels=LABELS),
+        npy(SCORES),
+        too_large(),
+    ],
+    ids=range(14),
+)
+def test_what_is_no_such_file_is_none(runs: Runs, content: bytes) -> None:
+    assert correct_at(placed(runs, content), "last")(NAME) is None
+
+
+def test_without_a_file_or_with_a_folder_in_its_place_it_is_none(runs: Runs) -> None:
+    find = correct_at(runs.folder, "last")
+    assert find(NAME) is None
+    (runs.folder / "other" / "predictions.npz").mkdir(parents=True)
+    assert find("other") is None
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_flipped_bytes_end_nothing(runs: Runs, compressed: bool) -> None:
+    """Headers, names, flags, lengths and data: whatever a byte breaks, the other runs are still read."""
+    draw = np.random.default_rng(0)
+    whole = npz(compressed, last=draw.normal(size=(40, 3)), labels=draw.integers(0, 3, 40))
+    for _ in range(400):
+        content = bytearray(whole)
+        for place in draw.integers(len(content), size=2):
+            content[place] = draw.integers(256)
+        correct_at(placed(runs, bytes(content)), "last")(NAME)
+
+
+def test_a_file_is_read_once(runs: Runs) -> None:
+    logits(runs, config(), [0])
+    find = correct_at(runs.folder, "last")
+    first = find(NAME)
+    placed(runs, b"")
+    again = find(NAME)
+    assert first is not None
+    assert again is not None
+    assert np.array_equal(first.right, again.right)

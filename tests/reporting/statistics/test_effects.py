@@ -1,0 +1,283 @@
+"""Effects of the factors on constructed grids: what is built in comes out, what is missing is a word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablation.reporting.statistics.contrasts import MOST, Untold, contrasts
+from ablation.reporting.statistics.effects import Effect, effects
+from ablation.reporting.statistics.factors import factors
+from ablation.reporting.statistics.seeds import joined
+
+RESIZERS = {"none": 0.0, "bilinear": 2.0, "plain": 2.5, "cbam": 2.75}
+AUGS = {"base": 0.0, "cutmix": 1.0}
+STUDY: dict[str, Any] = {
+    "baseline": {"resizer": "none", "aug": "base"},
+    "cells": [{"label": f"{r} {a}", "where": {"resizer": r, "aug": a}} for r, a in product(RESIZERS, AUGS)],
+    "contrasts": {
+        "interpolation": {"resizer": ["none", "bilinear"]},
+        "learning": {"resizer": ["bilinear", "plain"]},
+        "attention": {"resizer": ["plain", "cbam"]},
+    },
+}
+Grid = dict[tuple[str, str, int], float]
+Config = Mapping[str, Any]
+
+
+def grid(seeds: int = 3, resizers: dict[str, float] = RESIZERS, augs: dict[str, float] = AUGS) -> Grid:
+    """Additive: 90 + resizer + aug, and 0.5 more or less a seed; plus 0.25 for cbam with cutmix."""
+    return {
+        (r, a, s): 90 + resizers[r] + augs[a] + 0.5 * s + 0.25 * ((r, a) == ("cbam", "cutmix"))
+        for r, a, s in product(resizers, augs, range(seeds))
+    }
+
+
+def of(values: Grid, planned: Sequence[tuple[str, str]] = (), study: Config = STUDY, images: int | None = None) -> list[Effect]:
+    """The effects of a grid; `planned`: its cells, those without a result included."""
+    places = list(dict.fromkeys([*planned, *(key[:2] for key in values)]))
+    seeds = [{seed: value for (*place, seed), value in values.items() if tuple(place) == cell} for cell in places]
+    return effects([{"resizer": r, "aug": a} for r, a in places], seeds, study, images)[0]
+
+
+def named(found: list[Effect]) -> dict[str, Effect]:
+    names = [f"{effect.contrast.name}: {effect.contrast.of}" for effect in found]
+    assert len({*names}) == len(names)
+    return dict(zip(names, found, strict=True))
+
+
+def test_what_is_built_in_comes_out() -> None:
+    found = {name: effect.estimate.mean for name, effect in named(of(grid(), images=400)).items()}
+    assert found == pytest.approx(
+        {
+            "resizer: none -> bilinear (base, cutmix)": 2.0,
+            "resizer: none -> plain (base, cutmix)": 2.5,
+            "resizer: none -> cbam (base, cutmix)": 2.875,
+            "aug: base -> cutmix (none, bilinear, plain, cbam)": 1.0625,
+            "interaction: bilinear x cutmix": 0.0,
+            "interaction: plain x cutmix": 0.0,
+            "interaction: cbam x cutmix": 0.25,
+            "interpolation: none -> bilinear (base, cutmix)": 2.0,
+            "interpolation: none -> bilinear (base)": 2.0,
+            "interpolation: none -> bilinear (cutmix)": 2.0,
+            "learning: bilinear -> plain (base, cutmix)": 0.5,
+            "learning: bilinear -> plain (base)": 0.5,
+            "learning: bilinear -> plain (cutmix)": 0.5,
+            "attention: plain -> cbam (base, cutmix)": 0.375,
+            "attention: plain -> cbam (base)": 0.25,
+            "attention: plain -> cbam (cutmix)": 0.5,
+        }
+    )
+
+
+def test_contrasts_stand_in_the_studys_order_and_the_rest_by_size() -> None:
+    found = of(grid(), images=400)
+    kinds = [effect.contrast.kind for effect in found]
+    assert kinds == ["contrast"] * 9 + ["main effect"] * 4 + ["interaction"] * 3
+    assert [effect.contrast.name for effect in found[:9:3]] == ["interpolation", "learning", "attention"]
+    sizes = [abs(effect.estimate.mean or 0.0) for effect in found]
+    assert sizes[9:13] == sorted(sizes[9:13], reverse=True) and sizes[13] == 0.25
+
+
+def test_effects_are_points_and_images_of_paired_seeds() -> None:
+    """The seeds' own luck cancels; what is left does not scatter, and that is said instead of an interval of width 0."""
+    found = named(of(grid(), images=400))["attention: plain -> cbam (cutmix)"]
+    assert found.images == 2
+    assert found.estimate.n == 3
+    assert found.estimate.interval is None
+    assert [each.text for each in found.reasons] == ["equal in all 3 seeds, so no interval"]
+
+
+def test_the_interval_is_students_over_the_seeds_contrasts() -> None:
+    values = grid(resizers={"none": 0.0, "plain": 2.0})
+    for seed, extra in enumerate((0, 2, 4)):
+        values["plain", "cutmix", seed] += extra  # interaction 0, 2, 4; main effect 2, 3, 4
+    found = named(of(values, images=400))
+    interaction, main = found["interaction: plain x cutmix"].estimate, found["resizer: none -> plain (base, cutmix)"].estimate
+    assert interaction.values == pytest.approx((0, 2, 4))
+    assert main.values == pytest.approx((2, 3, 4))
+    assert interaction.interval is not None
+    assert main.interval is not None
+    assert interaction.interval.high == pytest.approx(2 + 4.302652729911275 * 2 / math.sqrt(3))
+    assert main.interval.low == pytest.approx(3 - 4.302652729911275 / math.sqrt(3))
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_below_three_seeds_the_values_stand_alone(seeds: int) -> None:
+    for effect in of(grid(seeds)):
+        assert effect.estimate.n == seeds
+        assert effect.estimate.interval is None
+        assert effect.reasons
+
+
+def test_without_a_bilinear_run_two_steps_cannot_be_told_apart() -> None:
+    found = named(of(grid(resizers={"none": 0.0, "plain": 2.5, "cbam": 2.75})))
+    for name in ("interpolation: none -> bilinear (base, cutmix)", "learning: bilinear -> plain (base, cutmix)"):
+        assert (found[name].estimate.mean, found[name].images) == (None, None)
+        assert [each.text for each in found[name].reasons] == ["missing: bilinear base, bilinear cutmix"]
+    assert not found["interpolation: none -> bilinear (base, cutmix)"].contrast.ended
+    assert found["learning: bilinear -> plain (base, cutmix)"].contrast.ended
+    assert found["resizer: none -> plain (base, cutmix)"].estimate.mean == pytest.approx(2.5)
+    assert found["attention: plain -> cbam (base)"].estimate.mean == pytest.approx(0.25)
+
+
+def test_a_missing_cell_is_a_word_and_never_a_zero() -> None:
+    values = {key: value for key, value in grid().items() if key[:2] != ("plain", "cutmix")}
+    found = named(of(values, planned=[("plain", "cutmix")]))
+    assert found["interaction: plain x cutmix"].estimate.mean is None
+    assert joined(found["interaction: plain x cutmix"].reasons) == "missing: plain cutmix"
+    main = found["resizer: none -> plain (base)"]
+    assert main.estimate.mean == pytest.approx(2.5)
+    assert main.reasons[0].text == "without cutmix, whose cells are missing"
+    assert found["aug: base -> cutmix (none, bilinear, cbam)"].reasons[0].text.startswith("without plain")
+    assert [name for name in found if name.startswith("attention")] == ["attention: plain -> cbam (base)"]
+    assert "interaction: plain x cutmix" not in named(of(values))  # what was never planned is not missing
+
+
+def test_seeds_that_a_cell_lacks_are_left_out_and_counted() -> None:
+    values = {key: value for key, value in grid(4).items() if key != ("cbam", "cutmix", 3)}
+    found = named(of(values))["interaction: cbam x cutmix"]
+    assert (found.estimate.n, found.left_out) == (3, 1)
+    assert found.reasons[-1].text == "1 seed left out: not in all its cells"
+    apart = {("none", "base", 0): 90.0, ("none", "cutmix", 1): 91.0}
+    alone = named(of(apart))["aug: base -> cutmix (none)"]
+    assert (alone.estimate.mean, joined(alone.reasons)) == (None, "no seed that all its cells have")
+
+
+def test_one_factor_alone_has_no_interaction() -> None:
+    found = of(grid(augs={"base": 0.0}))
+    assert {effect.contrast.name for effect in found} == {"resizer", "interpolation", "learning", "attention"}
+    assert {effect.contrast.of for effect in found if effect.contrast.name == "attention"} == {"plain -> cbam (base)"}
+
+
+def test_another_reference_turns_the_signs() -> None:
+    study = {**STUDY, "baseline": {"resizer": "plain", "aug": "cutmix"}}
+    found = named(of(grid(resizers={"none": 0.0, "plain": 2.5}), study=study))
+    assert found["resizer: plain -> none (base, cutmix)"].estimate.mean == pytest.approx(-2.5)
+    assert found["aug: cutmix -> base (none, plain)"].estimate.mean == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("values", [{}, {("none", "base", 0): 90.0}])
+def test_nothing_to_compare(values: Grid) -> None:
+    assert of(values) == []
+
+
+# any other study
+
+
+def cells(*configs: Config, **gains: float) -> tuple[list[Config], list[dict[int, float]]]:
+    """Cells whose accuracy is 50 plus the gains of their values, of two seeds."""
+    means = [50 + sum(gains.get(str(value), 0.0) for value in config.values()) for config in configs]
+    return list(configs), [{0: mean, 1: mean + 1} for mean in means]
+
+
+def means(configs: list[Config], seeds: list[dict[int, float]], study: Config | None = None) -> dict[str, float | None]:
+    return {name: effect.estimate.mean for name, effect in named(effects(configs, seeds, study or {})[0]).items()}
+
+
+def test_without_a_study_every_crossed_factor_has_its_effects() -> None:
+    configs = [{"net": net, "rate": net_rate, "train.epochs": 5} for net in ("a", "b") for net_rate in (0.1, 0.01)]
+    found = means(*cells(*configs, b=2.0, **{"0.1": 3.0}))
+    assert found == {
+        "rate: 0.01 -> 0.1 (a, b)": 3.0,
+        "net: a -> b (0.01, 0.1)": 2.0,
+        "interaction: b x 0.1": 0.0,
+    }
+
+
+def test_an_options_own_values_are_no_factor_of_their_own() -> None:
+    """No net `none` has a width, and each optimizer has a rate of its own."""
+    nets: list[Config] = [{"net": "none"}, {"net": "wide", "net.width": 8}]
+    optimizers: list[Config] = [{"opt": "sgd", "opt.lr": 0.1}, {"opt": "adam", "opt.lr": 0.001}]
+    configs = [{**net, **opt} for net, opt in product(nets, optimizers)]
+    found = factors(configs, {})
+    assert [(factor.name, sorted(factor.keys)) for factor in found] == [
+        ("net", ["net", "net.width"]),
+        ("opt", ["opt", "opt.lr"]),
+    ]
+    study = {"contrasts": {"rate": {"opt.lr": [0.1, 0.001]}}}
+    assert means(*cells(*configs, adam=2.0), study)["rate: 0.1 -> 0.001 (none, wide)"] == pytest.approx(2.0 - 0.0)
+
+
+def test_values_that_change_together_are_one_factor_unless_the_study_names_one() -> None:
+    configs: list[Config] = [{"net": "a", "train.epochs": 10}, {"net": "b", "train.epochs": 300}]
+    assert means(*cells(*configs, b=2.0)) == {"net and train.epochs: a 10 -> b 300": 2.0}
+    found, untold = effects(*cells(*configs), {"contrasts": {"deeper": {"net": ["a", "b"]}}})
+    assert [effect.estimate.mean for effect in found] == [None]
+    assert untold == [Untold("net", "not crossed"), Untold("train.epochs", "not crossed")]
+
+
+def test_a_value_that_some_options_lack_is_averaged_over_where_it_is() -> None:
+    """`none` has no width: against it stands the mean over both widths; the width's effect is of the nets that have one."""
+    wide: list[Config] = [{"net": net, "net.width": width} for net in ("a", "b") for width in (8, 16)]
+    configs: list[Config] = [{"net": "none"}, *wide]
+    found = means(*cells(*configs, a=1.0, b=3.0, **{"16": 0.5}), {"baseline": {"net": "none"}})
+    assert found == {
+        "net: none -> a": 1.25,
+        "net: none -> b": 3.25,
+        "net.width: 8 -> 16 (a, b)": 0.5,
+    }
+
+
+def test_the_reference_is_the_baseline_else_the_most_common_level() -> None:
+    configs = [{"net": net, "opt": opt} for net, opt in (("b", "x"), ("a", "x"), ("b", "y"), ("c", "x"))]
+    assert {factor.name: factor.reference for factor in factors(configs, {})} == {"net": "b", "opt": "x"}
+    study = {"baseline": {"net": "c"}, "cells": [{"label": "", "where": {"net": "c"}}, {"label": "", "where": {"net": "b"}}]}
+    (net, _) = factors(configs, study)
+    assert (net.reference, net.levels) == ("c", ("c", "b", "a"))
+
+
+def test_a_contrast_may_change_two_factors_at_once() -> None:
+    configs = [{"net": net, "opt": opt, "aug": aug} for net, opt, aug in product("ab", "xy", "uv")]
+    study = {"contrasts": {"new recipe": {"net": ["a", "b"], "opt": ["x", "y"]}}}
+    found = means(*cells(*configs, b=2.0, y=1.0), study)
+    assert found["new recipe: a x -> b y (u, v)"] == 3.0
+
+
+def test_a_search_has_no_effects_and_that_is_said() -> None:
+    configs = [{"net": "a", "opt.lr": place} for place in range(MOST + 1)]
+    assert effects(*cells(*configs), {}) == ([], [Untold("opt.lr", "many levels")])
+
+
+def test_cells_with_other_options_are_left_out_by_name() -> None:
+    configs = [{"net": "a", "opt": "x"}, {"net": "b", "opt": "x"}, {"net": "c"}]
+    found, untold = contrasts(configs, {})
+    assert [contrast.of for contrast in found] == ["a -> b"]
+    assert untold == [Untold("1 of 3 cells", "other keys")]
+
+
+VALUES = st.dictionaries(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.sampled_from("uv")), st.floats(0, 100))
+
+
+@given(VALUES)
+def test_weights_of_any_design_sum_to_nothing_and_a_constant_has_no_effect(values: dict[tuple[str, str, str], float]) -> None:
+    configs = [{"net": net, "opt": opt, "aug": aug} for net, opt, aug in values]
+    found, _ = contrasts(configs, {"contrasts": {"one": {"net": ["a", "b"]}}})
+    for contrast in found:
+        assert math.fsum(contrast.weights.values()) == pytest.approx(0, abs=1e-12)
+        assert bool(contrast.weights) != bool(contrast.missing)
+        positive = math.fsum(weight for weight in contrast.weights.values() if weight > 0)
+        assert not contrast.weights or positive == pytest.approx(2 if contrast.kind == "interaction" else 1)
+
+
+@given(VALUES, st.randoms())
+def test_the_order_of_cells_changes_nothing(values: dict[tuple[str, str, str], float], random: Any) -> None:
+    """Equal to the last bit."""
+    turned = list(values)
+    random.shuffle(turned)
+    first, second = (
+        effects(
+            [{"net": net, "opt": opt, "aug": aug} for net, opt, aug in order],
+            [{0: values[place], 1: values[place] / 2} for place in order],
+            {"baseline": {"net": "b"}},
+        )
+        for order in (list(values), turned)
+    )
+    strip = [[(e.contrast.name, e.contrast.of, e.estimate, e.reasons) for e in found] for found, _ in (first, second)]
+    assert strip[0] == strip[1] and first[1] == second[1]
