@@ -5,10 +5,12 @@ Owns how progress looks; progress.py says what it is.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
@@ -163,3 +165,14 @@ class Screen:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._in_terminal:
             self._live.stop()
+
+
+def shown(path: Path) -> Path:
+    """Return a path as the user would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def say(line: str) -> None:
+    """Print one line, at once; where nobody listens any more, the logs and records tell."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ablation.records import outcome
-from ablation.records.manifest import NAME
+from ablation.records.manifest import NAME, RUN_ID
 from ablation.records.outcome import FINISHED
-from ablation.reporting.read.selection import RUN_ID
 
 RECENT = 5  # epochs whose median is a running run's speed
 

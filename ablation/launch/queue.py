@@ -5,7 +5,6 @@ Owns the order of things, in one thread: the kernel ties a run to the thread tha
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections import Counter, deque
@@ -15,7 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ablation.launch.live_view import say, shown
 from ablation.launch.process import Child
+from ablation.records.outcome import FINISHED
+from ablation.records.record import Record
 from ablation.sweep import signals
 from ablation.sweep.devices import Slot
 from ablation.sweep.planned_run import Planned
@@ -162,12 +164,15 @@ class Queue:
                 signal.signal(number, handler)
 
 
-def shown(path: Path) -> Path:
-    """Return a path as the user would type it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def skipped(run: Planned) -> bool:
+    """Return True if a run has a result already, after printing it."""
+    record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study)
+    return run.state in FINISHED and record.skip(run.config["rerun"])
 
 
-def say(line: str) -> None:
-    """Print one line, at once; where nobody listens any more, the logs and records tell."""
-    with contextlib.suppress(OSError):
-        print(line, flush=True)
+def expected_work(run: Planned) -> int:
+    """Return the multiply-accumulates that a run still needs forward: its time is about proportional to them."""
+    from ablation.cost import model_size  # torch
+
+    epoch = model_size.work(run)
+    return int(epoch.macs * epoch.trained * max(1, run.train.epochs - run.epochs_done))

@@ -25,15 +25,16 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from submitit.core.utils import FailedJobError, pickle_load
 
-from ablation.launch.queue import say, shown
+from ablation.launch import progress
+from ablation.launch.live_view import Screen, say, shown
 from ablation.records import manifest, outcome
 from ablation.records.numbers import duration
 from ablation.records.outcome import accuracies, changed
 from ablation.sweep import signals
-from ablation.sweep.devices import VISIBLE
-from ablation.sweep.planned_run import PLANNED, Planned
-from ablation.sweep.refusal import Refused, one_line
-from hydra_plugins.ablation_slurm.slurm import check
+from ablation.sweep.devices import VISIBLE, check_slurm
+from ablation.sweep.planned_run import Planned
+from ablation.sweep.refusal import NotStarted, one_line
+from ablation.sweep.signals import LeftInQueue, Preempted
 
 PAUSE = 1.0  # seconds between two looks for results
 PATROL = 15.0  # seconds between two questions to SLURM; a job that is twice over without a result has none
@@ -128,9 +129,10 @@ def submit(job: Job, runs: Mapping[int, Planned], folder: Path) -> Array:
         folder: the sweep's.
 
     Raises:
-        Refused: there is no SLURM here, or it did not take the array.
+        Refused: there is no SLURM here.
+        NotStarted: it did not take the array.
     """
-    check()
+    check_slurm()
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")])
     )  # sbatch passes it on
@@ -142,8 +144,7 @@ def submit(job: Job, runs: Mapping[int, Planned], folder: Path) -> Array:
         lines = str(error).splitlines()
         said = [line for line in lines if "error: " in line or "fatal: " in line] or lines
         (folder / manifest.NAME).unlink(missing_ok=True)  # nothing was begun: this is no sweep
-        PLANNED.clear()  # and nothing is left unfinished
-        raise Refused(f"hydra/launcher=slurm: SLURM took no job: {said[-1].strip()}") from None
+        raise NotStarted(f"hydra/launcher=slurm: SLURM took no job: {said[-1].strip()}") from None
     items = []
     for run, submitted in zip(runs.values(), jobs, strict=True):
         log = folder / f"{run.folder.name}.log"
@@ -151,6 +152,33 @@ def submit(job: Job, runs: Mapping[int, Planned], folder: Path) -> Array:
         log.symlink_to(os.path.relpath(submitted.paths.stdout, folder.absolute()))
         items.append(Submitted(run, submitted, log))
     return Array(jobs[0].job_id.partition("_")[0], min(int(job.params["array_parallelism"]), len(items)), items)
+
+
+def follow(array: Array, runs: Path, folder: Path, fail_fast: bool) -> dict[Path, JobReturn]:
+    """Wait for an array's end, showing its sweep; return what each run came to, by its folder.
+
+    Args:
+        array: submitted.
+        runs: the runs folder.
+        folder: the sweep's.
+        fail_fast: the first run that fails takes the jobs that have not started out of the queue.
+
+    Raises:
+        LeftInQueue: asked to stop waiting.
+    """
+    returned: dict[Path, JobReturn] = {}
+    say(f"SLURM has them: {array.name}, at most {array.room} at once")
+    try:
+        with Screen(progress.planned(runs, folder)) as screen:  # how many run at once is the cluster's affair
+            for item, result in array.ends(screen.show):
+                returned[item.run.folder] = result
+                say(f"{item.run.run_id}: {sentence(item, result)}")
+                if fail_fast and result.status == JobStatus.FAILED:
+                    array.cancel_waiting()
+    except (KeyboardInterrupt, Preempted) as stop:
+        say(f"not waiting any more: what is left stays in SLURM's queue (to end it: scancel {array.number})")
+        raise LeftInQueue(75 if isinstance(stop, Preempted) else 130) from None
+    return returned
 
 
 def _executor(parameters: Mapping[str, Any]) -> submitit.AutoExecutor:

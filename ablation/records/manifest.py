@@ -5,12 +5,14 @@ Owns runs/sweeps/<sweep id>/manifest.json. Reads no run.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from ablation.records.files import write_json
 
 NAME = "manifest.json"
+RUN_ID = re.compile(r"[a-z0-9_-]{1,64}")  # a name found in a file must not lead out of the runs folder
 
 
 def write_manifest(

@@ -23,8 +23,7 @@ from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.wandb_process import has_key
 from ablation.sweep import exit_reason, modes, settings
-from ablation.sweep.devices import check as check_devices
-from ablation.sweep.devices import slots
+from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
 from ablation.sweep.refusal import Refused, one_line
 
@@ -124,14 +123,12 @@ def _check_launcher(config: DictConfig, here: bool, asked: str | None) -> None:
     """Refuse a launcher's arguments before anything is written; with `here` also devices that are not on this machine."""
     launcher = settings.plain(config.hydra.launcher)
     if "devices" in launcher:
-        (slots if here else check_devices)(launcher, config.hydra.overrides.hydra)
+        (slots if here else check_arguments)(launcher, config.hydra.overrides.hydra)
     if "array_parallelism" in launcher and asked == "check":
         way_out = "srun --gpus=1 python run.py -m ... check=true, without hydra/launcher=slurm"
         raise Refused(f"check=true: tries the cells on this machine; on a node of the cluster: {way_out}")
     if "array_parallelism" in launcher and here:
-        from hydra_plugins.ablation_slurm.slurm import check
-
-        check()
+        check_slurm()
 
 
 def _print(config: DictConfig) -> None:

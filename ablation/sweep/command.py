@@ -17,11 +17,11 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
-from ablation.sweep import exit_reason, secrets, targets
+from ablation.sweep import exit_reason, security
 from ablation.sweep.modes import Instead
 from ablation.sweep.planned_run import PLANNED, Planned
-from ablation.sweep.refusal import Refused, one_line
-from ablation.sweep.signals import Preempted, finish, listen
+from ablation.sweep.refusal import NotStarted, Refused, one_line
+from ablation.sweep.signals import LeftInQueue, Preempted, finish, listen
 
 
 def carry_out(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
@@ -39,10 +39,15 @@ def carry_out(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
     listen()  # to the process's end: between two runs, too, a signal means "stop", not "die"
     code = 0
     try:
-        targets.check_command(sys.argv[1:])
-        secrets.check((), sys.argv[1:])
+        security.check_command(sys.argv[1:])
+        security.check_secrets((), sys.argv[1:])
         with contextlib.nullcontext() if asked else contextlib.redirect_stderr(_WithoutHydrasLine(sys.stderr)):
             code = _train_or_instead(main, trial)
+    except LeftInQueue as left:
+        return left.code
+    except NotStarted as error:
+        _say(error)
+        return 1
     except KeyboardInterrupt:
         exit_reason.write("interrupted", "asked to stop before it began")
         code = 130

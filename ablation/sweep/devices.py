@@ -9,6 +9,7 @@ import functools
 import itertools
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,13 +41,13 @@ def slots(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> list[Sl
     Raises:
         Refused: a value is not legal, or no such device is here.
     """
-    check(launcher, overrides)
+    check_arguments(launcher, overrides)
     asked = launcher["devices"]
     one_each = [Slot("cpu", {VISIBLE: ""})] if asked == "cpu" else _gpus(asked, overrides)
     return one_each * int(launcher["jobs_per_device"])
 
 
-def check(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
+def check_arguments(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
     """Refuse arguments that are legal on no machine. Takes what `slots` takes, and raises as it does."""
     for key, rule in COUNTS.items():
         if not rule.test(launcher[key]):
@@ -96,3 +97,13 @@ def visible(listed: str | None) -> tuple[list[str], dict[str, str]]:
         return [], {}
     # nvidia-smi counts by bus, CUDA by speed unless it is told to (CUDA C Programming Guide, "CUDA Environment Variables")
     return [line for line in said.split() if line.isdigit()], {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def check_slurm() -> None:
+    """Refuse a machine that cannot submit to SLURM, before anything is written.
+
+    Raises:
+        Refused: there is no sbatch or no srun.
+    """
+    if shutil.which("sbatch") is None or shutil.which("srun") is None:
+        raise Refused("hydra/launcher=slurm: no sbatch and srun here: start it on a node of the cluster that has them")

@@ -19,6 +19,10 @@ class Refused(Exception):
     """A command that is not carried out; its text is the line that the user reads."""
 
 
+class NotStarted(Refused):
+    """Refused after planning, before any run began: no run of the command is unfinished."""
+
+
 def typed(key: str, value: Any, overrides: Sequence[str] = ()) -> str:
     """Return `key=value` as the user typed it, or as the configuration has it."""
     for override in reversed(overrides):

@@ -1,6 +1,6 @@
 """One run's configuration: checked before anything is opened, resolved to plain values, built into parts.
 
-Owns which keys there are, and `build`. Ranges stand in ranges.py, targets in targets.py, identity and folder in planned_run.py.
+Owns which keys there are, and `build`. Ranges stand in ranges.py, targets and secrets in security.py, identity and folder in planned_run.py.
 Imports no torch: a bad value is refused in a second.
 """
 
@@ -18,7 +18,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.data.dataset_info import Facts, facts
-from ablation.sweep import ranges, secrets, targets
+from ablation.sweep import ranges, security
 from ablation.sweep.identity import GROUPS
 from ablation.sweep.refusal import Refused, typed
 
@@ -42,7 +42,7 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
     """
     check_missing(config)
     values = dict(leaves(plain(config)))
-    secrets.check(values.items(), overrides)
+    security.check_secrets(values.items(), overrides)
     for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):  # input_size before what points at it
         top = key.split(".")[0]
         if top not in TOP:
@@ -52,7 +52,7 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
             raise Refused(f"{typed(key, value, overrides)}: no such key in {top}; there are {', '.join(there)}")
         ranges.check(key, value, overrides, choices(config))
     for key, value in every(plain(config)):
-        targets.check(key, value, overrides)
+        security.check_target(key, value, overrides)
     _check_sizes(config, overrides)
     headline, contrasts = config.study.get("headline"), list(config.study.get("contrasts") or {})
     if headline is not None and headline not in contrasts:
@@ -154,7 +154,7 @@ def build(config: Mapping[str, Any], group: str, **found: Any) -> Any:
     """
     arguments = {key: value for key, value in plain(config[group]).items() if key not in POINTED_AT.get(group, ())}
     for key, value in every(arguments, f"{group}."):
-        targets.check(key, value)
+        security.check_target(key, value)
     try:
         return hydra.utils.instantiate(arguments, _convert_="all", **found)
     except InstantiationException as error:

@@ -21,6 +21,18 @@ class Preempted(Exception):
     outcome = "preempted"
 
 
+class LeftInQueue(KeyboardInterrupt):
+    """The command stops waiting for jobs that stay in a cluster's queue: typed again, it would queue each a second time.
+
+    Args:
+        code: the command's exit code, 75 or 130.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self.code = code
+
+
 class Requeued(SystemExit):
     """submitit has queued this run's job again, and ends the process; it goes on after its last checkpoint."""
 

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-ROOMS = tuple(f"ablation/{room}" for room in ("cost", "figures", "launch", "records", "reporting", "sweep")) + (
+ROOMS = (
+    *(f"ablation/{room}" for room in ("cost", "figures", "launch", "records", "reporting", "sweep")),
     "reports",
     "hydra_plugins",
 )

@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 
 from ablation.cost import estimate, model_size, plan_table
 from ablation.launch import live_view, progress
+from ablation.launch.queue import expected_work
 from ablation.records import outcome
 from ablation.records.manifest import write_manifest
 from ablation.sweep.planned_run import Planned
-from hydra_plugins.ablation_launchers import expected_work
 from reports import make_table
 from tests.sweep.constructed import planned, record
 

@@ -38,11 +38,12 @@ from ablation.data.cifar import load_cifar10
 from ablation.data.folder import load_imagefolder
 from ablation.models.backbone import vgg_tiny
 from ablation.records.checkpoint import file_digest, load_weights
+from ablation.records.manifest import RUN_ID
 from ablation.reporting.document.document import Table, build
 from ablation.reporting.formats import escaping, terminal, write
 from ablation.reporting.formats import html as pages
 from ablation.reporting.read import local_files
-from ablation.reporting.read.selection import RUN_ID, select
+from ablation.reporting.read.selection import select
 from ablation.reporting.statistics.analysis import Analysis, analyse
 from ablation.sweep import planned_run, settings
 from ablation.sweep.identity import run_id

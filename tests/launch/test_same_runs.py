@@ -116,7 +116,7 @@ def test_a_hundred_runs_that_are_done_start_no_process(
 
 def test_the_leash_is_refused_where_the_launcher_is_gone() -> None:
     """Between a process's start and the kernel's promise lies a moment in which the launcher may die."""
-    leash = ROOT / "hydra_plugins" / "ablation_local_gpus" / "_leash.py"
+    leash = ROOT / "ablation" / "launch" / "die_with_parent.py"
     command = [sys.executable, "-I", "-S", str(leash), str(os.getppid()), "-c", "print('ran')"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == "" and "the launcher is gone" in done.stderr

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.cost import model_size
-from ablation.sweep import planned_run, settings, targets
+from ablation.sweep import planned_run, security, settings
 from ablation.sweep.refusal import Refused, one_line
 
 Compose = Callable[..., DictConfig]
@@ -144,7 +144,7 @@ def test_every_shipped_target_is_allowed(composed: Compose) -> None:
     ):
         values = dict(settings.leaves(settings.plain(composed(override))))
         named = [value for key, value in values.items() if key.endswith("_target_")]
-        assert len(named) >= 7 and all(targets.allowed(target) for target in named)
+        assert len(named) >= 7 and all(security.allowed(target) for target in named)
 
 
 def test_build_itself_refuses(composed: Compose) -> None:

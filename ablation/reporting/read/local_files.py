@@ -22,10 +22,11 @@ from typing import Any
 import pandas as pd
 
 from ablation.records import outcome, wandb_process
+from ablation.records.manifest import RUN_ID
 from ablation.records.tracker import IDS
 from ablation.reporting.read import wandb_online
 from ablation.reporting.read.frame import COLUMNS, ENDED, WORDS, checked, join, unended
-from ablation.reporting.read.selection import RUN_ID, Selection
+from ablation.reporting.read.selection import Selection
 
 __all__ = ["COLUMNS", "ENDED", "WORDS", "Unavailable", "local", "offline", "online"]
 PAGE = 1000  # runs a request: the most that W&B gives

@@ -6,14 +6,12 @@ Owns `--sweep` and `--study`. Opens no run; a manifest that cannot be read is na
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablation.records.manifest import NAME
+from ablation.records.manifest import NAME, RUN_ID
 
-RUN_ID = re.compile(r"[a-z0-9_-]{1,64}")  # so that a name found in a file never leads out of the runs folder
 NO_STUDY: dict[str, Any] = {"name": "runs", "title": "Accuracy (%)"}
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import pandas as pd
 
 from ablation.records import outcome
+from ablation.records.manifest import RUN_ID
 from ablation.reporting.read import local_files
 from ablation.reporting.read.compare import disagreements
 from ablation.reporting.read.local_files import Unavailable
-from ablation.reporting.read.selection import RUN_ID, Selection
+from ablation.reporting.read.selection import Selection
 
 SOURCES = ("auto", "local", "wandb", "offline")
 SHOWN = 10  # disagreements that a table names beside itself; --check names all

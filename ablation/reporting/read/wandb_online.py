@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ablation.records.manifest import RUN_ID
 from ablation.reporting.read.frame import Found, checked, unended
-from ablation.reporting.read.selection import RUN_ID
 
 ALIAS = re.compile(r"(.+-[0-9a-f]{10})(?:-(\d))?")  # a run id ends in its digest; its page was deleted: -2, then -3 (tracker)
 SILENT = timedelta(minutes=10)  # without a heartbeat (W&B's client sends two a minute): nobody trains there any more

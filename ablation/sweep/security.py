@@ -1,15 +1,18 @@
-"""What a configuration may call: the project's own parts and a short list of torch's. Checked over the whole tree.
+"""What a configuration may call, and what it may not hold: targets and secrets. Checked over the whole tree.
 
 A `_target_` is code: `+x._target_=builtins.open` would be run by `instantiate`. A target of ours must be a function or class
-that its module itself defines, so that `ablation.training.fit.torch.save` is none.
+that its module itself defines, so that `ablation.training.fit.torch.save` is none. A resolved configuration is written down,
+logged and tracked, so none may hold a secret: the value of an environment variable, or a key, whose name says so. No value of
+a secret is ever printed.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ TORCH = (
 )
 
 
-def check(key: str, value: Any, overrides: Sequence[str] = ()) -> None:
+def check_target(key: str, value: Any, overrides: Sequence[str] = ()) -> None:
     """Refuse a `_target_` that is not on the list; other keys pass.
 
     Raises:
@@ -68,3 +71,38 @@ def _defined(module: str) -> frozenset[str]:
     body = ast.parse(file.read_text()).body
     names = (node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef))
     return frozenset(name for name in names if not name.startswith("_"))
+
+
+# secrets
+
+NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+KEYS = re.compile(r"(^|[._])(api_?key|token|secret|password)", re.IGNORECASE)
+SHORTEST = 8  # characters: a shorter value would be found everywhere
+WAY_OUT = "leave it in the environment, where its reader finds it"
+
+
+def check_secrets(values: Iterable[tuple[str, Any]], typed: Iterable[str]) -> None:
+    """Refuse a configuration or a command line that holds a secret.
+
+    Args:
+        values: (dotted key, resolved value) of the whole configuration.
+        typed: the overrides, which stand in the manifest.
+
+    Raises:
+        Refused: naming the key or the variable, never the value.
+    """
+    held = {value: name for name, value in os.environ.items() if NAMES.search(name) and len(value) >= SHORTEST}
+    for key, value in values:
+        if KEYS.search(key) and value is not None:
+            raise Refused(f"{key}=...: looks like a secret by its name, and configurations are written down: {WAY_OUT}")
+        for secret, name in held.items():
+            if secret in str(value):
+                raise Refused(f"{key}=...: holds the value of {name}, and configurations are written down: {WAY_OUT}")
+    for override in typed:
+        key = override.partition("=")[0]
+        for variable in re.findall(r"oc\.env:\s*(\w+)", override):
+            if NAMES.search(variable):
+                raise Refused(f"{key}=...: reads {variable}, and configurations are written down: {WAY_OUT}")
+        if any(secret in override for secret in held):
+            key = "an argument" if any(secret in key for secret in held) else key
+            raise Refused(f"{key}=...: holds a secret of the environment, and commands are written down: {WAY_OUT}")

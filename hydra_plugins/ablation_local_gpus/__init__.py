@@ -1,1 +1,0 @@
-"""A Hydra launcher: a queue of runs over the GPUs of one machine. Hydra finds plugins in `hydra_plugins` only."""

@@ -1,1 +1,0 @@
-"""A Hydra launcher: runs as jobs of SLURM, through submitit."""
