@@ -2,8 +2,8 @@
 
     sum_c w_c mean_c        V = sum_c w_c^2 s_c^2 / n_c  +  max(0, var_i(sum_c w_c mean_ci) - sum_c w_c^2 m_c / k_c) / N
 
-mean_ci is the share of cell c's k_c counted seeds in which image i is correct, m_c its mean square of seeds x images. Seeds need
-not be the same in the cells, nor equally many: what a seed shares between cells (the order of batches) hardly moves accuracies.
+mean_ci is the share of cell c's k_c counted seeds in which image i is correct, m_c its mean square of seeds x images. Seeds
+need not be the same in the cells, nor equally many: what cells share by a seed (the order of batches) hardly moves accuracies.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _per_image(pairs: Sequence[tuple[Sample, float]]) -> NDArray[np.float64] | N
 
 
 def _residual(pairs: Sequence[tuple[Sample, float]]) -> float | None:
-    """Return how much of the variance over images comes from the seeds, points squared; None if a cell counts fewer than two."""
+    """Return the part of the variance over images that comes from the seeds; None if a cell counts fewer than two."""
     terms = [weight**2 * sample.residual / sample.counted for sample, weight in pairs if sample.residual is not None]
     return math.fsum(terms) if len(terms) == len(pairs) else None
 

@@ -66,7 +66,6 @@ class Estimate:
     bounds: Interval  # what is possible
     reason: Reason | None = None
     exact_p: float | None = None  # in place of Student's
-    continuity: float = 0.0  # points added to each side of the interval: counts move in steps
 
     @property
     def variance(self) -> float | None:
@@ -102,11 +101,11 @@ class Estimate:
     def interval(self, level: float = LEVEL) -> Interval | None:
         """Return the interval that holds 1 - level, within what is possible; None without a test.
 
-        It holds 0 wherever p >= level; leaves it out wherever p is below, but for an exact p, where it may still hold it.
+        It holds 0 wherever p >= level; leaves it out wherever p is below (all but a hair of exact p's).
         """
         if not self.error or self.points is None:
             return None
-        half = quantile(1 - level / 2, self.freedom) * self.error + self.continuity
+        half = quantile(1 - level / 2, self.freedom) * self.error
         low, high = self.points - half, self.points + half
         if self.exact_p is not None and self.exact_p >= level:
             low, high = min(low, 0.0), max(high, 0.0)

@@ -50,7 +50,7 @@ def detectable(estimate: Estimate, level: float = LEVEL, power: float = POWER) -
     error, freedom = estimate.error, estimate.freedom
     if not error or not freedom:
         return None
-    points = _noncentrality(freedom, level, power) * error + estimate.continuity
+    points = _noncentrality(freedom, level, power) * error
     # the variance is distributed as chi squared / df: its interval is that of the standard error
     low, high = (math.sqrt(freedom / float(special.chdtri(freedom, tail))) for tail in (LEVEL / 2, 1 - LEVEL / 2))
     return Detectable(points, Interval(points * low, points * high), level, power)

@@ -16,7 +16,7 @@ from ablation.reporting.inference.sample import Sample
 class OneMoreRun:
     """Our mean minus the published number, and the interval in which one more run of ours lies with 95 %.
 
-    mean -+ t(n - 1) s sqrt(1 + 1/n), within 0 to 100 (Hahn & Meeker 1991, section 4.7): normal seeds, the same test images.
+    mean -+ t(n - 1) s sqrt(1 + 1/n), within 0 to 100 (Hahn & Meeker 1991, chapter 4): normal seeds, the same test images.
     """
 
     gap: float | None  # points; None without a run

@@ -31,9 +31,7 @@ class Decision:
     """
 
     answer: Answer
-    interval: (
-        Interval | None
-    )  # at the level of the test: without 0 where better or worse, from low to high where it cannot be told
+    interval: Interval | None  # at the level of the test: holds 0 where it cannot be told
     margin: float | None  # points, as stated
     same_p: float | None  # of the two one-sided tests, the larger; None without a margin
     within: bool | None  # the difference is smaller than the margin; may be so of a difference that is shown
@@ -57,7 +55,7 @@ def decide(estimate: Estimate, level: float = LEVEL, margin: float | None = None
         return Decision(Answer.NO_TEST, None, margin, None, None)
     same_p = None
     if margin is not None and error:
-        same_p = float(special.stdtr(estimate.freedom, (abs(points) + estimate.continuity - margin) / error))
+        same_p = float(special.stdtr(estimate.freedom, (abs(points) - margin) / error))
     within = None if same_p is None else same_p < LEVEL
     answer = Answer.SAME if within else Answer.CANNOT_TELL
     if p < level:

@@ -108,4 +108,4 @@ def _residual(correct: NDArray[np.bool_]) -> float:
     square = total * (k * images - total)
     square -= k * sum(row * row for row in rows) - total * total
     square -= images * int((columns * columns).sum()) - total * total
-    return 1e4 * square / (k * images * (k - 1) * (images - 1))
+    return float(1e4 * square / (k * images * (k - 1) * (images - 1)))

@@ -54,7 +54,7 @@ def mcnemar(won: int, lost: int, images: int) -> Estimate:
 
     The p is exact: under the null hypothesis each image on which they differ is a fair toss (McNemar 1947,
     doi:10.1007/BF02295996). The interval is Bonett & Price's (2012, doi:10.3102/1076998611411915): one image more on each side,
-    then Wald's, here with a continuity correction of one image; it holds 0 wherever the exact p does not reject.
+    then Wald's. It is made to hold 0 wherever the exact p does not reject.
 
     Args:
         won: images that only the first classifies correctly.
@@ -69,7 +69,7 @@ def mcnemar(won: int, lost: int, images: int) -> Estimate:
     points, centre = 100 * (won - lost) / images, (won - lost) / (images + 2)
     variance = 1e4 * ((won + lost + 2) / (images + 2) - centre**2) / (images + 2)
     found = Estimate(points, Scope.IMAGES, (), variance, max(images, 2), Interval(-100.0, 100.0))
-    return replace(found, exact_p=_exact(won, lost), continuity=100 / images)
+    return replace(found, exact_p=_exact(won, lost))
 
 
 def _exact(won: int, lost: int) -> float:
