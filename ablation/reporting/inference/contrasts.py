@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.reporting.inference.estimate import Estimate, Interval, Reason, Scope, Seeds
+from ablation.reporting.inference.estimate import Estimate, Interval, Reason, Scope, SeedPart
 from ablation.reporting.inference.sample import Sample
 
 
@@ -46,7 +46,7 @@ def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
         if values is None or images is None or images < 2:
             return Estimate(points, None, (), 0.0, images, bounds, Reason.ONE_SEED)
         return _tested(Estimate(points, Scope.IMAGES, (), _variance(values) / images, images, bounds))
-    seeds = tuple(Seeds(weight**2 * (sample.variance or 0.0), sample.n) for sample, weight in pairs)
+    seeds = tuple(SeedPart(weight**2 * (sample.variance or 0.0), sample.n) for sample, weight in pairs)
     residual = _residual(pairs)
     if values is None or residual is None or images is None or images < 2:
         return _tested(Estimate(points, Scope.SEEDS, seeds, 0.0, images, bounds))

@@ -42,7 +42,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Seeds:
+class SeedPart:
     """One cell's part of a variance: `variance` is that of one run, its weight squared included; n runs divide it."""
 
     variance: float  # points squared
@@ -60,7 +60,7 @@ class Estimate:
 
     points: float | None  # None without a seed, NaN where an accuracy is NaN
     scope: Scope | None  # None where nothing can be tested
-    seeds: tuple[Seeds, ...]  # a part per cell; empty if no seed is drawn again
+    seeds: tuple[SeedPart, ...]  # a part per cell; empty if no seed is drawn again
     image_variance: float  # points squared, of this contrast on N images; 0 if no image is drawn again
     images: int | None  # N
     bounds: Interval  # what is possible
@@ -101,7 +101,7 @@ class Estimate:
     def interval(self, level: float = LEVEL) -> Interval | None:
         """Return the interval that holds 1 - level, within what is possible; None without a test.
 
-        It holds 0 wherever p >= level; leaves it out wherever p is below (all but a hair of exact p's).
+        It holds 0 wherever p >= level; leaves it out wherever p is below (of exact p, but for a few counts).
         """
         if not self.error or self.points is None:
             return None
@@ -112,7 +112,7 @@ class Estimate:
         return Interval(max(self.bounds.low, low), min(self.bounds.high, high))
 
 
-def freedom(seeds: Sequence[Seeds], image_variance: float = 0.0, images: int | None = None) -> float:
+def freedom(seeds: Sequence[SeedPart], image_variance: float = 0.0, images: int | None = None) -> float:
     """Return Satterthwaite's degrees of freedom of a sum of variances; NaN for a sum of 0.
 
     V^2 / sum (V_k^2 / f_k) with f = n - 1 for a cell's seeds and N - 1 for the images.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from scipy import optimize, special
 
-from ablation.reporting.inference.estimate import LEVEL, Estimate, Interval, Scope, Seeds, quantile
+from ablation.reporting.inference.estimate import LEVEL, Estimate, Interval, Scope, SeedPart, quantile
 
 POWER = 0.8
 MOST = 10_000  # seeds a cell
@@ -32,7 +32,7 @@ class Detectable:
 
 @dataclass(frozen=True)
 class SeedsNeeded:
-    """Seeds that a difference takes. `seeds` is None if no number up to MOST is enough: then the test images are too few."""
+    """Seeds that a difference takes; None if no number up to MOST is enough, as where `limit` lies above the difference."""
 
     difference: float  # points
     seeds: int | None  # a cell, in all; a cell that has more keeps them
@@ -94,7 +94,7 @@ def planned(sd: float, seeds: int) -> Estimate:
     """
     if seeds < 2 or not sd > 0:
         raise ValueError(f"{seeds} seeds with sd {sd}: must be 2 seeds or more and above 0 points")
-    parts = (Seeds(sd**2, seeds),) * 2
+    parts = (SeedPart(sd**2, seeds),) * 2
     return Estimate(0.0, Scope.SEEDS, parts, 0.0, None, Interval(-100.0, 100.0))
 
 

@@ -18,13 +18,11 @@ class Mismatch(Enum):
 
 
 @dataclass(frozen=True)
-class TestImages:
+class ImageSet:
     """What identifies a cell's test images; None is not recorded, but for `listing` and `limit`, where it is a value.
 
     Equal labels do not make equal images (the same photographs in another compression), nor do equal names: all must agree.
     """
-
-    __test__ = False  # no pytest class
 
     data: str | None  # the data option's name, cifar10
     listing: str | None  # digest of the file list of a folder; None for a data set that has none
@@ -52,7 +50,7 @@ KINDS = {
 MAY_BE_NONE = ("listing", "limit")
 
 
-def differences(one: TestImages, other: TestImages) -> tuple[Difference, ...]:
+def differences(one: ImageSet, other: ImageSet) -> tuple[Difference, ...]:
     """Return why two cells must not be compared; empty if they may.
 
     What only one of the two recorded does not count against them, but the data set must be known of both.
@@ -60,13 +58,13 @@ def differences(one: TestImages, other: TestImages) -> tuple[Difference, ...]:
     found = []
     if one.data is None or other.data is None:
         found.append(Difference(Mismatch.UNKNOWN, one.data, other.data))
-    for field in fields(TestImages):
+    for field in fields(ImageSet):
         a, b = getattr(one, field.name), getattr(other, field.name)
         if a != b and (field.name in MAY_BE_NONE or (a is not None and b is not None)):
             found.append(Difference(KINDS[field.name], a, b))
     return tuple(found)
 
 
-def comparable(one: TestImages, other: TestImages) -> bool:
+def comparable(one: ImageSet, other: ImageSet) -> bool:
     """Return True if two cells were tested on the same images, as far as is recorded."""
     return not differences(one, other)

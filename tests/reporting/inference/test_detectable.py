@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablation.reporting.inference.estimate import Estimate, Interval, Scope, Seeds
+from ablation.reporting.inference.estimate import Estimate, Interval, Scope, SeedPart
 from ablation.reporting.inference.power import MOST, chance, detectable, planned, sd_interval, seeds_needed
 from ablation.reporting.inference.sample import summarise
 from ablation.reporting.inference.two_cells import compare, mcnemar
@@ -19,7 +19,7 @@ BOUNDS = Interval(-100, 100)
 
 
 def estimate(sds: tuple[float, float] = (1.0, 1.0), seeds: tuple[int, int] = (3, 3), image_variance: float = 0.0) -> Estimate:
-    parts = tuple(Seeds(sd**2, n) for sd, n in zip(sds, seeds, strict=True))
+    parts = tuple(SeedPart(sd**2, n) for sd, n in zip(sds, seeds, strict=True))
     scope = Scope.SEEDS_AND_IMAGES if image_variance else Scope.SEEDS
     return Estimate(0.0, scope, parts, image_variance, 1_000 if image_variance else None, BOUNDS)
 
@@ -62,7 +62,7 @@ def test_the_seeds_asked_for_are_the_fewest(a: float, b: float, first: int, seco
     assert found is not None and found.seeds is not None and found.more is not None
 
     def power(n: int) -> float:
-        parts = tuple(Seeds(part.variance, max(part.n, n)) for part in one.seeds)
+        parts = tuple(SeedPart(part.variance, max(part.n, n)) for part in one.seeds)
         grown = Estimate(0.0, Scope.SEEDS, parts, 0.0, None, BOUNDS)
         assert grown.error is not None and grown.freedom is not None
         return chance(difference, grown.error, grown.freedom)

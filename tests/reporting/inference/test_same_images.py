@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from ablation.reporting.inference.same_images import Difference, Mismatch, TestImages, comparable, differences
+from ablation.reporting.inference.same_images import Difference, ImageSet, Mismatch, comparable, differences
 
-OURS = TestImages(data="cifar10", listing=None, limit=None, count=10_000, labels="a" * 64)
+OURS = ImageSet(data="cifar10", listing=None, limit=None, count=10_000, labels="a" * 64)
 
 
 def test_the_same_images_may_be_compared() -> None:
@@ -33,7 +33,7 @@ def test_each_mismatch_has_its_kind(changes: dict[str, object], kind: Mismatch, 
 
 
 def test_another_data_set_is_several_reasons() -> None:
-    theirs = TestImages("digits", None, 60, 60, "d" * 64)
+    theirs = ImageSet("digits", None, 60, 60, "d" * 64)
     assert [each.kind for each in differences(OURS, theirs)] == [
         Mismatch.DATA,
         Mismatch.LIMIT,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablation.reporting.inference.estimate import Interval, Scope, Seeds
 from ablation.reporting.inference.estimate import Estimate as Found
+from ablation.reporting.inference.estimate import Interval, Scope, SeedPart
 from ablation.reporting.inference.family import holm
 from ablation.reporting.inference.sameness import Answer, decide
 from ablation.reporting.inference.sample import summarise
@@ -16,7 +16,7 @@ from ablation.reporting.inference.two_cells import compare, mcnemar
 
 
 def difference(points: float, sd: float = 1.0, n: int = 3) -> Found:
-    return Found(points, Scope.SEEDS, (Seeds(sd**2, n), Seeds(sd**2, n)), 0.0, None, Interval(-100, 100))
+    return Found(points, Scope.SEEDS, (SeedPart(sd**2, n), SeedPart(sd**2, n)), 0.0, None, Interval(-100, 100))
 
 
 A, B = [90.0, 90.2, 90.4], [90.1, 90.2, 90.4]

@@ -58,10 +58,10 @@ def test_the_floor_raises_a_lucky_spread() -> None:
     assert summarise([50, 50]).variance == 0
 
 
-@given(BITS, st.randoms())
-def test_the_order_of_seeds_and_images_changes_nothing(rows: list[list[bool]], random: object) -> None:
+@given(BITS, st.integers(0, 100))
+def test_the_order_of_seeds_and_images_changes_nothing(rows: list[list[bool]], seed: int) -> None:
     correct = np.array(rows)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     moved = correct[rng.permutation(len(correct))][:, rng.permutation(correct.shape[1])]
     one, other = summarise(accuracies(correct), correct), summarise(accuracies(moved), moved)
     assert (one.n, one.mean, one.variance, one.residual) == (other.n, other.mean, other.variance, other.residual)
