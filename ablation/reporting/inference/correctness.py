@@ -1,0 +1,99 @@
+"""Which test images a run classifies correctly, as packed bits: 10,000 images are 1.25 kB.
+
+A file is one line of JSON, `{"images": N, "labels": SHA-256, "metrics": ["best", "last"]}`, then for each metric ceil(N / 8)
+bytes, the first image in the highest bit, unused bits 0. 10,000 such files are read in well under a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAME = "correct.bits"
+
+
+@dataclass(frozen=True)
+class CorrectImages:
+    """A run's correct test images at some epochs.
+
+    `packed` holds by metric name (best, last, val: the epoch) what `pack` returns; `labels` is `label_digest` of the test set.
+    """
+
+    images: int
+    labels: str
+    packed: Mapping[str, bytes]
+
+    def at(self, metric: str) -> NDArray[np.bool_] | None:
+        """Return (N,), True where correct; None if the metric was not kept."""
+        return unpack(self.packed[metric], self.images) if metric in self.packed else None
+
+    def accuracy(self, metric: str) -> float | None:
+        """Return the accuracy in percent; None if the metric was not kept."""
+        correct = self.at(metric)
+        return None if correct is None else 100 * int(correct.sum()) / self.images
+
+
+def pack(correct: NDArray[np.bool_]) -> bytes:
+    """Return (N,) booleans as ceil(N / 8) bytes."""
+    return np.packbits(correct).tobytes()
+
+
+def unpack(packed: bytes, images: int) -> NDArray[np.bool_]:
+    """Return (N,) booleans.
+
+    Raises:
+        ValueError: not ceil(N / 8) bytes, or a bit set beyond N.
+    """
+    if len(packed) != -(-images // 8):
+        raise ValueError(f"{len(packed)} bytes of correct images: must be {-(-images // 8)} for {images} images")
+    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8))
+    if bits[images:].any():
+        raise ValueError(f"correct images beyond the last of {images}")
+    return bits[:images].astype(bool)
+
+
+def label_digest(labels: NDArray[np.integer[Any]]) -> str:
+    """Return the SHA-256 of labels (N,) in test order, as little-endian 64-bit integers."""
+    return hashlib.sha256(labels.astype("<i8", casting="safe").tobytes()).hexdigest()
+
+
+def encode(run: CorrectImages) -> bytes:
+    """Return the file's content."""
+    head = {"images": run.images, "labels": run.labels, "metrics": sorted(run.packed)}
+    return json.dumps(head).encode() + b"\n" + b"".join(run.packed[metric] for metric in sorted(run.packed))
+
+
+def decode(content: bytes, name: str = NAME) -> CorrectImages:
+    """Return what a file holds.
+
+    Args:
+        content: of the file.
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: it is no such file, or cut short; one line says which and what is wrong.
+    """
+    line, _, body = content.partition(b"\n")
+    try:
+        head = json.loads(line)
+        images, labels, metrics = head["images"], head["labels"], head["metrics"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{name}: not a file of correct images (the first line is its description in JSON)") from None
+    if type(images) is not int or images < 1 or not isinstance(labels, str) or not isinstance(metrics, list):
+        raise ValueError(f"{name}: images {images!r}, labels {labels!r}, metrics {metrics!r}: not a file of correct images")
+    size = -(-images // 8)
+    if len(body) != size * len(metrics):
+        raise ValueError(f"{name}: {len(body)} bytes of {len(metrics)} metrics; must be {size * len(metrics)}: cut short")
+    packed = {str(metric): body[index * size : (index + 1) * size] for index, metric in enumerate(metrics)}
+    try:
+        for bits in packed.values():
+            unpack(bits, images)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return CorrectImages(images, labels, packed)

@@ -1,0 +1,70 @@
+"""Which cells may be compared: those that were tested on the same images, and on no others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+
+
+class Mismatch(Enum):
+    """In what two cells' test images differ, or what is not known of them."""
+
+    DATA = "data"
+    LISTING = "listing"
+    LIMIT = "test_limit"
+    COUNT = "number of test images"
+    LABELS = "labels"
+    UNKNOWN = "test images not recorded"
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """What identifies a cell's test images; None is not recorded, but for `listing` and `limit`, where it is a value.
+
+    Equal labels do not make equal images (the same photographs in another compression), nor do equal names: all must agree.
+    """
+
+    data: str | None  # the data option's name, cifar10
+    listing: str | None  # digest of the file list of a folder; None for a data set that has none
+    limit: int | None  # data.test_limit; None: all images
+    count: int | None
+    labels: str | None  # SHA-256 of the labels in test order
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One reason not to compare two cells, with both values."""
+
+    kind: Mismatch
+    one: str | int | None
+    other: str | int | None
+
+
+KINDS = {
+    "data": Mismatch.DATA,
+    "listing": Mismatch.LISTING,
+    "limit": Mismatch.LIMIT,
+    "count": Mismatch.COUNT,
+    "labels": Mismatch.LABELS,
+}
+MAY_BE_NONE = ("listing", "limit")
+
+
+def differences(one: ImageSet, other: ImageSet) -> tuple[Difference, ...]:
+    """Return why two cells must not be compared; empty if they may.
+
+    What only one of the two recorded does not count against them, but the data set must be known of both.
+    """
+    found = []
+    if one.data is None or other.data is None:
+        found.append(Difference(Mismatch.UNKNOWN, one.data, other.data))
+    for field in fields(ImageSet):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if a != b and (field.name in MAY_BE_NONE or (a is not None and b is not None)):
+            found.append(Difference(KINDS[field.name], a, b))
+    return tuple(found)
+
+
+def comparable(one: ImageSet, other: ImageSet) -> bool:
+    """Return True if two cells were tested on the same images, as far as is recorded."""
+    return not differences(one, other)
