@@ -1,7 +1,7 @@
 """The tracker: a run in Weights & Biases, or none. It may be lost without hurting a run.
 
-Owns the W&B run; wandb_process.py has the helper process behind it. Every call to wandb is bounded in time and may fail: then one
-warning, and the record goes on alone. Imports wandb when a run is opened, never before. Knows no configuration, writes no record.
+Owns the W&B run; wandb_process.py has the helper process behind it. Every call to wandb is bounded in time and may fail: then
+one warning, and the record goes on alone. Imports wandb when a run is opened, never before. Knows no configuration, writes no record.
 """
 
 from __future__ import annotations

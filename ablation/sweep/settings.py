@@ -1,6 +1,7 @@
 """One run's configuration: checked before anything is opened, resolved to plain values, built into parts.
 
-Owns which keys there are, and `build`. Ranges stand in ranges.py, targets and secrets in security.py, identity and folder in planned_run.py.
+Owns which keys there are, and `build`. Ranges stand in ranges.py, targets and secrets in security.py, identity and folder in
+planned_run.py.
 Imports no torch: a bad value is refused in a second.
 """
 
