@@ -18,7 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig
 
 from ablation.sweep import exit_reason, planned_run, settings, signals
-from ablation.sweep.command import carry_out, telling
+from ablation.sweep.command import report_errors, run_command
 from ablation.sweep.planned_run import Planned
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ planned_run.register()
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
     """Hydra's task: a composed configuration in, one run out."""
-    with telling():
+    with report_errors():
         run(planned_run.of_task(config))
 
 
@@ -42,7 +42,7 @@ def run(planned: Planned) -> None:
     from ablation.records.lock import Busy
     from ablation.records.record import Record
 
-    signals.check()
+    signals.raise_if_stopping()
     record = Record(planned.folder, digest=planned.digest, config=planned.identity, study=planned.study)
     try:
         if record.skip(planned.config["rerun"]):
@@ -107,7 +107,7 @@ def train(planned: Planned, record: Record) -> None:
     if state := checkpoints.load():
         fit.load_state_dict(state)
     record.restore(fit.history, fit.chosen())
-    record.reflect(settings.build(planned.config, "tracker"), runs=record.folder.parent)
+    record.start_tracking(settings.build(planned.config, "tracker"), runs=record.folder.parent)
 
     # Fit
     engine.reset_peak_memory()
@@ -120,7 +120,7 @@ def train(planned: Planned, record: Record) -> None:
             record.append(epoch, chosen)
             record.show("resizer", lambda: picture(resizer, dataset.test, fit.augment))
     if len(fit.history) < fit.epochs:
-        signals.check()
+        signals.raise_if_stopping()
 
     # Close
     checkpoints.extract({kind: row.epoch for kind, row in fit.chosen().items()})
@@ -128,4 +128,4 @@ def train(planned: Planned, record: Record) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(carry_out(main, trial))
+    sys.exit(run_command(main, trial))

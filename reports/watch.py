@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def into_file() -> bool:
-    """Tell whether standard output is a file on disk, which gets lines as time goes by; a pipe gets the table."""
+    """Return True if standard output is a file on disk, which gets lines as time goes by; a pipe gets the table."""
     return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
 
 

@@ -287,7 +287,7 @@ ANSWERS: dict[str, Callable[..., Any]] = {
 
 
 def _fits(run: Run, key: str, wanted: Any) -> bool:
-    """Tell whether a run passes one filter: a field of its node, or config.KEY."""
+    """Return True if a run passes one filter: a field of its node, or config.KEY."""
     found = run.values().get(key.removeprefix("config.")) if key.startswith("config.") else run.node()[key]
     if isinstance(wanted, dict):
         assert list(wanted) == ["$in"], f"{wanted}: of the operators only $in is known here"

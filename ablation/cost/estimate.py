@@ -24,7 +24,7 @@ FILES = 4  # resume files of a run that trains: of its last two epochs and the b
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellCost:
     """What all seeds of a cell share."""
 
     size: model_size.Size
@@ -33,14 +33,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Item:
+class RunCost:
     """One run: its state in words, and the epochs that it has and needs."""
 
     run_id: str
     state: str
     done: int
     left: int
-    cell: Cell
+    cell: CellCost
     kept: int  # bytes of weights that stay once it is done
 
     @property
@@ -50,12 +50,12 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Bill:
+class CommandCost:
     """A command's runs, and what they are priced by."""
 
     where: Hardware
-    rates: Mapping[str, Rate]  # by precision, of the cells that nobody has run
-    items: list[Item]
+    rates: Mapping[str, Rate]  # by precision, of the cells that were never run
+    items: list[RunCost]
     slots: int
     launcher: str
     resident: int  # bytes of a process on a CPU
@@ -75,7 +75,7 @@ class Bill:
         return sum(files[: self.slots]), sum(item.kept for item in open_runs)
 
 
-def draw_up(planned: Sequence[Planned]) -> Bill:
+def command_cost(planned: Sequence[Planned]) -> CommandCost:
     """Price a command's runs.
 
     Args:
@@ -90,10 +90,10 @@ def draw_up(planned: Sequence[Planned]) -> Bill:
     known = history.read(first.folder.parent, firsts, where)
     rates: dict[str, Rate] = {}
     cells = {
-        name: Cell(model_size.size(each), memory.estimate(each), _epoch(name, each, where, known, rates))
+        name: CellCost(model_size.size(each), memory.estimate(each), _epoch(name, each, where, known, rates))
         for name, each in firsts.items()
     }
-    return Bill(
+    return CommandCost(
         where,
         rates,
         [_item(run, cells[run.cell]) for run in planned],
@@ -104,7 +104,7 @@ def draw_up(planned: Sequence[Planned]) -> Bill:
     )
 
 
-def _epoch(name: str, run: Planned, where: Hardware, known: history.Past, rates: dict[str, Rate]) -> Epoch:
+def _epoch(name: str, run: Planned, where: Hardware, known: history.History, rates: dict[str, Rate]) -> Epoch:
     """Price an epoch: by the cell's records, by a check, or by its work over a rate, measured once a precision."""
     work, precision = model_size.work(run), run.train.precision
     measured = known.records.get(name) or history.read_check(Path(run.config["paths"]["cache"]), name, where, work)
@@ -113,11 +113,11 @@ def _epoch(name: str, run: Planned, where: Hardware, known: history.Past, rates:
     return measured or flops.by_rate(work, rates[precision])
 
 
-def _item(run: Planned, parts: Cell) -> Item:
+def _item(run: Planned, parts: CellCost) -> RunCost:
     state, done = run.state, run.epochs_done
     left = 0 if state in FINISHED else max(0, run.train.epochs - done)
     kinds = set(run.config["records"]["keep_weights"]) - (set() if run.config["data"]["val_size"] else {"val"})
-    return Item(run.run_id, state, done, left, parts, len(kinds) * parts.memory.weights)
+    return RunCost(run.run_id, state, done, left, parts, len(kinds) * parts.memory.weights)
 
 
 def slots(launcher: Mapping[str, Any]) -> int:
@@ -131,7 +131,7 @@ def slots(launcher: Mapping[str, Any]) -> int:
         return (len(named) if isinstance(named, list) else 1) * int(launcher["jobs_per_device"])
 
 
-def _comparisons(planned: Sequence[Planned], known: history.Past) -> tuple[int, list[Pair]]:
+def _comparisons(planned: Sequence[Planned], known: history.History) -> tuple[int, list[Pair]]:
     """Return the seeds that every cell will have, and of each cell that has a baseline the done accuracies of both."""
     seeds: dict[str, set[int]] = {}
     for run in planned:

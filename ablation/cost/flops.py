@@ -38,7 +38,7 @@ class Hardware:
     assumed: bool = False
 
     def made(self, device: object, host: object) -> bool:
-        """Tell whether something that was measured on `device` of `host` was measured on this hardware."""
+        """Return True if something that was measured on `device` of `host` was measured on this hardware."""
         if self.assumed:
             return re.search(rf"\b{self.name}\b", str(device)) is not None
         return device == self.name and self.host in (None, host)
@@ -92,7 +92,7 @@ def measured_rate(flops: float, precision: str) -> Rate:
 
 
 def by_rate(work: Work, rate: Rate) -> Epoch:
-    """Return the seconds of an epoch that nobody has run: its work over the rate."""
+    """Return the seconds of an epoch that was never run: its work over the rate."""
     return Epoch(work.flops / rate.flops, None, rate.basis)
 
 

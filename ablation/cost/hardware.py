@@ -24,7 +24,7 @@ SIDE = {"cpu": 1024}  # of the matrices; GPUs: 4096. Large enough for a device's
 SECONDS = 0.3
 
 
-def shown(run: Planned) -> Planned:
+def as_executed(run: Planned) -> Planned:
     """Return the run as it would be executed: hydra.launcher.devices=cpu shows it no GPU."""
     if run.launcher.get("devices") != "cpu":
         return run
@@ -37,7 +37,7 @@ def engine(run: Planned) -> Any:
     Raises:
         ValueError: the device that was asked for is not here.
     """
-    return settings.build(shown(run).config, "engine", precision=run.train.precision)
+    return settings.build(as_executed(run).config, "engine", precision=run.train.precision)
 
 
 def hardware(runs: Sequence[Planned], typed: Sequence[str] = ()) -> Hardware:
@@ -56,10 +56,10 @@ def hardware(runs: Sequence[Planned], typed: Sequence[str] = ()) -> Hardware:
         return pretended
     if here.device.type == "cpu" and any(model_size.too_large(run) for run in runs):
         return pretended  # a CPU would not be allowed to try
-    return of(here)
+    return of_engine(here)
 
 
-def of(engine: Any) -> Hardware:
+def of_engine(engine: Any) -> Hardware:
     """Return an engine's device in the words of its records."""
     return Hardware(engine.name, host=socket.gethostname() if engine.device.type == "cpu" else None)
 

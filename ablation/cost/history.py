@@ -23,14 +23,14 @@ from ablation.sweep.identity import cell
 
 
 @dataclass(frozen=True)
-class Past:
+class History:
     """Of each cell that has a past on the hardware: what its records say, and the accuracies (%) of its done seeds."""
 
     records: dict[str, Epoch]
     accuracies: dict[str, dict[int, float]]  # at the best epoch, whatever the hardware
 
 
-def read(runs: Path, cells: Container[str], hardware: Hardware) -> Past:
+def read(runs: Path, cells: Container[str], hardware: Hardware) -> History:
     """Read the records of some cells.
 
     Args:
@@ -52,7 +52,7 @@ def read(runs: Path, cells: Container[str], hardware: Hardware) -> Past:
                 times[name].append(seconds)
                 peaks[name].append(record.get("peak_memory_bytes") or 0)
     found = {name: Epoch(statistics.median(times[name]), max(peaks[name]) or None, "record") for name in times}
-    return Past(found, dict(accuracies))
+    return History(found, dict(accuracies))
 
 
 def _made_on(folder: Path, hardware: Hardware) -> bool:
@@ -82,7 +82,7 @@ def read_check(cache: Path, name: str, hardware: Hardware, work: Work) -> Epoch 
         with contextlib.suppress(ValueError, OSError, KeyError, TypeError):  # torn: as if it were not there
             found: dict[str, Any] = read_json(file) or {}
             if hardware.made(found["device"], found["host"]):
-                steps = work.trained / found["images_a_step"] * found["seconds_a_step"]
-                batches = work.evaluated / found["images_an_evaluation"] * found["seconds_an_evaluation"]
+                steps = work.trained / found["images_per_step"] * found["seconds_per_step"]
+                batches = work.evaluated / found["images_per_evaluation"] * found["seconds_per_evaluation"]
                 return Epoch(steps + batches, int(found["peak_memory_bytes"]), "check")
     return None

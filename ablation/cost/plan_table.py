@@ -1,4 +1,4 @@
-"""`plan=true`: the bill of a command as a person reads it: a table, then what it sums up to and what it rests on.
+"""`plan=true`: the cost of a command as a person reads it: a table, then what it sums up to and what it rests on.
 
 Owns the words. A terminal gets colours and folded lines, a file plain columns of whatever width they need.
 """
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from ablation.cost.estimate import FILES, Bill, Item, draw_up
+from ablation.cost.estimate import FILES, CommandCost, RunCost, command_cost
 from ablation.records.numbers import count, duration, exact, figures, gpu_hours, size
 from ablation.records.outcome import FINISHED
 from ablation.reporting.statistics import forecast
@@ -41,13 +41,13 @@ COLOURS = {"done": "green", "diverged": "yellow", "running": "cyan"}
 
 def show(planned: Sequence[Planned]) -> int:
     """Print what a command would run and cost; return the exit code, 0."""
-    bill = draw_up(planned)
-    _table([_row(item, bill) for item in bill.items], [item.state for item in bill.items])
-    guessed = any(item.cell.epoch.peak_memory is None for item in bill.items)
-    lines = [*_price(bill), *[("memory", _memory(bill))] * guessed, ("left", _left(bill))]
-    if any(item.left for item in bill.items):
-        lines.append(("disk", _disk(bill, planned[0].folder.parent)))
-    seeds, *more = forecast.resolution(bill.seeds, bill.pairs, len(bill.pairs))
+    cost = command_cost(planned)
+    _table([_row(item, cost) for item in cost.items], [item.state for item in cost.items])
+    guessed = any(item.cell.epoch.peak_memory is None for item in cost.items)
+    lines = [*_price(cost), *[("memory", _memory(cost))] * guessed, ("left", _left(cost))]
+    if any(item.left for item in cost.items):
+        lines.append(("disk", _disk(cost, planned[0].folder.parent)))
+    seeds, *more = forecast.resolution(cost.seeds, cost.pairs, len(cost.pairs))
     lines += [("seeds", seeds), *(("", line) for line in more)]
     width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
     for name, line in lines:
@@ -56,11 +56,11 @@ def show(planned: Sequence[Planned]) -> int:
     return 0
 
 
-def _row(item: Item, bill: Bill) -> dict[str, str]:
+def _row(item: RunCost, cost: CommandCost) -> dict[str, str]:
     """Return one run by COLUMNS."""
     so_far = f"{item.state} {item.done}/{item.done + item.left}" if item.done and item.state not in FINISHED else item.state
     found, parts = item.cell.epoch, item.cell.memory
-    peak = size(found.peak_memory) if found.peak_memory else f"~{size(parts.peak + bill.resident)}" if parts.peak else "unknown"
+    peak = size(found.peak_memory) if found.peak_memory else f"~{size(parts.peak + cost.resident)}" if parts.peak else "unknown"
     return {
         "run": item.run_id,
         "so far": so_far,
@@ -95,43 +95,43 @@ def _grid(rows: Sequence[Mapping[str, str]], states: Sequence[str], names: Seque
     return grid
 
 
-def _price(bill: Bill) -> list[tuple[str, str]]:
+def _price(cost: CommandCost) -> list[tuple[str, str]]:
     """Say what each kind of price rests on, by the word that stands beside it."""
-    rates = "; ".join(rate.words for rate in bill.rates.values())
+    rates = "; ".join(rate.words for rate in cost.rates.values())
     words = {
-        "record": f"s/epoch of earlier runs of the same cell on {bill.where.name}",
-        "check": f"s/epoch from the steps that check=true measured on {bill.where.name}",
-        "rate": f"{bill.where.name}: {rates}",
-        "assumed": f"{bill.where.name}, not measured: {rates}",
+        "record": f"s/epoch of earlier runs of the same cell on {cost.where.name}",
+        "check": f"s/epoch from the steps that check=true measured on {cost.where.name}",
+        "rate": f"{cost.where.name}: {rates}",
+        "assumed": f"{cost.where.name}, not measured: {rates}",
     }
-    there = {item.cell.epoch.basis for item in bill.items}
+    there = {item.cell.epoch.basis for item in cost.items}
     crude = "2 FLOP a MAC, a training image 3 forwards, an evaluated one 1. Crude: check=true on the machine itself measures"
-    return [(basis, words[basis]) for basis in words if basis in there] + [("", crude)] * bool(bill.rates)
+    return [(basis, words[basis]) for basis in words if basis in there] + [("", crude)] * bool(cost.rates)
 
 
-def _memory(bill: Bill) -> str:
+def _memory(cost: CommandCost) -> str:
     return (
         "~ estimated: weights, gradients, optimizer state, what the forward pass keeps, the images"
-        f"{', the process itself' if bill.resident else ''}; without workspaces. No ~: measured"
+        f"{', the process itself' if cost.resident else ''}; without workspaces. No ~: measured"
     )
 
 
-def _left(bill: Bill) -> str:
-    runs = [item for item in bill.items if item.left]
+def _left(cost: CommandCost) -> str:
+    runs = [item for item in cost.items if item.left]
     if not runs:
         return "nothing: every run has a result"
     seconds, epochs = sum(item.seconds for item in runs), sum(item.left for item in runs)
-    cost = f"{duration(seconds)} of this machine" if bill.where.host else gpu_hours(seconds)
-    total = f"{len(runs)} run{'s'[: len(runs) != 1]}, {exact(epochs)} epochs: {cost}"
-    if bill.slots > 1:
-        return f"{total}; {duration(bill.wall)} on the clock with {bill.slots} slots of {bill.launcher}, if none slows another"
-    if bill.where.host or len(runs) == 1:
+    time = f"{duration(seconds)} of this machine" if cost.where.host else gpu_hours(seconds)
+    total = f"{len(runs)} run{'s'[: len(runs) != 1]}, {exact(epochs)} epochs: {time}"
+    if cost.slots > 1:
+        return f"{total}; {duration(cost.wall)} on the clock with {cost.slots} slots of {cost.launcher}, if none slows another"
+    if cost.where.host or len(runs) == 1:
         return total
-    return f"{total}; {duration(bill.wall)} on the clock, one after another (hydra/launcher=local_gpus uses every GPU)"
+    return f"{total}; {duration(cost.wall)} on the clock, one after another (hydra/launcher=local_gpus uses every GPU)"
 
 
-def _disk(bill: Bill, runs: Path) -> str:
-    training, kept = bill.disk
+def _disk(cost: CommandCost, runs: Path) -> str:
+    training, kept = cost.disk
     there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free
     short = "" if training + kept < free else ": NOT ENOUGH"

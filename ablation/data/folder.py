@@ -51,7 +51,7 @@ def load_imagefolder(
     cached = _mapped(folder, found)
     if cached is None:
         with alone(folder.with_suffix(".lock")):
-            if _mapped(folder, found) is None:  # nobody did it while we waited
+            if _mapped(folder, found) is None:  # not written by another process while we waited
                 if folder.exists():
                     log.warning("%s: damaged, not what was decoded into it: decoded again", folder)
                 _build(root, found, folder)

@@ -68,12 +68,12 @@ def data(config: Mapping[str, Any], files: str, classes: Sequence[str], images: 
 
 
 def learns(row: Mapping[str, Any] | None) -> bool:
-    """Tell whether a run's resizer is the learnable one."""
+    """Return True if a run's resizer is the learnable one."""
     return row is not None and str(row["config"].get("resizer._target_")).endswith(".Resizer")
 
 
 def attends(row: Mapping[str, Any] | None) -> bool:
-    """Tell whether it has CBAM in it."""
+    """Return True if it has CBAM in it."""
     return row is not None and learns(row) and row["config"].get("resizer.position", "none") != "none"
 
 

@@ -1,8 +1,9 @@
 """Become `python ARGUMENTS`, a process that the kernel kills when the launcher dies, however that dies.
 
-    python -I -S _leash.py PID-OF-THE-LAUNCHER run.py resizer=plain seed=1
+    python -I -S die_with_parent.py PID-OF-THE-LAUNCHER run.py resizer=plain seed=1
 
-Not a `preexec_fn`, which is unsafe once the launcher has threads, and no work for run.py. Linux: elsewhere no leash.
+Not a `preexec_fn`, which is unsafe once the launcher has threads, and no work for run.py. Elsewhere than on Linux
+it only becomes the run.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2): kept across exec; the launcher starts runs fro
 
 
 def main() -> None:
-    """Put the leash on, make sure that the launcher still holds its end, and become the run."""
+    """Set PR_SET_PDEATHSIG, make sure that the launcher still lives, then exec the run."""
     launcher, *arguments = sys.argv[1:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -128,7 +128,7 @@ class Screen:
         sweep: what was planned.
         slots: runs at once, where that is known.
         every: seconds between two looks in a terminal.
-        alone: nobody else prints: the first look is due at once, and the last table stays.
+        alone: nothing else prints: the first look is due at once, and the last table stays.
     """
 
     def __init__(self, sweep: Sweep, slots: int | None = None, every: float = 2.0, alone: bool = False) -> None:
@@ -173,6 +173,6 @@ def shown(path: Path) -> Path:
 
 
 def say(line: str) -> None:
-    """Print one line, at once; where nobody listens any more, the logs and records tell."""
+    """Print one line, at once; a closed pipe loses the line, which stands in the logs and records too."""
     with contextlib.suppress(OSError):
         print(line, flush=True)

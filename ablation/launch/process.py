@@ -26,7 +26,7 @@ from ablation.sweep import exit_reason
 from ablation.sweep.devices import Slot
 from ablation.sweep.planned_run import Planned
 
-LEASH = Path(__file__).with_name("_leash.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 LAUNCHERS_OWN = re.compile(
     r"[+~]*hydra[./](mode|launcher|sweeper|sweep)\b"
 )  # of Hydra's overrides: they say nothing to one run
@@ -85,7 +85,7 @@ class Child:
         self._reason.unlink(missing_ok=True)
         own = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", exit_reason.VARIABLE: str(self._reason.absolute())}
         environment = {**os.environ, **own, **slot.environment}
-        command = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), script, *given]
+        command = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), script, *given]
         with log.open("ab") as console:
             typed = shlex.join(["python", script, *given])
             shown = " ".join(f"{key}={value}" for key, value in sorted(slot.environment.items(), reverse=True))
@@ -96,7 +96,7 @@ class Child:
             )
 
     def running(self) -> bool:
-        """Tell whether the process has not ended yet."""
+        """Return True if the process has not ended yet."""
         return self._process.poll() is None
 
     def tell(self, number: int, group: bool = False) -> None:

@@ -70,7 +70,7 @@ class Queue:
         return bool(self._heard) or signals.stopping() or (self._fail_fast and bool(self.errors))
 
     def work(self) -> None:
-        """Carry the runs out. Whatever ends this, no process of it lives on."""
+        """Run them. Children are killed on exit, however this ends."""
         with self._listening():
             try:
                 while self.running or (self.waiting and not self._closed):
@@ -144,7 +144,7 @@ class Queue:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Note signals instead of dying; what listened before is told, too. One that is ignored (nohup, `&`) stays so."""
+        """Note signals instead of dying; earlier handlers are called, too. One that is ignored (nohup, `&`) stays so."""
         before: dict[int, Any] = {}
 
         def hear(number: int, frame: FrameType | None) -> None:

@@ -93,7 +93,7 @@ class Array:
             except Exception as error:  # a view that breaks must not end the waiting
                 tick = _nothing
                 say(f"the view of the sweep ended: {type(error).__name__}: {error}")
-            signals.check()
+            signals.raise_if_stopping()
             for item in [item for item in self.items if _arrived(item.job)]:
                 self.items.remove(item)
                 yield item, _result(item)
@@ -196,7 +196,7 @@ def _nothing() -> None:
 
 
 def _arrived(job: submitit.Job[JobReturn]) -> bool:
-    """Tell whether a job has left its result. Setting a folder's mode makes NFS look at the server again."""
+    """Return True if a job has left its result. Setting a folder's mode makes NFS look at the server again."""
     folder = job.paths.folder
     with contextlib.suppress(OSError):
         folder.chmod(folder.stat().st_mode)

@@ -51,7 +51,7 @@ class Lock:
 
 
 def locked(folder: Path) -> bool:
-    """Tell whether a living process holds the run (never the caller's own: POSIX locks do not see their own process)."""
+    """Return True if a living process holds the run (never the caller's own: POSIX locks do not see their own process)."""
     try:
         file = (folder / NAME).open("r")
     except OSError:

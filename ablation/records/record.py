@@ -1,6 +1,6 @@
 """A run's folder: the truth about one run, written by one process.
 
-Owns config.yaml, provenance.json, epochs.jsonl, predictions.npz, outcome.json and run.log, and hands every row to the mirror.
+Owns config.yaml, provenance.json, epochs.jsonl, predictions.npz, outcome.json and run.log, and hands every row to the tracker.
 Knows no model and no configuration: names and values come in as arguments.
 """
 
@@ -50,8 +50,8 @@ log = logging.getLogger(__name__)
 log.setLevel(logging.DEBUG)
 
 
-class Mirror(Protocol):
-    """A tracker: what W&B shows of a run. It may be lost without hurting the record."""
+class Tracker(Protocol):
+    """What W&B shows of a run. It may be lost without hurting the record."""
 
     @property
     def status(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Record:
 
     def __init__(self, folder: Path, *, digest: str, config: dict[str, Any], study: str) -> None:
         self.folder, self.digest = folder, digest
-        self.mirror: Mirror | None = None
+        self.tracker: Tracker | None = None
         self._handler: logging.FileHandler | None = None
         self.rows: list[dict[str, Any]] = []
         self._appended = monotonic()
@@ -101,7 +101,7 @@ class Record:
         }
 
     def skip(self, rerun: str = "never") -> bool:
-        """Tell whether the run has ended in a result already, and say so.
+        """Return True if the run has ended in a result already, and say so.
 
         Args:
             rerun: `stale` trains a run again that other code made; its old folder is kept beside the new one.
@@ -166,7 +166,7 @@ class Record:
         return self
 
     def _begin(self) -> None:
-        """Sweep what a killed write left, open run.log and say `running`."""
+        """Delete leftover temporary files, open run.log and write outcome=running."""
         if (old := self.old()) and old["outcome"] in FINISHED:  # by another process, between `skip` and the lock
             raise Busy("finished meanwhile by another process")
         for leftover in self.folder.glob(".tmp.*"):
@@ -225,19 +225,19 @@ class Record:
         if self.rows:
             log.info("%s: resume epoch=%d", self.folder.name, len(self.rows))
 
-    def reflect(self, mirror: Mirror, runs: Path) -> None:
-        """Open the mirror: one W&B run a run, its id the run id, its group the study, its folder under `runs`."""
+    def start_tracking(self, tracker: Tracker, runs: Path) -> None:
+        """Start the W&B run: its id is the run id, its group the study, its folder under `runs`."""
         config, name = self._outcome["config"], self.folder.name.rpartition("-")[0]
-        mirror.open(self.folder.name, name, self._outcome["study"], config, runs, self.rows)
-        self.mirror = mirror
+        tracker.open(self.folder.name, name, self._outcome["study"], config, runs, self.rows)
+        self.tracker = tracker
 
     def show(self, name: str, pixels: Callable[[], np.ndarray]) -> None:
-        """Offer the mirror a picture of the epoch just appended."""
-        if self.mirror:
-            self.mirror.image(name, pixels, len(self.rows))
+        """Offer the tracker a picture of the epoch just appended."""
+        if self.tracker:
+            self.tracker.image(name, pixels, len(self.rows))
 
     def append(self, epoch: Any, chosen: Mapping[str, Any]) -> None:
-        """Add one row (a dataclass), flushed, to epochs.jsonl and to the mirror.
+        """Add one row (a dataclass), flushed, to epochs.jsonl and to the tracker.
 
         Its `wall_seconds` are those since the row before it, or since this start's `restore`: checkpoint and tracker included.
         """
@@ -250,8 +250,8 @@ class Record:
         self._choose(chosen)
         quiet = sys.stdout.isatty()  # there a bar tells; a file gets one line an epoch, and run.log always
         log.log(logging.DEBUG if quiet else logging.INFO, "%s", sentence(row, self._outcome["config"]["train.epochs"]))
-        if self.mirror:
-            self.mirror.log(row)
+        if self.tracker:
+            self.tracker.log(row)
 
     def _choose(self, chosen: Mapping[str, Any]) -> None:
         self._outcome |= {kind: {"epoch": row.epoch, "test_acc": row.test_acc} for kind, row in chosen.items()}
@@ -261,15 +261,15 @@ class Record:
         files.write(self.folder / "predictions.npz", lambda file: np.savez(file, **logits, labels=labels))  # type: ignore[arg-type]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        """Write the outcome, close the mirror, give the lock back; swallow the error only if it is a result."""
+        """Write the outcome, close the tracker, give the lock back; swallow the error only if it is a result."""
         word = outcome_of(error)
         try:
             self._end(word, error)
-            self._write()  # the truth first: the mirror may take its time
-            if self.mirror:
-                self.mirror.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
-                if self.mirror.status != self._outcome["tracker"]:  # lost at the very end
-                    self._outcome["tracker"] = self.mirror.status
+            self._write()  # the truth first: the tracker may take its time
+            if self.tracker:
+                self.tracker.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
+                if self.tracker.status != self._outcome["tracker"]:  # lost at the very end
+                    self._outcome["tracker"] = self.tracker.status
                     self._write()
             if word == "done":
                 self._tidy()
@@ -288,7 +288,7 @@ class Record:
             "seconds": math.fsum(row["seconds"] for row in self.rows),
             "wall_seconds": None if None in wall else math.fsum(wall),
             "images_per_second": statistics.median(row["images_per_second"] for row in self.rows) if self.rows else None,
-            "tracker": dict(self.mirror.status) if self.mirror else None,
+            "tracker": dict(self.tracker.status) if self.tracker else None,
         }
         if error is None:
             log.info(
@@ -298,7 +298,7 @@ class Record:
         text = "".join(traceback.format_exception(error)) if word == "failed" else None
         self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
         log.error("%s: %s: %s", word, self.folder.name, first_line(error))
-        error.said = True  # type: ignore[attr-defined]  # so that nobody tells it a second time
+        error.said = True  # type: ignore[attr-defined]  # printed: report_errors must not print it again
         traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
 
     def _write(self) -> None:

@@ -1,7 +1,7 @@
 """The tracker: a run in Weights & Biases, or none. It may be lost without hurting a run.
 
 Owns the W&B run; wandb_process.py has the helper process behind it. Every call to wandb is bounded in time and may fail: then
-one warning, and the record goes on alone. Imports wandb when a run is opened, never before. Knows no configuration, writes no record.
+one warning, and the record goes on alone. Imports wandb when a run is opened, never before. Writes no record.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class NoTracker:
-    """Mirrors nothing."""
+    """Tracks nothing."""
 
     def __init__(self, mode: str = "disabled") -> None:
         self.status: dict[str, Any] = {"mode": mode, "path": None}
@@ -62,7 +62,7 @@ class WandbTracker:
         project: of W&B.
         entity: of W&B, an account or a team; None is the account's default.
         images_every: epochs between pictures, beside the first epoch's; 0 for none.
-        init_timeout: seconds; an unreachable server costs about twice that, then the run is mirrored offline.
+        init_timeout: seconds; an unreachable server costs about twice that, then the run is tracked offline.
         finish_timeout: seconds that `close` waits for the upload.
 
     `status` is {"mode": "online" | "offline" | "disabled" | "lost at epoch k", "path": folder relative to runs, or None}, and
@@ -169,7 +169,7 @@ class WandbTracker:
         )
 
         def begin() -> wandb.Run:
-            if wandb.run is not None:  # whoever left it open did not reach its end
+            if wandb.run is not None:  # a previous run crashed before finish()
                 with contextlib.suppress(Exception):  # lost before: its helper process is gone
                     wandb.run.finish(exit_code=1)
             run = wandb.init(
@@ -204,12 +204,12 @@ class WandbTracker:
         return None
 
     def log(self, row: dict[str, Any]) -> None:
-        """Mirror one row of epochs.jsonl, drawn over its `epoch`."""
+        """Send one row of epochs.jsonl, drawn over its `epoch`."""
         self._epoch, self._row = row["epoch"], {key: value for key, value in row.items() if value is not None}
         self._send(lambda run: run.log(self._row, step=self._epoch))
 
     def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
-        """Mirror a picture, computed only if one is due.
+        """Send a picture, computed only if one is due.
 
         Args:
             name: of the picture.
@@ -228,7 +228,7 @@ class WandbTracker:
         self._send(lambda run: run.log({name: picture}, step=epoch))
 
     def _send(self, call: Callable[[wandb.Run], object]) -> None:
-        """Make one call about the present epoch, unless the server knows it; give the mirror up if that fails."""
+        """Make one call about the present epoch, unless the server knows it; give W&B up if that fails."""
         run = self._run
         if run is None or self._epoch <= self._seen:
             return
@@ -263,7 +263,7 @@ class WandbTracker:
             self._lose(error)
 
     def _lose(self, error: Exception, way_out: str = "") -> None:
-        """Go on without the mirror, and say so once."""
+        """Go on without W&B, and print so once."""
         self._run = None
         self.status["mode"] = f"lost at epoch {self._epoch}"
         log.warning("W&B: %s (%s); the run goes on, its record is complete%s", self.status["mode"], _one_line(error), way_out)

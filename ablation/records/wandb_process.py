@@ -35,7 +35,7 @@ def choose(mode: str) -> tuple[str, str]:
 
 
 def has_key() -> bool:
-    """Tell whether this machine has a W&B key: in the environment, in wandb's settings or in netrc. Asks no server."""
+    """Return True if this machine has a W&B key: in the environment, in wandb's settings or in netrc. Asks no server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     try:
@@ -98,7 +98,7 @@ def helpers() -> list[int]:
 
 
 def _is_alive(pid: int) -> bool:
-    """Tell whether a child is a wandb-core that has not ended: a killed one stays listed until somebody waits for it."""
+    """Return True if a child is a wandb-core that has not ended: a killed one stays listed until somebody waits for it."""
     return Path(f"/proc/{pid}/comm").read_text().strip() == "wandb-core" and _stat(pid)[0] != "Z"
 
 

@@ -46,18 +46,18 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
     """Plan, or end the process: a refusal must reach the user and nothing may start after it."""
     overrides: list[str] = list(config.hydra.overrides.task)
     try:
-        asked = modes.asked(config)
-        here = asked not in ("plan", "fetch")  # those need neither this machine's devices nor a key
+        mode = modes.mode_of(config)
+        here = mode not in ("plan", "fetch")  # those need neither this machine's devices nor a key
         if here:
             _check_tracker(config)
         if sweep:
-            _check_launcher(config, here, asked)
+            _check_launcher(config, here, mode)
         _check_all(jobs(), config, here)
-        if asked == "plan" or (sweep and asked is None):
+        if mode == "plan" or (sweep and mode is None):
             _print(config)
-        if asked:
+        if mode:
             runs, PLANNED[:] = list(PLANNED), []  # nothing of it will be trained, so nothing can be left unfinished
-            raise modes.Instead(asked, runs)
+            raise modes.OtherMode(mode, runs)
         if sweep:
             _write(config, sweep)
     except Exception as error:
@@ -86,15 +86,15 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
     """
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
-        settings.check(config, overrides)
-        modes.check(config, command, overrides)
+        settings.check_config(config, overrides)
+        modes.check_mode(config, command, overrides)
         run = plan(config, overrides)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
         Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # a foreign one is refused
         planned[run.folder] = run
     PLANNED[:] = planned.values()
-    _build_all([run for run in PLANNED if modes.asked(command) or run.state not in FINISHED], here)
+    _build_all([run for run in PLANNED if modes.mode_of(command) or run.state not in FINISHED], here)
 
 
 def _build_all(runs: Sequence[Planned], here: bool) -> None:
@@ -119,12 +119,12 @@ def _check_tracker(config: DictConfig) -> None:
         raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
 
 
-def _check_launcher(config: DictConfig, here: bool, asked: str | None) -> None:
+def _check_launcher(config: DictConfig, here: bool, mode: str | None) -> None:
     """Refuse a launcher's arguments before anything is written; with `here` also devices that are not on this machine."""
     launcher = settings.plain(config.hydra.launcher)
     if "devices" in launcher:
         (slots if here else check_arguments)(launcher, config.hydra.overrides.hydra)
-    if "array_parallelism" in launcher and asked == "check":
+    if "array_parallelism" in launcher and mode == "check":
         way_out = "srun --gpus=1 python run.py -m ... check=true, without hydra/launcher=slurm"
         raise Refused(f"check=true: tries the cells on this machine; on a node of the cluster: {way_out}")
     if "array_parallelism" in launcher and here:

@@ -18,13 +18,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
 from ablation.sweep import exit_reason, security
-from ablation.sweep.modes import Instead
+from ablation.sweep.modes import OtherMode
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import NotStarted, Refused, one_line
 from ablation.sweep.signals import LeftInQueue, Preempted, finish, listen
 
 
-def carry_out(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
+def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
     """Run Hydra's `main` on the command line and return the exit code.
 
     HYDRA_FULL_ERROR=1, typed by the user, still shows the traceback.
@@ -34,19 +34,19 @@ def carry_out(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
         trial: of one run, for `check=true`.
     """
     _multirun_first(sys.argv)
-    asked = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
+    full = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a report of its own
     listen()  # to the process's end: between two runs, too, a signal means "stop", not "die"
     code = 0
     try:
         security.check_command(sys.argv[1:])
         security.check_secrets((), sys.argv[1:])
-        with contextlib.nullcontext() if asked else contextlib.redirect_stderr(_WithoutHydrasLine(sys.stderr)):
-            code = _train_or_instead(main, trial)
+        with contextlib.nullcontext() if full else contextlib.redirect_stderr(_WithoutHydrasLine(sys.stderr)):
+            code = _train_or_other_mode(main, trial)
     except LeftInQueue as left:
         return left.code
     except NotStarted as error:
-        _say(error)
+        _print_error(error)
         return 1
     except KeyboardInterrupt:
         exit_reason.write("interrupted", "asked to stop before it began")
@@ -55,36 +55,36 @@ def carry_out(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
         exit_reason.write("preempted", str(error))
         code = 75
     except Exception as error:
-        if asked:
+        if full:
             raise
-        _say(error)
+        _print_error(error)
         code = 1
-    code = _settle(code)
+    code = _exit_code(code)
     finish()
     return code
 
 
-def _train_or_instead(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
-    asked = None
+def _train_or_other_mode(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
+    other = None
     try:
         main()
-    except Instead as instead:
-        asked = instead  # carried out below: an error there must not be told as this one's
-    return asked.carry_out(trial) if asked else 0
+    except OtherMode as mode:
+        other = mode  # run below: an error there must not be reported as this one's
+    return other.run(trial) if other else 0
 
 
 @contextmanager
-def telling() -> Iterator[None]:
-    """Say at once why a run cannot be trained: of a sweep's errors Hydra raises only the first, and last of all."""
+def report_errors() -> Iterator[None]:
+    """Print at once why a run cannot be trained: of a sweep's errors Hydra raises only the first, after the last run."""
     try:
         yield
     except Exception as error:
-        _say(error)
+        _print_error(error)
         raise
 
 
-def _say(error: Exception) -> None:
-    """Print one line about an error that nobody has told yet; a run's record tells its own."""
+def _print_error(error: Exception) -> None:
+    """Print one line about an error that was not printed yet; a run's record prints its own."""
     if getattr(error, "said", False) or isinstance(error, Preempted):
         return
     refused = isinstance(error, HydraException | OmegaConfBaseException | Refused)
@@ -118,8 +118,8 @@ def _multirun_first(argv: list[str]) -> None:
             argv.insert(1, flag)
 
 
-def _settle(code: int) -> int:
-    """List the planned runs without a result; how those ended that this command began decides the exit code."""
+def _exit_code(code: int) -> int:
+    """Print the planned runs without a result; return the exit code, by how those ended that this command began."""
     unfinished = {run: state for run in PLANNED if (state := run.state) not in FINISHED}
     if unfinished:
         print(f"{len(unfinished)} of {len(PLANNED)} runs not finished; the same command goes on:", file=sys.stderr)

@@ -28,13 +28,13 @@ def parts(planned: Sequence[Planned]) -> int:
             found.setdefault(key, (name, group, run))
     missing = 0
     for name, group, run in found.values():
-        signals.check()
+        signals.raise_if_stopping()
         try:
             print(f"{name}: {having[group](run)}", flush=True)
         except Exception as error:  # the others are fetched
             missing += 1
             print(f"{name}: missing: {one_line(error) or type(error).__name__}", flush=True)
-    signals.check()
+    signals.raise_if_stopping()
     return 1 if missing else 0
 
 

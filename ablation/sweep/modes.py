@@ -1,7 +1,4 @@
-"""What a command does instead of training: `plan=true`, `check=true` and `fetch=true`.
-
-Owns the choice. Each of them ends the command, with its exit code.
-"""
+"""The plan, check and fetch modes of a command: each ends it, with its exit code, and trains nothing."""
 
 from __future__ import annotations
 
@@ -15,32 +12,32 @@ from ablation.sweep.refusal import Refused, typed
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
 
-KEYS = ("plan", "check", "fetch")
+MODES = ("plan", "check", "fetch")
 
 
-class Instead(SystemExit):
-    """The command was planned, and is asked for something else than training: the one exception that Hydra's hooks let pass.
+class OtherMode(SystemExit):
+    """Raised once a command is planned that is in another mode than training: the one exception that Hydra's hooks let pass.
 
     Attributes:
-        asked: one of KEYS.
+        mode: one of MODES.
         planned: the command's runs.
     """
 
-    def __init__(self, asked: str, planned: Sequence[Planned]) -> None:
+    def __init__(self, mode: str, planned: Sequence[Planned]) -> None:
         super().__init__(1)
-        self.asked, self.planned = asked, list(planned)
+        self.mode, self.planned = mode, list(planned)
 
-    def carry_out(self, trial: Callable[[Planned], Any]) -> int:
-        """Do it and return the exit code.
+    def run(self, trial: Callable[[Planned], Any]) -> int:
+        """Run the mode and return the exit code.
 
         Args:
             trial: two training steps and one evaluation batch of a run, see `ablation.training.trial`.
         """
-        if self.asked == "plan":
+        if self.mode == "plan":
             from ablation.cost import plan_table
 
             return plan_table.show(self.planned)
-        if self.asked == "check":
+        if self.mode == "check":
             from ablation.sweep import try_cells
 
             return try_cells.cells(self.planned, trial)
@@ -49,24 +46,24 @@ class Instead(SystemExit):
         return fetch.parts(self.planned)
 
 
-def asked(config: DictConfig) -> str | None:
-    """Return what a command does instead of training, None for training.
+def mode_of(config: DictConfig) -> str | None:
+    """Return the mode of a command, None for training.
 
     Raises:
-        Refused: it is asked for two things.
+        Refused: two are asked for.
     """
-    wanted = [key for key in KEYS if config[key] is True]
+    wanted = [key for key in MODES if config[key] is True]
     if len(wanted) > 1:
         raise Refused(f"{' '.join(f'{key}=true' for key in wanted)}: one at a time")
     return wanted[0] if wanted else None
 
 
-def check(config: DictConfig, command: DictConfig, overrides: Sequence[str]) -> None:
-    """Refuse a run that is asked for something else than its command is.
+def check_mode(config: DictConfig, command: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse a sweep over modes.
 
     Raises:
-        Refused: one of KEYS is swept.
+        Refused: a run has another mode than its command.
     """
-    for key in KEYS:
+    for key in MODES:
         if config[key] != command[key]:
             raise Refused(f"{typed(key, config[key], overrides)}: for the whole command, not for one run of it")

@@ -143,7 +143,7 @@ def of_task(config: DictConfig) -> Planned:
     for run in PLANNED:
         if run.overrides == overrides:
             return run
-    settings.check(config, overrides)
+    settings.check_config(config, overrides)
     return plan(config, overrides)
 
 

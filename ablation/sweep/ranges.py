@@ -136,7 +136,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def check(key: str, value: Any, overrides: Sequence[str], choices: Mapping[str, str]) -> None:
+def check_range(key: str, value: Any, overrides: Sequence[str], choices: Mapping[str, str]) -> None:
     """Refuse a value outside its rule; keys without a rule pass.
 
     Raises:

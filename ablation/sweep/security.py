@@ -54,7 +54,7 @@ def check_command(arguments: Sequence[str]) -> None:
 
 
 def allowed(target: Any) -> bool:
-    """Tell whether a configuration may call this dotted name."""
+    """Return True if a configuration may call this dotted name."""
     if not isinstance(target, str) or target in TORCH:
         return isinstance(target, str)
     module, _, name = target.rpartition(".")

@@ -31,7 +31,7 @@ POINTED_AT = {
 }  # read by conf/aug through ${...}, not by their own target
 
 
-def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
+def check_config(config: DictConfig, overrides: Sequence[str] = ()) -> None:
     """Refuse a run that cannot be meant: unknown keys, types and ranges, targets, sizes, missing data and weights.
 
     Args:
@@ -51,7 +51,7 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
         if top in SECTIONS and key not in ranges.RULES and not key.endswith("._target_"):
             there = sorted(known.removeprefix(f"{top}.") for known in ranges.RULES if known.startswith(f"{top}."))
             raise Refused(f"{typed(key, value, overrides)}: no such key in {top}; there are {', '.join(there)}")
-        ranges.check(key, value, overrides, choices(config))
+        ranges.check_range(key, value, overrides, choices(config))
     for key, value in every(plain(config)):
         security.check_target(key, value, overrides)
     _check_sizes(config, overrides)
@@ -66,7 +66,7 @@ def check(config: DictConfig, overrides: Sequence[str] = ()) -> None:
 
 
 def check_missing(config: DictConfig) -> None:
-    """Refuse a mandatory value that nobody gave. Hydra names the run's folder before any callback, so `identity` asks too."""
+    """Refuse a mandatory value that is missing. Hydra names the run's folder before any callback, so `identity` asks too."""
     for key in sorted(OmegaConf.missing_keys(_ours(config))):
         group = key.split(".")[0]
         option = choices(config).get(group, group)

@@ -40,11 +40,11 @@ class Requeued(SystemExit):
 
 
 def stopping() -> bool:
-    """Tell whether this process was asked to stop: true for the rest of its life, so later runs of a sweep do not start."""
+    """Return True if this process was asked to stop: true for the rest of its life, so later runs of a sweep do not start."""
     return _asked.is_set()
 
 
-def check() -> None:
+def raise_if_stopping() -> None:
     """Raise where the process was asked to stop.
 
     Raises:

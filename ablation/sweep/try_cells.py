@@ -50,11 +50,13 @@ def cells(planned: Sequence[Planned], trial: Callable[[Planned], Any]) -> int:
 
 def _try(name: str, run: Planned, trial: Callable[[Planned], Any]) -> tuple[str, str]:
     """Try one cell; return a word and a sentence."""
-    shown = hardware.shown(run)
+    shown = hardware.as_executed(run)
     try:
         found = trial(shown)
-        signals.check()
-        history.keep_check(Path(run.config["paths"]["cache"]), name, hardware.of(hardware.engine(shown)), found.as_dict())
+        signals.raise_if_stopping()
+        history.keep_check(
+            Path(run.config["paths"]["cache"]), name, hardware.of_engine(hardware.engine(shown)), found.as_dict()
+        )
     except signals.Preempted:
         raise
     except Exception as error:
@@ -64,5 +66,5 @@ def _try(name: str, run: Planned, trial: Callable[[Planned], Any]) -> tuple[str,
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    times = f"{duration(found.seconds_a_step)} a step, {duration(found.seconds_an_evaluation)} an evaluation batch"
+    times = f"{duration(found.seconds_per_step)} a step, {duration(found.seconds_per_evaluation)} an evaluation batch"
     return "ok", f"{times}, peak {size(found.peak_memory_bytes)}"

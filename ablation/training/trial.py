@@ -23,10 +23,10 @@ AGAIN = 4
 class Trial:
     """Seconds of one training step and of one evaluation batch (the quickest), the images in each, and the peak in bytes."""
 
-    seconds_a_step: float
-    images_a_step: int
-    seconds_an_evaluation: float
-    images_an_evaluation: int
+    seconds_per_step: float
+    images_per_step: int
+    seconds_per_evaluation: float
+    images_per_evaluation: int
     peak_memory_bytes: int
 
     def as_dict(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def images(tmp_path: Path) -> list[str]:
 def test_option_composes_is_legal_and_builds(composed: Compose, tmp_path: Path, group: str, option: str) -> None:
     more = {"imagefolder": images(tmp_path), "digits": ["resizer=bilinear"]}.get(option, [])  # 8 pixels are too few for VGG16
     config = composed(f"{group}={option}", *more)
-    settings.check(config)
+    settings.check_config(config)
     size = model_size.size(planned_run.plan(config))
     assert size.parameters > 10_000 and size.macs > 100_000
     paths = [key for key, value in planned_run.identity(config).items() if "_target_" in key or "ablation." in str(value)]

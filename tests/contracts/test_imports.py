@@ -20,7 +20,7 @@ ROOMS = {  # room -> what it may import beside itself; a longer name counts befo
     "records": (),
     "training": ("data",),
     "sweep": ("records", "cost", "data.dataset_info"),
-    "cost": ("records", "sweep", "data.dataset_info", "reporting.statistics.power"),
+    "cost": ("records", "sweep", "data.dataset_info", "reporting.statistics"),
     "launch": ("records", "sweep", "cost"),
     "reporting": ("records",),
     "reporting.read": ("records",),

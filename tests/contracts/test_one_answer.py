@@ -43,7 +43,7 @@ def test_a_killed_run_is_the_same_to_all(composed: Callable[..., DictConfig], tm
     run = killed(composed, runs)
     assert (outcome.state(run.folder), outcome.epochs_done(run.folder)) == ("killed", CHECKPOINT)
 
-    planned_costs = estimate.draw_up([run])
+    planned_costs = estimate.command_cost([run])
     (item,) = planned_costs.items
     assert (item.state, item.done, item.left) == ("killed", CHECKPOINT, EPOCHS - CHECKPOINT)
     assert plan_table._row(item, planned_costs)["so far"] == f"killed {CHECKPOINT}/{EPOCHS}"

@@ -72,7 +72,7 @@ def evidence(composed: Compose, tmp_path: Path) -> Callable[[], tuple[float, str
 
     def ask() -> tuple[float, str, int | None]:
         run = planned(composed, *DEMO, f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")
-        (item,) = estimate.draw_up([run]).items
+        (item,) = estimate.command_cost([run]).items
         return item.cell.epoch.seconds, item.cell.epoch.basis, item.cell.epoch.peak_memory
 
     return ask
@@ -87,8 +87,8 @@ def test_an_earlier_record_wins_over_a_check_over_a_rate(
     here = hardware.hardware([run])
     assert here.name == "cpu, 1 threads" and evidence()[1:] == ("rate", None)
 
-    checked = {"images_a_step": 64, "images_an_evaluation": 60, "peak_memory_bytes": 5}
-    times = {"seconds_a_step": 2.0, "seconds_an_evaluation": 1.0}
+    checked = {"images_per_step": 64, "images_per_evaluation": 60, "peak_memory_bytes": 5}
+    times = {"seconds_per_step": 2.0, "seconds_per_evaluation": 1.0}
     history.keep_check(tmp_path / "cache", cell(run.identity), Hardware("another"), checked | times)
     assert evidence()[1] == "rate"
     history.keep_check(tmp_path / "cache", cell(run.identity), here, checked | times)
@@ -118,7 +118,7 @@ def test_what_is_no_record_is_passed_over(composed: Compose, tmp_path: Path) -> 
         (tmp_path / name / "outcome.json").write_text(content)
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "abc-12345678.json").write_text(json.dumps({"device": "GPU"}))
-    assert history.read(tmp_path, {"abc"}, Hardware("GPU")) == history.Past({}, {})
+    assert history.read(tmp_path, {"abc"}, Hardware("GPU")) == history.History({}, {})
     assert history.read_check(tmp_path, "abc", Hardware("GPU"), Work(1, 1, 1)) is None
 
 
@@ -223,6 +223,6 @@ def test_the_baseline_of_a_plan_is_the_study_s(composed: Compose, tmp_path: Path
     ]
     for number, run in enumerate(runs[:4]):
         record(run, device="another", best={"epoch": 1, "test_acc": 90.0 + number})
-    found = estimate.draw_up(runs)
+    found = estimate.command_cost(runs)
     assert found.seeds == 2
     assert found.pairs == [({0: 92.0, 1: 93.0}, {0: 90.0, 1: 91.0}), ({}, {})]

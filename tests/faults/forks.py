@@ -40,7 +40,7 @@ from ablation.records import provenance
 from ablation.records.checkpoint import file_digest, load_weights
 from ablation.records.outcome import NEW, OF_ROWS
 from ablation.sweep import planned_run, settings, signals
-from ablation.sweep.command import carry_out
+from ablation.sweep.command import run_command
 from ablation.training import fit
 from tests.conftest import ROOT, rows_of
 
@@ -86,7 +86,7 @@ def command(*arguments: str) -> int:
     """Do what `python run.py ARGUMENTS` does, in this process; return its exit code. Only for a forked child."""
     GlobalHydra.instance().clear()
     sys.argv = ["run.py", f"--config-path={ROOT / 'conf'}", *arguments]
-    return carry_out(run.main, run.trial)
+    return run_command(run.main, run.trial)
 
 
 def folder_of(config: Run, runs: Path) -> Path:

@@ -55,7 +55,7 @@ def damages(content: bytes) -> list[bytes]:
 
 
 def bare(content: bytes, expected: str) -> bool:
-    """Tell whether torch.load, with no digest of ours, takes a damaged file without a word and returns something else."""
+    """Return True if torch.load, with no digest of ours, takes a damaged file without a word and returns something else."""
     try:
         return digest(torch.load(io.BytesIO(content), weights_only=True)["state"]) != expected
     except Exception:

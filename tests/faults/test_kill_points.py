@@ -99,7 +99,7 @@ def _killed_and_resumed(number: int, name: str, config: forks.Run, runs: Path, r
 
 
 def finished(folder: Path) -> bool:
-    """Tell whether the run's outcome is done."""
+    """Return True if the run's outcome is done."""
     file = folder / "outcome.json"
     return file.exists() and json.loads(file.read_text())["outcome"] == "done"
 

@@ -150,7 +150,7 @@ def refused(composed: Compose, *overrides: str) -> str:
     """What the whole way to a trained run says, planning included; empty if nobody refuses."""
     try:
         configured = composed(*TINY, *overrides)
-        settings.check(configured, overrides)
+        settings.check_config(configured, overrides)
         model_size.size(planned_run.plan(configured))
         run.run(planned_run.of_task(configured))
     except (Refused, HydraException, OmegaConfBaseException) as error:

@@ -96,7 +96,7 @@ def short(run_id: str) -> str:
 
 
 def alive(process: int) -> bool:
-    """Tell whether a process still runs; one that nobody has waited for yet is dead."""
+    """Return True if a process still runs; one that nobody has waited for yet is dead."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -61,7 +61,7 @@ def hang(folder: Path) -> None:
     note("hang", os.getpid())
     while not signals.stopping():
         time.sleep(0.005)
-    signals.check()
+    signals.raise_if_stopping()
 
 
 def deaf(folder: Path) -> None:
@@ -175,11 +175,11 @@ def main() -> int:
     """Carry the command line out."""
     import run
     from ablation.launch import queue
-    from ablation.sweep.command import carry_out
+    from ablation.sweep.command import run_command
 
     install()
     queue.GRACE = 0.3
-    return carry_out(run.main, run.trial)
+    return run_command(run.main, run.trial)
 
 
 if __name__ == "__main__":

@@ -114,10 +114,10 @@ def test_a_hundred_runs_that_are_done_start_no_process(
     assert sweep.notes() == [] and seconds < 60
 
 
-def test_the_leash_is_refused_where_the_launcher_is_gone() -> None:
+def test_a_run_does_not_start_where_the_launcher_is_gone() -> None:
     """Between a process's start and the kernel's promise lies a moment in which the launcher may die."""
-    leash = ROOT / "ablation" / "launch" / "die_with_parent.py"
-    command = [sys.executable, "-I", "-S", str(leash), str(os.getppid()), "-c", "print('ran')"]
+    script = ROOT / "ablation" / "launch" / "die_with_parent.py"
+    command = [sys.executable, "-I", "-S", str(script), str(os.getppid()), "-c", "print('ran')"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == "" and "the launcher is gone" in done.stderr
     held = subprocess.run([*command[:4], str(os.getpid()), *command[5:]], capture_output=True, text=True)

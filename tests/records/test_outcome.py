@@ -124,7 +124,7 @@ def test_a_run_of_format_1_is_a_result_to_the_plan_the_table_and_the_view(
     assert Record(folder, digest=content["digest"], config=content["config"], study="demo").skip()
 
     config = composed("profile=demo", "tracker=none", "resizer=plain", "engine.device=cpu", "train.epochs=2")
-    (item,) = estimate.draw_up([Planned(folder, [], config, settings.identity(config), 0)], config).items
+    (item,) = estimate.command_cost([Planned(folder, [], config, settings.identity(config), 0)], config).items
     assert (item.state, item.done, item.left) == ("done", 2, 0)
 
     (row,) = local_files.local(runs, select(runs)).to_dict("records")

@@ -77,7 +77,7 @@ def trained(folder: Path, error: BaseException | None = None, spy: Spy | None = 
             peak_memory_bytes=lambda: 9,
         )
         record.restore([], {})
-        record.reflect(spy or Spy(), folder.parent)
+        record.start_tracking(spy or Spy(), folder.parent)
         first, second = Row(1, 90.0), Row(2, 80.0)
         record.append(first, {"best": first, "last": first})
         record.append(second, {"best": first, "last": second})

@@ -31,9 +31,9 @@ def test_each_cell_once_and_only_the_times_stay(composed: Compose, tmp_path: Pat
     files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) == 2 and all(file.parent == Path("cache/checks") and file.suffix == ".json" for file in files)
     found = json.loads((tmp_path / files[0]).read_text())
-    assert (found["images_a_step"], found["images_an_evaluation"], found["device"]) == (40, 20, "cpu, 1 threads")
+    assert (found["images_per_step"], found["images_per_evaluation"], found["device"]) == (40, 20, "cpu, 1 threads")
     run = planned(composed, *TINY, f"paths.runs={tmp_path}", f"paths.cache={tmp_path / 'cache'}", "resizer=plain")
-    (item,) = estimate.draw_up([run]).items
+    (item,) = estimate.command_cost([run]).items
     assert item.cell.epoch.basis == "check" and item.cell.epoch.peak_memory
 
 
@@ -114,7 +114,7 @@ def test_data_smaller_than_a_batch(tried: Callable[..., tuple[int, list[str]]], 
     """A step of all 40 images is the largest there is."""
     code, _ = tried(["train.batch_size=64", "train.epochs=1"])
     (file,) = tmp_path.glob("cache/checks/*.json")
-    assert code == 0 and json.loads(file.read_text())["images_a_step"] == 40
+    assert code == 0 and json.loads(file.read_text())["images_per_step"] == 40
 
 
 def test_a_check_stops_when_it_is_told_to(tried: Callable[..., tuple[int, list[str]]], monkeypatch: pytest.MonkeyPatch) -> None:

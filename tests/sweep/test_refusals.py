@@ -63,14 +63,14 @@ BAD_VALUES = {
 def test_bad_values(composed: Compose, override: str, words: str) -> None:
     overrides = ["resizer=cbam", "aug=cutmix", override]
     with pytest.raises(Refused) as refused:
-        settings.check(composed(*overrides), overrides)
+        settings.check_config(composed(*overrides), overrides)
     message = str(refused.value)
     assert message.startswith(f"{override}: ") and words in message and "\n" not in message
 
 
 def test_a_value_behind_an_interpolation_is_refused_where_it_was_typed(composed: Compose) -> None:
     with pytest.raises(Refused, match=r"^input_size=-3: "):
-        settings.check(composed("resizer=plain", "input_size=-3"), ["input_size=-3"])
+        settings.check_config(composed("resizer=plain", "input_size=-3"), ["input_size=-3"])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_typos(composed: Compose, override: str, message: str) -> None:
 @pytest.mark.parametrize("override", ["+train.foo=1", "+foo=1", "+engine.bar=2"])
 def test_added_keys_are_unknown_too(composed: Compose, override: str) -> None:
     with pytest.raises(Refused, match="no such key"):
-        settings.check(composed(override), [override])
+        settings.check_config(composed(override), [override])
 
 
 @pytest.mark.parametrize("node", ["resizer", "data", "optimizer", "aug", "backbone", "tracker", "schedule"])
@@ -122,7 +122,7 @@ BAD_TARGETS = [
 def test_targets_are_allow_listed_in_the_whole_tree(composed: Compose, target: str, place: str) -> None:
     override = f"{place}='{target}'"
     with pytest.raises(Refused, match=r"not allowed as a target|no such key"):
-        settings.check(composed(override), [override])
+        settings.check_config(composed(override), [override])
 
 
 def test_a_last_batch_that_batch_norm_cannot_take_is_found_by_building(composed: Compose) -> None:
@@ -187,10 +187,10 @@ def test_secrets_are_refused_and_never_printed(
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", CANARY)
     with pytest.raises(Refused) as refused:
-        settings.check(composed(override), [override])
+        settings.check_config(composed(override), [override])
     assert words in str(refused.value) and CANARY not in str(refused.value)
 
 
 def test_a_configuration_without_secrets_passes(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", CANARY)
-    settings.check(composed("resizer=cbam"), ["resizer=cbam"])
+    settings.check_config(composed("resizer=cbam"), ["resizer=cbam"])

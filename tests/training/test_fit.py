@@ -85,7 +85,7 @@ def test_fp16_scales_the_loss() -> None:
     assert fit.state_dict()["scaler"]["scale"] > 1
 
 
-def test_steps_an_epoch_and_images_a_step() -> None:
+def test_steps_an_epoch_and_images_per_step() -> None:
     taken: list[int] = []
     list(make(epochs=1).run(progress=taken.append))
     assert taken == [16, 16, 16, 2]  # the last, smaller batch is not dropped

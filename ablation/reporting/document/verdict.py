@@ -118,7 +118,7 @@ def _decided(analysis: Analysis, comparison: Comparison) -> str:
 
 
 def _within_noise(analysis: Analysis, comparison: Comparison) -> bool:
-    """Tell whether a difference's whole interval is below the binomial standard error of two accuracies on so many images."""
+    """Return True if a difference's whole interval is below the binomial standard error of two accuracies on so many images."""
     number, bounds = analysis.images, comparison.difference.estimate.interval
     means = [each.accuracy[analysis.metric].mean for each in (comparison.row, comparison.other)]
     if number is None or bounds is None:

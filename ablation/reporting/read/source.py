@@ -121,7 +121,7 @@ def pair(runs: Path, selection: Selection, source: str = "auto", asked: str | No
 
 
 def online(runs: Path, selection: Selection) -> bool:
-    """Tell whether a sweep was mirrored online: its manifest says so, or a record where the machine's key was to decide."""
+    """Return True if a sweep was mirrored online: its manifest says so, or a record where the machine's key was to decide."""
     mode = selection.tracker.get("mode", "auto")
     return bool(
         mode == "online" if mode in ("online", "offline", "disabled") else any(map(_was_online, _records(runs, selection)))
