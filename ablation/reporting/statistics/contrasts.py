@@ -226,7 +226,8 @@ def _over(grid: _Grid, of: str, contexts: Sequence[Context]) -> str:
     """Add to a contrast's name the levels of the other factors that it is a mean over."""
     parts = []
     for place, factor in enumerate(grid.factors):
-        levels = list(dict.fromkeys(f"{factor.unit}{c[place]}" for c in contexts if c[place] is not None))
+        levels = list(dict.fromkeys(level for context in contexts if (level := context[place]) is not None))
         if levels:
-            parts.append(", ".join(levels) if len(levels) <= NAMED else f"{len(levels)} levels of {factor.name}")
+            listed = f"{factor.unit}{', '.join(levels)}"
+            parts.append(listed if len(levels) <= NAMED else f"{len(levels)} levels of {factor.name}")
     return f"{of} ({'; '.join(parts)})" if parts else of

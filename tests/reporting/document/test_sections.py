@@ -269,7 +269,7 @@ def test_a_third_factor_is_analysed_with_the_others(runs: Runs) -> None:
     assert section(table, "differences").title == "Difference to each one's baseline (best, points)"
     found = {name: row[0] for name, row in effects(table).items() if row[0] != "-"}
     assert found == {
-        "resizer none -> plain (base; lr=0.01, lr=0.1, lr=1)": "+2.00",
+        "resizer none -> plain (base; lr=0.01, 0.1, 1)": "+2.00",
         "optimizer.lr 0.01 -> 1 (none, plain; base)": "+1.00",
         "optimizer.lr 0.01 -> 0.1 (none, plain; base)": "+0.50",
         "interaction plain x lr=1 (base)": "+2.00",

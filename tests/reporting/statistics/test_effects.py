@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from ablation.reporting.statistics.effects import Effect, effects
 from ablation.reporting.statistics.factors import factors
 from ablation.reporting.statistics.seeds import joined
 
+PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "laptop-cifar10-jpeg"
 RESIZERS = {"none": 0.0, "bilinear": 2.0, "plain": 2.5, "cbam": 2.75}
 AUGS = {"base": 0.0, "cutmix": 1.0}
 STUDY: dict[str, Any] = {
@@ -166,6 +169,16 @@ def test_another_reference_turns_the_signs() -> None:
 @pytest.mark.parametrize("values", [{}, {("none", "base", 0): 90.0}])
 def test_nothing_to_compare(values: Grid) -> None:
     assert of(values) == []
+
+
+def test_the_published_effects_come_out_of_the_published_runs() -> None:
+    """Eight cells of three seeds: what was computed when the grid's factors still stood in the code."""
+    with (PUBLISHED / "runs.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    values = {(row["resizer"], row["aug"], int(row["seed"])): float(row["best_acc"]) for row in rows}
+    found = {(effect.contrast.name, effect.contrast.of): effect.estimate.mean for effect in of(values)}
+    with (PUBLISHED / "effects.csv").open(newline="") as lines:
+        assert found == pytest.approx({(row["effect"], row["of"]): float(row["points"]) for row in csv.DictReader(lines)})
 
 
 # any other study
