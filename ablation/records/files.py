@@ -59,7 +59,7 @@ def read_json(path: Path) -> Any | None:
     """
     try:
         return json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error}); move it away to go on") from None

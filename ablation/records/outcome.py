@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from ablation.records.files import read_json
 from ablation.records.format1 import without_stated_targets
 from ablation.records.lock import locked
 
@@ -40,32 +39,42 @@ State = Literal[
 ]
 
 
+class Unreadable(ValueError):
+    """An outcome.json that is no record which this version reads; `reason` names neither the folder nor the way out."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"{folder}: {reason}: move the folder away to go on")
+        self.reason = reason
+
+
 def read(folder: Path) -> dict[str, Any] | None:
     """Return a run's record, its outcome.json; None where there is none.
 
     Raises:
-        ValueError: it is no record that this version reads; the message names the folder and the way out.
+        Unreadable: it is no record that this version reads.
     """
-    content = read_json(folder / NAME)
-    return None if content is None else _checked(content, folder)
-
-
-def _checked(content: Any, folder: Path) -> dict[str, Any]:
-    way_out = "move the folder away to go on"
-    if not isinstance(content, dict):
-        raise ValueError(f"{folder}: {NAME} is no record: {way_out}")
     try:
-        content = upgrade(content)
-    except ValueError as error:
-        raise ValueError(f"{folder}: {error}: {way_out}") from None
-    if content.get("outcome") not in (*ENDED, "running"):
+        return _checked(json.loads((folder / NAME).read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(folder, f"{NAME} is not JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(folder, str(error)) from None
+
+
+def _checked(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ValueError(f"{NAME} is no record")
+    record = upgrade(content)
+    if record.get("outcome") not in (*ENDED, "running"):
         legal = ", ".join((*ENDED, "running"))
-        raise ValueError(f"{folder}: outcome {content.get('outcome')!r} in {NAME}, expected one of {legal}: {way_out}")
+        raise ValueError(f"outcome {record.get('outcome')!r} in {NAME}, expected one of {legal}")
     kinds = {"config": dict, "epochs": int | None} | dict.fromkeys((*CHOSEN, "code"), dict | None)
     for key, kind in kinds.items():
-        if not isinstance(content.get(key), kind):
-            raise ValueError(f"{folder}: {key} {content.get(key)!r} in {NAME} is of another kind than a record's: {way_out}")
-    return dict(content)
+        if not isinstance(record.get(key), kind):
+            raise ValueError(f"{key} {record.get(key)!r} in {NAME} is of another kind than a record's")
+    return record
 
 
 def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +94,7 @@ def state(folder: Path) -> State:
     """Return the state of a run, from its folder alone; a folder that does not exist is `to do`."""
     try:
         record = read(folder)
-    except (OSError, ValueError, RecursionError):
+    except (OSError, Unreadable):
         return "unreadable"
     return state_of(record["outcome"] if record else None, folder)
 
