@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,12 @@ TINY = ["profile=demo", "tracker=none", "data.limit=60", "data.test_limit=40", "
 
 
 @pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """A shell that starts pytest in the background has SIGINT ignored, and so would every process that a test starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Two cores are shared by everything that runs here, and sums depend on the number of threads."""
     torch.set_num_threads(1)
@@ -45,11 +54,17 @@ def composed() -> Iterator[Callable[..., DictConfig]]:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
 
         def build(*overrides: str) -> DictConfig:
-            config = compose("config", list(overrides), return_hydra_config=True)
+            config = copy.deepcopy(_composed(overrides))  # a twentieth of composing it anew
             HydraConfig.instance().set_config(config)
             return config
 
         yield build
+
+
+@functools.lru_cache(maxsize=512)
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    """Nothing in it is resolved: what it points at in the environment is looked up in the copies."""
+    return compose("config", list(overrides), return_hydra_config=True)
 
 
 @pytest.fixture

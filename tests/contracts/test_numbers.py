@@ -18,7 +18,7 @@ from ablation.cost import model_size, plan_table
 from ablation.launch import live_view, progress
 from ablation.records import numbers
 from tests.reporting.argued import argued
-from tests.sweep.constructed import planned, record
+from tests.sweep.planned_runs import planned, record
 
 ROOT = Path(__file__).parents[2]
 HOME = "ablation/records/numbers.py"

@@ -16,7 +16,7 @@ from ablation.records import outcome
 from ablation.records.manifest import write_manifest
 from ablation.sweep.planned_run import Planned
 from reports import make_table
-from tests.sweep.constructed import planned, record
+from tests.sweep.planned_runs import planned, record
 
 EPOCHS, CHECKPOINT, ROWS = 10, 5, 9
 

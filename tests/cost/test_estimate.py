@@ -20,7 +20,7 @@ from ablation.reporting.statistics import forecast
 from ablation.sweep import planned_run
 from ablation.sweep.identity import cell
 from ablation.training.trial import trial
-from tests.sweep.constructed import planned, record
+from tests.sweep.planned_runs import planned, record
 
 Compose = Callable[..., DictConfig]
 DEMO = ("profile=demo", "tracker=none", "train.epochs=10")

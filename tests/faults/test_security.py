@@ -50,7 +50,7 @@ from ablation.sweep.identity import run_id
 from ablation.sweep.refusal import Refused
 from tests.conftest import ROOT, TINY, outcome_of
 from tests.faults.markup import PARSERS, terminal_problems
-from tests.reporting.constructed import config, outcome
+from tests.reporting.constructed_records import config, outcome
 
 pytestmark = pytest.mark.faults
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from constructed import Runs, config, outcome
 from PIL import Image
 from scipy import ndimage
 from torch import nn
@@ -29,6 +28,7 @@ from ablation.models.resizer import Resizer
 from ablation.records.checkpoint import load_weights
 from ablation.sweep import settings
 from reports import make_figures
+from tests.reporting.constructed_records import Runs, config, outcome
 
 ROOT = Path(__file__).parents[2]
 FILES = [f"{number}-{name}" for number, name in enumerate(make_figures.NAMES, 1)]

@@ -17,7 +17,7 @@ from rich.console import Console
 from ablation.launch import live_view, progress
 from ablation.records.lock import Busy, Lock, locked
 from tests.conftest import ROOT
-from tests.reporting.constructed import TABLE1, Runs, config, outcome
+from tests.reporting.constructed_records import TABLE1, Runs, config, outcome
 
 EPOCHS = 10
 IMPORT = "import pathlib, sys; from ablation.records.lock import Lock, locked; folder = pathlib.Path(sys.argv[1])\n"

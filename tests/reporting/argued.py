@@ -17,7 +17,7 @@ from ablation.reporting.read import local_files
 from ablation.reporting.read.provenance import Details, read
 from ablation.reporting.read.selection import select
 from ablation.reporting.statistics.analysis import Analysis, analyse
-from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
+from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
 
 MEANS = dict(zip(SIX, (93.0, 94.6, 95.7, 96.4, 96.0, 96.7), strict=True))
 # of seeds 0 to 2 around a cell's mean: no two cells differ by the same in all seeds

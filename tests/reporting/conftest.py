@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import wandb
-from constructed import Runs
 
+from tests.reporting.constructed_records import Runs
 from tests.wandb_server import Server, serving
 
 

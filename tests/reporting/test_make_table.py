@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from constructed import TABLE1, Runs, config, outcome
 from rich.console import Console
-from studies import analysis, argued, fill
 
 from ablation.reporting.formats import terminal
+from tests.reporting.constructed_records import TABLE1, Runs, config, outcome
+from tests.reporting.studies import analysis, argued, fill
 
 ROOT = Path(__file__).parents[2]
 DEMO: dict[str, Any] = {"name": "demo", "title": "Digits", "note": None, "cells": [], "protocol": None}

@@ -15,7 +15,7 @@ from torch import nn
 from ablation.cost import estimate
 from ablation.sweep import fetch, signals, try_cells
 from ablation.training.engine import Engine
-from tests.sweep.constructed import planned
+from tests.sweep.planned_runs import planned
 from tests.sweep.test_plan_command import TINY
 from tests.sweep.test_plan_command import run as run_alone
 

@@ -14,7 +14,7 @@ import pytest
 from omegaconf import DictConfig
 
 from ablation.cost import plan_table
-from tests.sweep.constructed import planned, record, tree
+from tests.sweep.planned_runs import planned, record, tree
 
 ROOT = Path(__file__).parents[2]
 Compose = Callable[..., DictConfig]

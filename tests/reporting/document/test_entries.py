@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from constructed import SIX, Runs, config
+from constructed_records import SIX, Runs, config
 from studies import analysis, argued, fill, logits, percent
 
 from ablation.reporting.document.document import Table

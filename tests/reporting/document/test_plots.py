@@ -22,7 +22,7 @@ from ablation.reporting.formats.pictures import pictures
 from ablation.reporting.read import provenance
 from ablation.reporting.read.provenance import read
 from tests.reporting.argued import Argued, argued, beside, six_cells
-from tests.reporting.constructed import SIX, Runs, config, outcome, run_id
+from tests.reporting.constructed_records import SIX, Runs, config, outcome, run_id
 
 AUGS = ("base", "cutmix", "mixup")
 NOTHING = {(resizer, aug, seed): "missing" for resizer, aug in SIX for seed in range(3)}

@@ -20,7 +20,7 @@ from ablation.reporting.read.provenance import without
 from ablation.reporting.read.selection import select
 from tests.reporting.argued import argued, six_cells
 from tests.reporting.browser import Browser
-from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
+from tests.reporting.constructed_records import TABLE1, Runs, config, outcome, run_id
 
 pytestmark = pytest.mark.system
 
