@@ -4,7 +4,7 @@
     python benchmarks/report.py --sizes 100 1000 --images 1000
 
 Every turn is a fresh process. The records are six cells over many seeds, their numbers made up; --images gives every record
-test logits of so many images, for the per-image tests.
+test logits of so many images, for the per-image tests, and --rates makes six cells of each of so many learning rates.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ import numpy as np
 from benchmarks.side_by_side import ROOT, Table, Turns, alternate, machine, parser, publish, spread
 
 
-def build(folder: Path, size: int, images: int) -> Path:
-    """Write `size` constructed records of table1 with their manifest; return their folder."""
-    sys.path.append(str(ROOT / "tests" / "reporting"))
-    from constructed import SIX, TABLE1, Runs, config, outcome  # type: ignore[import-not-found]  # the tests' builder
+def build(folder: Path, size: int, images: int, rates: int) -> Path:
+    """Write `size` constructed records of table1, at so many learning rates, with their manifest; return their folder."""
+    from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome  # the tests' builder
 
     runs, random = Runs(folder / str(size)), np.random.default_rng(0)
     labels = random.integers(10, size=images)
-    planned = [config(*SIX[number % len(SIX)], seed=number // len(SIX)) for number in range(size)]
+    planned = [
+        config(*SIX[number % len(SIX)], seed=number // len(SIX) // rates, optimizer__lr=(1 + number // len(SIX) % rates) / 100)
+        for number in range(size)
+    ]
     runs.manifest(TABLE1, planned)
     for number, flat in enumerate(planned):
         accuracy = 93 + number % len(SIX) / 2 + random.normal(scale=0.2)
@@ -82,7 +84,8 @@ def table(options: argparse.Namespace, turns: Turns, memory: dict[str, list[floa
     """Return seconds and memory by size, and what the next record costs."""
     rows = [[f"{int(size):,}", spread(turns[size]), spread(memory[size][1:])] for size in turns]
     lines = [
-        f"Median (lowest to highest) of {options.repeats} fresh processes, test logits of {options.images} images a record."
+        f"Median (lowest to highest) of {options.repeats} fresh processes, test logits of {options.images} images a record,"
+        f" {options.rates} x 6 cells."
     ]
     if len(options.sizes) > 1:
         less, more = options.sizes[-2:]
@@ -99,10 +102,11 @@ def main(arguments: list[str] | None = None) -> int:
     command_line = parser(__doc__, "report")
     command_line.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000], help="default: 100 1000 10000")
     command_line.add_argument("--images", type=int, default=0, help="test logits a record (default: none)")
+    command_line.add_argument("--rates", type=int, default=1, help="learning rates: six cells each (default: 1)")
     options, about = command_line.parse_args(arguments), machine()
     memory: dict[str, list[float]] = {str(size): [] for size in options.sizes}
     with tempfile.TemporaryDirectory() as folder:
-        built = {str(size): build(Path(folder), size, options.images) for size in options.sizes}
+        built = {str(size): build(Path(folder), size, options.images, options.rates) for size in options.sizes}
         contenders: dict[str, Callable[[], float]] = {size: partial(measure, built[size], memory[size]) for size in built}
         turns = alternate(contenders, options.repeats)
     publish("report", options, about, table(options, turns, memory), {"seconds": turns, "MiB": memory})

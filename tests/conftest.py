@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ from ablation.sweep import planned_run
 
 ROOT = Path(__file__).parents[1]
 TINY = ["profile=demo", "tracker=none", "data.limit=60", "data.test_limit=40", "train.epochs=2", "train.batch_size=20"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of the README's table, whichever worker measured them."""
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for line in (text for name, text in report.user_properties if name == "figure" and report.when == "call"):
+            terminalreporter.write_line(str(line))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,3 +99,18 @@ def outcome_of(folder: Path) -> dict[str, Any]:
     """A run's outcome.json."""
     outcome: dict[str, Any] = json.loads((folder / "outcome.json").read_text())
     return outcome
+
+
+def wait_until_closed(folder: Path) -> None:
+    """Wait until no process has a file below the folder open: W&B's helper writes on when the command has ended."""
+    until = time.monotonic() + 30
+    while held := [link for link in Path("/proc").glob("[0-9]*/fd/*") if _leads_to(link).startswith(f"{folder}/")]:
+        assert time.monotonic() < until, held
+        time.sleep(0.01)
+
+
+def _leads_to(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:  # closed meanwhile
+        return ""

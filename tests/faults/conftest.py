@@ -1,4 +1,4 @@
-"""Fault tests print the figure that they hold."""
+"""Fault tests report the figure that they hold."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ import pytest
 
 
 @pytest.fixture
-def figure(capsys: pytest.CaptureFixture[str]) -> Callable[[str, str], None]:
-    """Print one line past pytest's capture: the figure's name in the README's table, and what was measured."""
-
-    def show(name: str, text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{name}: {text}", flush=True)
-
-    return show
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str, str], None]:
+    """Keep one line for the end of the session: the figure's name in the README's table, and what was measured."""
+    return lambda name, text: record_property("figure", f"{name}: {text}")

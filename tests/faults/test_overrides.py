@@ -1,4 +1,4 @@
-"""R8: the real `python run.py` refuses a command that cannot be meant: in one line, in time, before anything is written."""
+"""R8: `python run.py` refuses a command that cannot be meant: in one line, without torch, before anything is written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +15,6 @@ import pytest
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.faults
-
-MOST_SECONDS = 2.0
-AT_ONCE = 2  # on two cores
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,6 @@ class Answer:
     code: int
     out: str
     error: str
-    seconds: float
     written: list[str]
 
     def problems(self, bad: Bad) -> list[str]:
@@ -112,7 +106,6 @@ class Answer:
             f"does not say {bad.legal!r}: {self.error!r}": bad.legal not in self.error,
             f"stdout: {self.out!r}": bool(self.out),
             f"written: {self.written}": bool(self.written),
-            f"{self.seconds:.2f} s": self.seconds > MOST_SECONDS,
         }
         return [problem for problem, found in checks.items() if found]
 
@@ -120,20 +113,20 @@ class Answer:
 def answer(arguments: list[str], folder: Path) -> Answer:
     """Run the command in an empty folder of its own."""
     folder.mkdir()
+    (folder / "no_torch").mkdir()
+    (folder / "no_torch" / "torch.py").write_text("raise ImportError('torch was imported')")  # and so no refusal
+    environment = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(folder / "no_torch")}
     command = [sys.executable, str(ROOT / "run.py"), *arguments]
-    began = time.monotonic()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, env={**os.environ, "COLUMNS": "100"})
-    seconds = time.monotonic() - began
-    return Answer(done.returncode, done.stdout, done.stderr, seconds, sorted(file.name for file in folder.iterdir()))
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
+    written = sorted(file.name for file in folder.iterdir() if file.name != "no_torch")
+    return Answer(done.returncode, done.stdout, done.stderr, written)
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
-    """All of them, two at a time."""
+    """All of them."""
     folder = tmp_path_factory.mktemp("overrides")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = pool.map(lambda case: answer(case[1].arguments, folder / str(case[0])), enumerate(BAD))
-        return {bad.line: result for bad, result in zip(BAD, done, strict=True)}
+    return {bad.line: answer(bad.arguments, folder / str(number)) for number, bad in enumerate(BAD)}
 
 
 @pytest.mark.parametrize("bad", BAD, ids=[bad.line for bad in BAD])
@@ -146,15 +139,14 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
     assert answer(["train.epochs=3", "--cfg", "job"], tmp_path / "good").problems(BAD[0])
     said = "refused: train.epochs=0: must be a whole number >= 1 (conf/config.yaml has 300)\n"
     right = Bad("train.epochs=0", "train.epochs=0", "a whole number >= 1")
-    assert Answer(1, "", said, 0.5, []).problems(right) == []
-    for wrong in (Answer(0, "", said, 0.5, []), Answer(1, "", said, 2.5, []), Answer(1, "", said, 0.5, ["runs"])):
+    assert Answer(1, "", said, []).problems(right) == []
+    for wrong in (Answer(0, "", said, []), Answer(1, "", said, ["runs"])):
         assert len(wrong.problems(right)) == 1
-    assert len(Answer(1, "plan: 6 runs", said + "more\n", 0.5, []).problems(right)) == 2
-    assert len(Answer(1, "", re.sub("epochs=0", "epochs", said), 0.5, []).problems(right)) == 1
+    assert len(Answer(1, "plan: 6 runs", said + "more\n", []).problems(right)) == 2
+    assert len(Answer(1, "", re.sub("epochs=0", "epochs", said), []).problems(right)) == 1
 
 
 def test_the_figure(answers: dict[str, Answer], figure: Callable[[str, str], None]) -> None:
     refused = [bad for bad in BAD if not answers[bad.line].problems(bad)]
-    slowest = max(result.seconds for result in answers.values())
-    figure("R8", f"{len(refused)} of {len(BAD)} bad overrides refused in one line, 0 runs started, slowest {slowest:.2f} s")
+    figure("R8", f"{len(refused)} of {len(BAD)} bad overrides refused in one line, 0 runs started, torch never imported")
     assert len(refused) == len(BAD) >= 30

@@ -15,9 +15,8 @@ import pickle
 import re
 import runpy
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,8 @@ from ablation.reporting.statistics.analysis import Analysis, analyse
 from ablation.sweep import planned_run, settings
 from ablation.sweep.identity import run_id
 from ablation.sweep.refusal import Refused
-from tests.conftest import ROOT, TINY, outcome_of
+from tests.commands import script
+from tests.conftest import ROOT, TINY, outcome_of, wait_until_closed
 from tests.faults.markup import PARSERS, terminal_problems
 from tests.reporting.constructed_records import config, outcome
 
@@ -203,8 +203,7 @@ def test_no_target_from_outside_is_called(
 def test_hydras_own_node_calls_nothing_either(override: str, tmp_path: Path, marker: Path) -> None:
     """Callbacks and logging are built before any configuration can be checked: they are no matter for the command line."""
     arguments = re.split(r" (?=\+|aug\.)", override.format(marker=marker))
-    command = [sys.executable, str(ROOT / "run.py"), *TINY, f"paths.runs={tmp_path / 'runs'}", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = script("run.py", *TINY, f"paths.runs={tmp_path / 'runs'}", *arguments, cwd=tmp_path)
     assert not gone(marker)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     assert done.stderr.startswith("refused: +hydra.")
@@ -452,15 +451,11 @@ def hits(*places: Path | str) -> list[str]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def shell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Scripts run in an empty folder that is the home too, with the secret in the environment."""
     home = {"HOME": str(tmp_path), "WANDB_API_KEY": CANARY, "MY_TOKEN": CANARY}
 
-    def start(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(ROOT / script), *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ, **home})
-
-    yield start
+    return lambda name, *arguments: script(name, *arguments, cwd=tmp_path, environment=home)
 
 
 def test_a_key_in_the_environment_is_written_nowhere(
@@ -469,6 +464,7 @@ def test_a_key_in_the_environment_is_written_nowhere(
     """A tracked sweep and its table: not in runs/, not in reports/, not in wandb's own files, not on the screen."""
     sweep = shell("run.py", *SWEEP)
     assert sweep.returncode == 0, sweep.stderr
+    wait_until_closed(tmp_path / "runs")
     table = shell("reports/make_table.py", "--out", "reports")
     assert table.returncode == 0, table.stderr
     files = [file for file in tmp_path.rglob("*") if file.is_file()]

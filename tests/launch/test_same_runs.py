@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def test_the_same_ids_and_the_same_bits_as_the_basic_launcher(tmp_path: Path) ->
 def test_a_hundred_processes_that_do_nothing(
     tmp_path: Path, composed: Callable[..., DictConfig], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Each started once, in order, no slot left empty or taken twice; in a few seconds."""
+    """Each started once, in order, no slot left empty or taken twice."""
     one = planned_run.plan(composed(*TINY), [])
     runs = [dataclasses.replace(one, folder=tmp_path / f"none-base-vgg-s{seed}-0123456789") for seed in range(100)]
     script = tmp_path / "script.py"
@@ -81,15 +80,12 @@ def test_a_hundred_processes_that_do_nothing(
         return Child(run, slot, tmp_path / "log", str(script), [str(tmp_path / "ledger"), run.folder.name])
 
     queue = Queue(runs, slots, begin, tick=lambda: at_work.append(len({child.slot.name for child in queue.running})))
-    began = time.monotonic()
     queue.work()
-    seconds = time.monotonic() - began
     noted = [line.split() for line in (tmp_path / "ledger").read_text().splitlines()]
     assert sorted(name for _, name in noted) == sorted(run.folder.name for run in runs)
     assert {gpu for gpu, _ in noted} == {"0", "1", "2", "3"} and max(at_work) == 4 == at_work[0]
     begun = [line.partition(":")[0] for line in capfd.readouterr().out.splitlines() if ": on GPU " in line]
     assert begun == [run.folder.name for run in runs] and not queue.errors and queue.stopped is None
-    assert seconds < 30
 
 
 @pytest.mark.faults
@@ -105,13 +101,11 @@ def test_a_hundred_runs_that_are_done_start_no_process(
         folder = tmp_path / "runs" / run_id(identity)
         folder.mkdir(parents=True)
         (folder / "outcome.json").write_text(json.dumps(outcome))
-    began = time.monotonic()
     sweep = start("resizer=none", "aug=base", "seed=range(100)")
     rc, said, error = sweep.finish()
-    seconds = time.monotonic() - began
-    figure("local_gpus", f"100 runs that are done: {seconds:.0f} s, no process started")
+    figure("local_gpus", "100 runs that are done: no process started")
     assert (rc, error) == (0, "") and said.count("done, skipped") == 100 and ": on " not in said
-    assert sweep.notes() == [] and seconds < 60
+    assert sweep.notes() == []
 
 
 def test_a_run_does_not_start_where_the_launcher_is_gone() -> None:

@@ -12,14 +12,20 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.commands import script
+from tests.conftest import ROOT, wait_until_closed
+
 TINY = ["profile=demo", "data.limit=40", "data.test_limit=20", "train.epochs=1", "tracker=none"]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return script("run.py", *arguments, environment={"COLUMNS": "100", **environment})
+
+
+def run_from_nothing(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """For what Python reads as it starts."""
     command = [sys.executable, "run.py", *arguments]
-    environment = {**os.environ, "COLUMNS": "100", **environment}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=environment)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
 
 
 @pytest.fixture
@@ -39,14 +45,14 @@ def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["-sc", "query=bash"], ["train.epochs=0"]])
 def test_no_torch_for_help_completion_and_refusals(arguments: list[str], without_torch: dict[str, str]) -> None:
-    done = run(*arguments, COMP_LINE="python run.py resizer=", COMP_POINT="22", **without_torch)
+    done = run_from_nothing(*arguments, COMP_LINE="python run.py resizer=", COMP_POINT="22", **without_torch)
     assert "torch was imported" not in done.stdout + done.stderr
     assert done.returncode == (1 if arguments[0].startswith("train") else 0), done.stderr
     assert arguments[0] != "-sc" or "resizer=cbam" in done.stdout.split()
 
 
 def test_the_torch_that_fails_bites(without_torch: dict[str, str]) -> None:
-    done = run(*TINY, "plan=true", **without_torch)
+    done = run_from_nothing(*TINY, "plan=true", **without_torch)
     assert done.returncode == 1 and "torch was imported" in done.stderr
 
 
@@ -103,9 +109,10 @@ def test_the_table_from_wandbs_files_equals_the_local_one(tmp_path: Path) -> Non
     runs, tables = tmp_path / "runs", {}
     done = run("-m", *TINY[:3], "train.epochs=2", "resizer=none,plain", "aug=base", f"paths.runs={runs}", WANDB_MODE="offline")
     assert done.returncode == 0 and "W&B: offline (WANDB_MODE=offline)" in done.stdout
+    wait_until_closed(runs / "wandb")
     for source in ("local", "offline"):
-        command = ["reports/make_table.py", "--runs", str(runs), "--source", source, "--out", str(tmp_path / source)]
-        assert subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, timeout=120).returncode == 0
+        options = ["--runs", str(runs), "--source", source, "--out", str(tmp_path / source)]
+        assert script("reports/make_table.py", *options).returncode == 0
         tables[source] = {file.name: file.read_bytes() for file in (tmp_path / source / "demo").iterdir()}
         page = tables[source].pop("index.html")  # alone says where its runs were read from
         assert {"local": b"local records", "offline": b"W&amp;B offline files"}[source] in page
@@ -113,7 +120,7 @@ def test_the_table_from_wandbs_files_equals_the_local_one(tmp_path: Path) -> Non
 
 
 def test_what_a_part_says_reaches_the_user_once(tmp_path: Path) -> None:
-    """No network, no data: one line that names folder, file and alternatives, in seconds and not behind Hydra's wrapper."""
+    """No network, no data: one line that names folder, file and alternatives, not behind Hydra's wrapper."""
     data = ["data=cifar10", "resizer=bilinear", f"data.root={tmp_path / 'data'}"]
     unreachable = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     done = run(*TINY, *data, f"paths.runs={tmp_path / 'runs'}", **unreachable)

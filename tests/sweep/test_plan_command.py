@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import subprocess
 import sys
@@ -14,9 +13,9 @@ import pytest
 from omegaconf import DictConfig
 
 from ablation.cost import plan_table
+from tests.commands import script
 from tests.sweep.planned_runs import planned, record, tree
 
-ROOT = Path(__file__).parents[2]
 Compose = Callable[..., DictConfig]
 TINY = ("profile=demo", "tracker=none", "data.limit=40", "data.test_limit=20")
 UNREACHABLE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
@@ -27,12 +26,9 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     home = {
         "HOME": str(folder),
         "TORCH_HOME": str(folder / "torch"),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
-    command = [sys.executable, str(ROOT / "run.py"), *arguments]
-    environment = {**os.environ, **home, **UNREACHABLE}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
+    return script("run.py", *arguments, cwd=folder, environment={**home, **UNREACHABLE})
 
 
 def row(text: str, start: str) -> list[str]:

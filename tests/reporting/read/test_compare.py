@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from ablation.records.outcome import summary
 from ablation.reporting.read import local_files
 from ablation.reporting.read.compare import agreement, disagreements
 from ablation.reporting.read.selection import select
+from tests.commands import script
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
 from tests.reporting.mirrored import ONLINE, ended, show, two_runs
 from tests.wandb_server import Server
@@ -190,8 +189,7 @@ def test_where_nothing_ended_nothing_is_compared(runs: Runs, check: Check) -> No
 
 @pytest.mark.parametrize("arguments", [["--check", "--source", "local"], ["--check", "--publish"]])
 def test_what_makes_no_sense_is_one_line(arguments: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "reports/make_table.py", *arguments, "--runs", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = script("reports/make_table.py", *arguments, "--runs", str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
 

@@ -151,15 +151,3 @@ def test_a_damaged_offline_file_is_named_and_counted(runs: Runs, make_table: Cal
     assert make_table("--source", "offline") == 2
     table = texts(runs, "reports")["table.md"].decode()
     assert "- planned 2 = done 1 + killed 1\n" in table or "- planned 2 = done 1 + missing 1\n" in table
-
-
-def test_ten_thousand_runs_take_seconds(runs: Runs, make_table: Callable[..., int]) -> None:
-    """R10: at most 10 s, of the processor, so that a busy machine makes no difference; 2,000 cells of five seeds."""
-    planned = [config("plain", seed=seed, optimizer__lr=(lr + 1) / 1000) for lr in range(2000) for seed in range(5)]
-    runs.manifest(TABLE1, planned)
-    for flat in planned[:-1]:
-        runs.record(outcome(flat))
-    start = time.process_time()
-    assert make_table() == 2
-    assert time.process_time() - start < 10
-    assert b"planned 10000 = done 9999 + missing 1" in texts(runs, "reports")["table.md"]

@@ -24,6 +24,7 @@ from ablation.records.tracker import WandbTracker
 from ablation.reporting.read import local_files, source
 from ablation.reporting.read.frame import ENDED, WORDS
 from ablation.reporting.read.selection import Selection, select
+from tests.commands import script
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
 from tests.reporting.mirrored import EPOCHS, NEVER_SILENT, ONLINE, ended, show, two_runs
 from tests.wandb_server import Run, Server
@@ -395,15 +396,15 @@ def test_trouble_is_one_line_and_auto_goes_on_with_the_records(
     assert said[2].startswith("source: local records, sweep ")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("request_", ["Runs", "RunHistoryKeys"])
 def test_a_server_that_hangs_does_not_hold_the_command(runs: Runs, server: Server, request_: str) -> None:
     """Its end included, and wandb adds nothing to what is said."""
     two_runs(runs, server)
     hang_at_a_history(server)
     server.fail("hang", request_)
-    command = [sys.executable, "reports/make_table.py", "--source", "wandb", "--runs", str(runs.folder)]
-    environment = {**os.environ, "WANDB_HTTP_TIMEOUT": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    arguments = ["--source", "wandb", "--runs", str(runs.folder)]
+    done = script("reports/make_table.py", *arguments, environment={"WANDB_HTTP_TIMEOUT": "1"})
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     assert server.fired[request_] > 0
 

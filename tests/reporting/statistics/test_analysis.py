@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from ablation.reporting.read.logits import correct_at
@@ -15,7 +13,7 @@ from ablation.reporting.statistics.analysis import Analysis, Comparison, analyse
 from ablation.reporting.statistics.contrasts import Untold
 from ablation.reporting.statistics.seeds import joined
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.studies import IMAGES, NO_STUDY, analysis, argued, fill, frame, logits, percent, record
+from tests.reporting.studies import NO_STUDY, analysis, argued, fill, logits, percent, record
 
 T2 = 4.302652729911275  # Student's t at 97.5 %, 2 degrees of freedom
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
@@ -263,29 +261,6 @@ def test_the_order_of_rows_changes_nothing(runs: Runs) -> None:
     found = analysis(runs, against="+ CutMix")
     for seed in range(2):
         assert analysis(runs, shuffled=seed, against="+ CutMix") == found
-
-
-def test_ten_thousand_runs_take_seconds(runs: Runs) -> None:
-    """1,000 cells of ten seeds, and 10,000 cells of one: 500 and 5,000 learning rates, each with its own baseline."""
-    record(runs, [(config(), 95.0)], TABLE1)
-    row = frame(runs).to_dict("records")[0]
-    values = np.random.default_rng(0).integers(9_400, 9_600, 10_000)
-    for seeds in (10, 1):
-        flat = [
-            config(resizer, seed=seed, optimizer__lr=float(rate))
-            for rate in range(1, 5_000 // seeds + 1)
-            for resizer in ("none", "plain")
-            for seed in range(seeds)
-        ]
-        rows = [
-            row | {"run_id": run_id(one), "seed": one["seed"], "best_acc": percent(int(value)), "config": one}
-            for one, value in zip(flat, values, strict=True)
-        ]
-        start = time.process_time()
-        found = analyse(pd.DataFrame(rows, dtype=object), TABLE1, np.random.default_rng(0))
-        assert time.process_time() - start < 10
-        assert len(found.comparisons) == 5_000 // seeds
-    assert found.images == IMAGES
 
 
 def test_cells_that_differ_in_more_than_the_factors_are_no_comparison(runs: Runs) -> None:

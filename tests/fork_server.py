@@ -1,0 +1,103 @@
+"""A process that has imported torch, Hydra and all of the program, and forks itself into `python SCRIPT ARGUMENTS` on request.
+
+    python -m tests.fork_server FD
+
+FD is a Unix socket of packets. A request is JSON (argv, cwd, environment) with three open files, which become standard input,
+output and error; the answers are the child's process id and its exit code (minus the signal that ended it). The server ends
+when the socket is closed. Clients call tests/commands.py.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import socket
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+PACKAGES = ("ablation", "hydra_plugins")
+IMPORTED_LATE = (  # not wandb: it makes a folder as it is imported, which the first child to end would take from the others
+    "torch._dynamo",
+    "sklearn.datasets",
+    "matplotlib.backends.backend_agg",
+)
+LARGEST_REQUEST = 1 << 18  # bytes; a packet of a Unix socket holds no more unless the system is told so
+
+
+def import_everything() -> None:
+    """Import every module of the program and what it imports late, and compute nothing: a forked thread pool would hang."""
+    for package in PACKAGES:
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            importlib.import_module(module.name)
+    for name in IMPORTED_LATE:
+        importlib.import_module(name)
+    folders = [thing.name for thing in gc.get_objects() if isinstance(thing, tempfile.TemporaryDirectory)]
+    assert not folders, f"{folders} belong to one process alone"
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    assert threads == threading.active_count() == 1, f"{threads} threads: what they hold is never released in a child"
+
+
+def serve(connection: socket.socket) -> str:
+    """Answer requests until the socket is closed; return in the forked children alone, the script that each is to run."""
+    while True:
+        request, files, _, _ = socket.recv_fds(connection, LARGEST_REQUEST, 3)
+        if not request:
+            sys.exit()
+        child = os.fork()
+        if child == 0:
+            connection.close()
+            return become(request, files)
+        for file in files:
+            os.close(file)
+        connection.send(str(child).encode())
+        connection.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+
+
+def become(request: bytes, files: list[int]) -> str:
+    """Take over the standard files, folder, environment and arguments of a request; return its script."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    asked = json.loads(request)
+    os.chdir(asked["cwd"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    sys.argv = asked["argv"]
+    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+    return sys.argv[0]
+
+
+def run_to_the_end(script: str) -> NoReturn:
+    """Run a script as `__main__` and end as Python does, but for taking its modules apart: that copies all shared memory."""
+    code: object = 0
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as ending:
+        code = ending.code
+    except BaseException:
+        code = 1
+        traceback.print_exc()
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush(), sys.stderr.flush()
+    os._exit(code or 0)
+
+
+if __name__ == "__main__":
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    import_everything()
+    gc.collect()
+    gc.freeze()  # a child's first collection would copy the memory that it shares
+    run_to_the_end(serve(listening))
