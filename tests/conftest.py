@@ -16,6 +16,7 @@ import pytest
 
 os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true", WANDB_ERROR_REPORTING="false", OMP_NUM_THREADS="1")
 
+import hypothesis
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -27,6 +28,9 @@ from ablation.sweep import planned_run
 
 ROOT = Path(__file__).parents[1]
 TINY = ["profile=demo", "tracker=none", "data.limit=60", "data.test_limit=40", "train.epochs=2", "train.batch_size=20"]
+
+hypothesis.settings.register_profile("repository", derandomize=True, deadline=None, database=None)  # the same cases every time
+hypothesis.settings.load_profile("repository")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -97,7 +97,7 @@ def csv_problems(text: str, name: str, table: Table) -> list[str]:
     lengths = [len(kind) for kind in (table.values, table.runs, table.differences, table.contrasts, table.images)]
     found += [] if len(set(widths)) == 1 and len(rows) - 1 in lengths else [f"rows of {widths} cells"]
     found += [] if not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", text) else ["control characters"]
-    named = "cell" not in rows[0] or plain(name) in [plain(cell.removeprefix("'")) for cell in entries]
+    named = "cell" not in rows[0] or plain(name) in [plain(text) for cell in entries for text in (cell, cell.removeprefix("'"))]
     return found + ([] if named else ["the name is not there"])
 
 
