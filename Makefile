@@ -2,6 +2,7 @@
 VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
+WORKERS ?= 2
 
 .PHONY: demo test faults system lint format clean
 
@@ -14,11 +15,11 @@ demo: $(VENV)/.installed    ## six cells on the embedded digits, then the table 
 	$(BIN)/python run.py -m profile=demo resizer=none,plain,cbam aug=base,cutmix
 	$(BIN)/python reports/make_table.py
 
-test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed    ## in two processes; WORKERS=0 for one that a debugger can enter
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 faults: $(VENV)/.installed    ## kills, full disks, hostile input, a failing W&B: prints the figures of the README's table
-	$(BIN)/python -m pytest -m faults
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m faults
 
 system: $(VENV)/.installed    ## the page in a browser, the LaTeX table, SLURM: needs `.ci/packages` (Debian)
 	$(BIN)/python -m pytest -m system

@@ -95,7 +95,7 @@ def server() -> ForkServer:
 
 
 def script(
-    name: str, *arguments: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None, timeout: float = 120
+    name: str, *arguments: str, cwd: Path = ROOT, environment: Mapping[str, str] | None = None, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Do what `python NAME ARGUMENTS` does in a folder; return its exit code and what it said.
 

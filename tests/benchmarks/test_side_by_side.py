@@ -64,7 +64,7 @@ def test_a_peer_ends_when_told_to_though_its_pipe_stays_open() -> None:
         peer.stdin.write(f"turn\n{process.END}\n")
         peer.stdin.flush()
         assert peer.stdout.readline() == "1.5\n"
-        assert peer.wait(timeout=60) == 0
+        assert peer.wait(timeout=300) == 0
 
 
 def test_contenders_alternate_and_the_first_round_is_thrown_away() -> None:

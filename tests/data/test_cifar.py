@@ -57,17 +57,13 @@ def stand_in(kind: type[CIFAR10], monkeypatch: pytest.MonkeyPatch) -> bytes:
     return archive
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """The bytes of a good archive of CIFAR-10, with no network to fetch it from."""
-    monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{closed_port()}/cifar-10-python.tar.gz")
-    return stand_in(CIFAR10, monkeypatch)
+def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[bytes]:
+    """The bytes of a good archive of CIFAR-10, with no network to fetch it from: a port that is bound and refuses."""
+    with socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{refusing.getsockname()[1]}/cifar-10-python.tar.gz")
+        yield stand_in(CIFAR10, monkeypatch)
 
 
 @pytest.fixture

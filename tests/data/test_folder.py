@@ -235,6 +235,6 @@ print(load_imagefolder({str(image_folder)!r}, cache={str(tmp_path / "cache")!r})
     while len(list(tmp_path.glob("*.ready"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     go.touch()
-    (one, said), (other, also_said) = (job.communicate(timeout=60) for job in jobs)
+    (one, said), (other, also_said) = (job.communicate(timeout=300) for job in jobs)
     assert one == other and len(one.strip()) == 64, said + also_said
     assert (said + also_said).count("decoded 408 images") == 1

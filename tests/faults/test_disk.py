@@ -175,7 +175,7 @@ def test_a_runs_folder_that_cannot_be_one(tmp_path: Path, arguments: list[str]) 
     blocked = tmp_path / "file"
     blocked.write_text("a file")
     command = [sys.executable, "run.py", *forks.TINY, *arguments, f"paths.runs={blocked / 'runs'}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and blocked.read_text() == "a file"
     assert str(blocked) in done.stderr and done.stderr.startswith("refused: "), done.stderr
     assert done.stderr.count("\n") == 1 and "epoch" not in done.stdout

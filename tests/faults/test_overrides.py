@@ -117,7 +117,7 @@ def answer(arguments: list[str], folder: Path) -> Answer:
     (folder / "no_torch" / "torch.py").write_text("raise ImportError('torch was imported')")  # and so no refusal
     environment = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(folder / "no_torch")}
     command = [sys.executable, str(ROOT / "run.py"), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
     written = sorted(file.name for file in folder.iterdir() if file.name != "no_torch")
     return Answer(done.returncode, done.stdout, done.stderr, written)
 

@@ -50,7 +50,7 @@ class Command:
 
     def finish(self) -> tuple[int, str, str]:
         """Wait for the end; return exit code, stdout and stderr."""
-        out, error = self.process.communicate(timeout=120)
+        out, error = self.process.communicate(timeout=300)
         return self.process.returncode, self.said + out, error
 
 

@@ -107,11 +107,13 @@ def train(
     return one
 
 
+RESERVED = socket.socket()
+
+
 def closed_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port of this machine that refuses: bound to the end of this process, so that no other test gets it."""
+    RESERVED.bind(("127.0.0.1", 0))
+    return int(RESERVED.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -340,7 +342,7 @@ def test_online_without_a_key_is_refused_before_the_first_run(asked: list[str], 
     environment |= {} if asked else {"WANDB_MODE": "online"}
     overrides = [*SMALL, "resizer=none", "aug=base", "tracker=wandb", f"paths.runs={tmp_path / 'runs'}", *asked]
     command = [sys.executable, "run.py", "-m", *overrides]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stdout + done.stderr
     for words in ("mode=online" if asked else "WANDB_MODE=online", "wandb login", "tracker.mode=offline"):
         assert words in done.stderr

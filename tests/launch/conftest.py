@@ -18,6 +18,7 @@ from tests.faults.conftest import figure  # noqa: F401
 
 PRETEND = Path(__file__).with_name("pretend.py")
 TINY = ["profile=demo", "tracker=none", "train.epochs=2", "hydra/launcher=local_gpus"]
+PATIENCE = 300.0  # seconds that a test waits for what must come; a hundredth on a quiet machine
 GPUS = {"CUDA_VISIBLE_DEVICES": "2,GPU-5b1d"}
 
 
@@ -40,7 +41,7 @@ class Sweep:
 
     def finish(self) -> tuple[int, str, str]:
         """Wait for the end; return exit code, stdout and stderr."""
-        out, error = self.process.communicate(timeout=60)
+        out, error = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out, error
 
     def notes(self) -> list[list[str]]:
@@ -49,7 +50,7 @@ class Sweep:
 
     def wait_for(self, number: int, *words: str) -> list[list[str]]:
         """Wait until so many lines of the ledger begin with these words; return them."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while len(found := [note for note in self.notes() if note[: len(words)] == list(words)]) < number:
             assert time.monotonic() < until and self.process.poll() is None, (words, self.notes(), self.process.poll())
             time.sleep(0.01)
@@ -104,7 +105,7 @@ def alive(process: int) -> bool:
 
 def gone(process: int) -> bool:
     """Wait until a process is dead."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while alive(process):
         if time.monotonic() > until:
             return False

@@ -1,4 +1,7 @@
-"""hydra/launcher=local_gpus: who starts when and where, what an end means, what a signal does. Runs are pretended."""
+"""hydra/launcher=local_gpus: who starts when and where, what an end means, what a signal does. Runs are pretended.
+
+Every run is a process that imports Hydra, so only the order and refusals are tested every time: the rest is `make faults`.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,7 @@ def test_longest_first_each_alone_on_its_device_and_a_second_command_starts_noth
     assert again.notes() == before
 
 
+@pytest.mark.faults
 def test_several_runs_share_a_device_where_asked(start: Start) -> None:
     """Two on each of two: four begin before any ends; on the cpu a run sees no GPU."""
     held = dict.fromkeys(LONGEST_FIRST[:4], "hang")
@@ -59,6 +63,7 @@ def test_several_runs_share_a_device_where_asked(start: Start) -> None:
     assert sweep.finish()[0] == 75
 
 
+@pytest.mark.faults
 def test_the_line_of_a_run_is_what_a_user_would_type(start: Start) -> None:
     """It runs alone with the same run id: paths, seed and Hydra's own overrides come along, the launcher's do not."""
     sweep = start(
@@ -72,6 +77,7 @@ def test_the_line_of_a_run_is_what_a_user_would_type(start: Start) -> None:
     assert sweep.notes()[0][1] == "none-base" and len(sweep.notes()[0]) == 3  # CUDA_VISIBLE_DEVICES is empty
 
 
+@pytest.mark.faults
 def test_a_killed_run_leaves_the_others_and_the_same_command_goes_on(start: Start) -> None:
     sweep = start(behaviour={"plain-base": "hang"})
     ((_, _, process, _),) = sweep.wait_for(1, "begin", "plain-base")
@@ -87,6 +93,7 @@ def test_a_killed_run_leaves_the_others_and_the_same_command_goes_on(start: Star
     assert (code, error) == (0, "") and started(said) == ["plain-base"] and said.count("skipped") == 5
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 75, "preempted")])
 def test_a_signal_stops_dispatch_and_lets_runs_end_by_themselves(start: Start, number: int, code: int, word: str) -> None:
     sweep = start(behaviour={"plain-base": "hang", "plain-cutmix": "hang"})
@@ -101,6 +108,7 @@ def test_a_signal_stops_dispatch_and_lets_runs_end_by_themselves(start: Start, n
     assert not any(map(alive, processes))
 
 
+@pytest.mark.faults
 def test_a_second_interrupt_ends_the_process_groups(start: Start) -> None:
     """Runs that hear nothing, and what they started."""
     sweep = start(behaviour={"plain-base": "deaf", "plain-cutmix": "deaf"})
@@ -117,6 +125,7 @@ def test_a_second_interrupt_ends_the_process_groups(start: Start) -> None:
     assert all(gone(int(note[1])) for note in heard)
 
 
+@pytest.mark.faults
 def test_a_launcher_that_is_killed_leaves_no_orphan(start: Start) -> None:
     """Not even one that hears no signal; and the same command finds no lock in its way."""
     sweep = start(behaviour={"plain-base": "deaf", "plain-cutmix": "hang"})
@@ -130,6 +139,7 @@ def test_a_launcher_that_is_killed_leaves_no_orphan(start: Start) -> None:
     assert (code, error) == (0, "") and started(said) == left
 
 
+@pytest.mark.faults
 def test_retries_are_for_runs_that_had_no_chance_to_say_why(start: Start) -> None:
     """Killed and crashed runs begin again, behind the others; what failed or diverged would do so again."""
     behaviour = {"plain-base": "die_once", "plain-cutmix": "crash", "cbam-base": "fail", "cbam-cutmix": "diverge"}
@@ -174,6 +184,7 @@ def test_a_launcher_is_refused_in_one_line_and_leaves_nothing(
     assert not sweep.runs.exists()
 
 
+@pytest.mark.faults
 def test_a_run_held_by_another_process_is_skipped(start: Start) -> None:
     """The launcher says what the run's process found out."""
     sweep = start(behaviour={"plain-base": "hang"})

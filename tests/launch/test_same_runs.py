@@ -20,6 +20,7 @@ from ablation.sweep import planned_run
 from ablation.sweep.devices import Slot
 from ablation.sweep.identity import digest, run_id
 from ablation.sweep.planned_run import Planned
+from tests.commands import script
 from tests.conftest import ROOT, TINY
 from tests.faults import forks
 from tests.launch.conftest import Start
@@ -30,25 +31,12 @@ LAUNCHERS = {
 }
 
 
+@pytest.mark.faults
 def test_the_same_ids_and_the_same_bits_as_the_basic_launcher(tmp_path: Path) -> None:
     """Really trained, by run.py: records, rows, logits and weights."""
-    commands = {
-        name: [
-            sys.executable,
-            "run.py",
-            "-m",
-            *TINY,
-            "resizer=none,plain",
-            "aug=cutmix",
-            f"paths.runs={tmp_path / name}",
-            *more,
-        ]
-        for name, more in LAUNCHERS.items()
-    }
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    running = {name: subprocess.Popen(command, cwd=ROOT, **pipes) for name, command in commands.items()}  # type: ignore[call-overload]
-    said = {name: process.communicate(timeout=240)[0] for name, process in running.items()}
-    assert [process.returncode for process in running.values()] == [0, 0], said
+    for name, more in LAUNCHERS.items():
+        done = script("run.py", "-m", *TINY, "resizer=none,plain", "aug=cutmix", f"paths.runs={tmp_path / name}", *more)
+        assert done.returncode == 0, done.stdout + done.stderr
     basic, local = (sorted(file.parent for file in (tmp_path / name).glob("*/outcome.json")) for name in LAUNCHERS)
     assert [folder.name for folder in basic] == [folder.name for folder in local] and len(basic) == 2
     for one, other in zip(basic, local, strict=True):

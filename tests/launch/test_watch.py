@@ -150,7 +150,7 @@ def command(sweep: progress.Sweep, *arguments: str) -> list[str]:
 
 
 def test_a_pipe_gets_the_table_once(sweep: progress.Sweep) -> None:
-    done = subprocess.run(command(sweep), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command(sweep), cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "") and "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["run", "state", "epoch", "last", "%", "img/s", "device", "left"]
@@ -164,7 +164,7 @@ def test_the_view_imports_neither_torch_nor_pandas(sweep: progress.Sweep, tmp_pa
     for name in ("torch", "pandas", "wandb", "hydra"):
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} was imported')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command(sweep, "--once"), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command(sweep, "--once"), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -174,7 +174,7 @@ def test_a_file_gets_a_line_and_a_terminal_a_table_until_nothing_is_open(tmp_pat
     runs.record(outcome(planned("none"), epochs=EPOCHS, seconds=20.0))
     sweep = progress.find(tmp_path / "runs")
     with (tmp_path / "said").open("w") as file:
-        assert subprocess.run(command(sweep), cwd=ROOT, stdout=file, timeout=60).returncode == 0
+        assert subprocess.run(command(sweep), cwd=ROOT, stdout=file, timeout=300).returncode == 0
     assert (tmp_path / "said").read_text()[5:] == " 1 run: 1 done; nothing left to run\n"
     terminal, end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}

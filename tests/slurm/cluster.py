@@ -106,7 +106,7 @@ class Cluster:
     def ask(self, *command: str) -> str:
         """Run one of SLURM's commands; return what it said, on either stream."""
         done = subprocess.run(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
         )
         return done.stdout
 

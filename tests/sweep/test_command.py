@@ -25,7 +25,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def run_from_nothing(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """For what Python reads as it starts."""
     command = [sys.executable, "run.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
 
 
 @pytest.fixture
@@ -183,6 +183,6 @@ def test_signals(tmp_path: Path, number: int, code: int, word: str) -> None:
     assert running.stdout is not None
     assert any("epoch 2/400" in line for line in running.stdout)
     running.send_signal(number)
-    running.communicate(timeout=60)
+    running.communicate(timeout=300)
     (file,) = tmp_path.glob("*/outcome.json")
     assert (running.returncode, json.loads(file.read_text())["outcome"]) == (code, word)

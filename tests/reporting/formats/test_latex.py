@@ -46,10 +46,10 @@ def compiled(folder: Path, *files: str) -> tuple[str, str]:
     for place, text in enumerate(files):
         (folder / f"table-{place}.tex").write_text(text)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "main.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300)
     log = (folder / "main.log").read_text(errors="replace")
     assert done.returncode == 0, "\n".join(re.findall(r"^!.*(?:\n.*){3}", log, re.MULTILINE)) or log[-2000:]
-    text = subprocess.run(["pdftotext", "-raw", "main.pdf", "-"], cwd=folder, capture_output=True, timeout=60, check=True)
+    text = subprocess.run(["pdftotext", "-raw", "main.pdf", "-"], cwd=folder, capture_output=True, timeout=300, check=True)
     return log, text.stdout.decode()
 
 
