@@ -33,8 +33,8 @@ class ChannelAttention(nn.Module):
 
 
 def mean_over_channels(features: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, 1, H, W), as a 1x1 convolution: a third of the time of `mean(1)`, backward included, on a CPU."""
-    if features.is_meta:  # on meta tensors (FLOP counter) use the plain operation
+    """(B, C, H, W) -> (B, 1, H, W); on a CPU as a 1x1 convolution: a third of the time of `mean(1)`, backward included."""
+    if features.device.type != "cpu":
         return features.mean(1, keepdim=True)
     channels = features.shape[1]
     return functional.conv2d(features, features.new_full((1, channels, 1, 1), 1 / channels))

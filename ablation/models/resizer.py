@@ -7,16 +7,20 @@ in the same range.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ablation.models.cbam import CBAM
+from ablation.models.separable import Separable
 
 
 class Interpolate(nn.Module):
     """Resize without parameters, half-pixel centres (`align_corners=False`): the control for what is learned.
+
+    On CUDA by matrix products, see separable.py; elsewhere by torch's own kernel, which is quicker there.
 
     Args:
         size: of the output in pixels: one number for a square, or (height, width).
@@ -28,10 +32,12 @@ class Interpolate(nn.Module):
         assert mode in ("bilinear", "bicubic"), mode
         self.size = (size, size) if isinstance(size, int) else (size[0], size[1])
         self.mode = mode
+        self.interpolate = partial(functional.interpolate, size=self.size, mode=mode, align_corners=False)
+        self.products = Separable(self.interpolate)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, *size), same dtype and device."""
-        return functional.interpolate(images, self.size, mode=self.mode, align_corners=False)
+        return self.products(images) if images.device.type == "cuda" else self.interpolate(images)
 
     def extra_repr(self) -> str:
         """What `print(model)` shows between the brackets."""
@@ -39,10 +45,10 @@ class Interpolate(nn.Module):
 
 
 class WideConv2d(nn.Conv2d):
-    """`nn.Conv2d` to a few channels, computed for four neighbouring pixels at once: same parameters, same result.
+    """`nn.Conv2d` to a few channels, on a CPU computed for four neighbouring pixels at once: same parameters, same result.
 
-    Kernels work on 16 output channels at a time (the lanes of an AVX-512 vector), so three leave most of them idle. Four copies
-    of the kernel, each shifted by a pixel, make 12, in a quarter of the places.
+    A CPU's kernels work on 16 output channels at a time (the lanes of an AVX-512 vector), so three leave most of them idle.
+    Four copies of the kernel, each shifted by a pixel, make 12, in a quarter of the places.
 
     Args:
         kernel: odd side of the kernel in pixels; the padding keeps the size.
@@ -56,7 +62,7 @@ class WideConv2d(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
-        if features.is_meta or features.shape[3] % self.PIXELS:  # meta: whoever counts, counts the convolution as defined
+        if features.device.type != "cpu" or features.shape[3] % self.PIXELS:  # on meta, FLOP are counted as defined
             return functional.conv2d(features, self.weight, self.bias, padding=self.padding)
         shifts = [functional.pad(self.weight, (shift, self.PIXELS - 1 - shift)) for shift in range(self.PIXELS)]
         kernels = torch.cat(shifts).contiguous(memory_format=torch.channels_last)
