@@ -96,7 +96,7 @@ def cutmix(images: Tensor, labels: Tensor, alpha: float, generator: torch.Genera
     """
     height, width = images.shape[2:]
     cut = (1 - _beta(alpha, generator)) ** 0.5
-    permutation = torch.randperm(len(images), generator=generator).to(images.device)
+    permutation = _permutation(images, generator)
     top, bottom = _interval(height, int(height * cut), generator)
     left, right = _interval(width, int(width * cut), generator)
     mixed = images.clone()
@@ -127,8 +127,14 @@ def mixup(images: Tensor, labels: Tensor, alpha: float, generator: torch.Generat
         ValueError: alpha <= 0.
     """
     lam = _beta(alpha, generator)
-    permutation = torch.randperm(len(images), generator=generator).to(images.device)
+    permutation = _permutation(images, generator)
     return MixedBatch(torch.lerp(images[permutation], images, lam), labels, labels[permutation], lam)
+
+
+def _permutation(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a random order int64 (B,) of a batch, on its device; a GPU takes it from pinned memory, so nothing waits."""
+    order = torch.randperm(len(images), generator=generator, pin_memory=images.device.type == "cuda")
+    return order.to(images.device, non_blocking=True)
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:

@@ -69,6 +69,7 @@ DEVICE = Rule(
     "auto, cuda, cuda:N, mps or cpu",
     lambda v: isinstance(v, str) and bool(re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", v)),
 )
+COMPILE = Rule("false, default or reduce-overhead", lambda v: v is False or v in ("default", "reduce-overhead"))
 
 RULES: dict[str, Rule] = {
     "seed": Rule("a whole number from 0 to 2**63 - 1", lambda value: type(value) is int and 0 <= value < 2**63),
@@ -120,7 +121,7 @@ RULES: dict[str, Rule] = {
     "train.batch_size": whole(1),
     "train.precision": one_of("fp32", "bf16", "fp16"),
     "engine.device": DEVICE,
-    "engine.compile": BOOLEAN,
+    "engine.compile": COMPILE,
     "engine.cpu_threads": or_null(whole(1)),
     "engine.deterministic": BOOLEAN,
     "records.checkpoint_every": whole(1),

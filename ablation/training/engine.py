@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+CHECK_EVERY = 50  # steps of a device between two looks at the loss: a look waits until the device has caught up
+MODES = ("default", "reduce-overhead")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -39,7 +41,7 @@ class Engine:
     Args:
         device: auto, cuda, cuda:N, mps or cpu.
         precision: fp32 (exact: TF32 is off), bf16 (autocast) or fp16 (autocast with loss scaling).
-        compile: compile the model with `torch.compile`.
+        compile: False; "default", fused kernels by `torch.compile`; "reduce-overhead", these in CUDA graphs.
         cpu_threads: of torch's CPU kernels, or None for torch's own choice.
         deterministic: equal runs give equal bits on a GPU too, at some cost; a CPU needs no asking.
     """
@@ -48,20 +50,25 @@ class Engine:
         self,
         device: str,
         precision: str,
-        compile: bool = False,
+        compile: str | bool = False,
         cpu_threads: int | None = None,
         deterministic: bool = False,
     ) -> None:
         self.device = find_device(device)
         self.precision = precision
+        assert compile is False or compile in MODES, compile
         self.compile, self.deterministic = compile, deterministic
+        self.check_every = 1 if self.device.type == "cpu" else CHECK_EVERY
         if cpu_threads is not None:
             torch.set_num_threads(cpu_threads)
         if self.device.type == "cuda":
+            if self.device.index is not None:
+                torch.cuda.set_device(self.device)  # what asks for no device (pinned memory, Triton) would use GPU 0
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
             torch.backends.cudnn.benchmark = not deterministic  # the quickest kernel of the day differs from day to day
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before the first matrix product, else torch raises
         torch.use_deterministic_algorithms(deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a pass over each new tensor
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
 
     @property
@@ -72,12 +79,16 @@ class Engine:
         return f"{self.device.type}, {torch.get_num_threads()} threads" if self.device.type == "cpu" else self.device.type
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """Move a classifier to the device in channels_last memory format; compile it in place where asked."""
+        """Move a classifier to the device in channels_last memory format; compile it in place where asked.
+
+        A compiled classifier draws its dropout masks from torch's own streams, as it does otherwise: it is the same run.
+        """
         if self.deterministic:
             model.make_deterministic()  # type: ignore[operator]
         model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.compile:
-            model.compile()
+            options = {"fallback_random": True, "triton.cudagraphs": self.compile == "reduce-overhead"}
+            model.compile(options=options)
         return model
 
     def autocast(self) -> AbstractContextManager[None]:
@@ -85,7 +96,7 @@ class Engine:
         return torch.autocast(self.device.type, PRECISIONS[self.precision], enabled=self.precision != "fp32")
 
     def step(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-        """Backpropagate a finite loss and step; fp16 losses are scaled and overflowing steps skipped."""
+        """Backpropagate a loss and step; fp16 losses are scaled and overflowing steps skipped."""
         optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.step(optimizer)

@@ -41,7 +41,8 @@ def evaluate(classifier: nn.Module, images: Images, augment: Augment, batch_size
     parts = []
     for pixels in images.pixels.split(batch_size):
         with engine.autocast():
-            parts.append(classifier(augment.test(pixels).contiguous(memory_format=torch.channels_last)).float())
+            outputs = classifier(augment.test(pixels).contiguous(memory_format=torch.channels_last))
+        parts.append(outputs.to(torch.float32, copy=True))  # a CUDA graph writes its next outputs over these
     logits = torch.cat(parts)
     loss = F.cross_entropy(logits, images.labels)
     correct = (logits.argmax(1) == images.labels).sum()

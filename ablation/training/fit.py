@@ -96,7 +96,8 @@ class Fit:
             progress: told after every step how many images it took.
 
         Raises:
-            Diverged: the loss of a step (before the optimizer took it) or of the test set is NaN or infinite.
+            Diverged: the loss of a step or of the test set is NaN or infinite. The first such step is named, and nothing of its
+                epoch counts; on a CPU it is not taken, a device is asked every `engine.check_every` steps.
         """
         while len(self.history) < self.epochs:
             try:
@@ -137,15 +138,19 @@ class Fit:
         torch.manual_seed(seed_of(self.seed, "dropout", index))
         self.classifier.train()
         total = torch.zeros((), device=self.engine.device)
+        unchecked: list[Tensor] = []
         for step, batch in enumerate(self.batches(index), start=1):
             if stopping():
                 raise Stopped
             loss, images = self.loss(batch), len(batch.images)
-            if not torch.isfinite(loss):
-                raise Diverged(f"loss is {loss.item()} in epoch {index + 1}, step {step}, at lr {lr:g}")
+            unchecked.append(loss.detach())
+            if step % self.engine.check_every == 0:
+                _check_finite(unchecked, step, f"epoch {index + 1}", lr)
+                unchecked.clear()
             self.engine.step(loss, self.optimizer)
             total += loss.detach() * images
             progress(images)
+        _check_finite(unchecked, step, f"epoch {index + 1}", lr)
         return total.item() / len(self.dataset.train)
 
     def batches(self, index: int) -> Iterator[MixedBatch]:
@@ -218,3 +223,15 @@ class Fit:
         self.classifier.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.engine.scaler.load_state_dict(state["scaler"])
+
+
+def _check_finite(losses: list[Tensor], step: int, epoch: str, lr: float) -> None:
+    """Look at the losses of the steps up to `step`, in one transfer: the only wait for a device.
+
+    Raises:
+        Diverged: naming the first that is not finite.
+    """
+    values = torch.stack(losses).tolist() if losses else []
+    for number, value in enumerate(values, start=step - len(values) + 1):
+        if not math.isfinite(value):
+            raise Diverged(f"loss is {value} in {epoch}, step {number}, at lr {lr:g}")

@@ -56,7 +56,7 @@ CHANGES_THE_RESULT = [
 ]
 CHANGES_NOTHING = [
     "engine.device=cpu",
-    "engine.compile=true",
+    "engine.compile=default",
     "engine.cpu_threads=1",
     "tracker=none",
     "tracker.mode=offline",

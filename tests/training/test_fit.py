@@ -165,6 +165,25 @@ def test_a_poisoned_batch_leaves_the_weights_as_they_were() -> None:
     assert all(torch.equal(weights[name], value) for name, value in fit.classifier.named_parameters())
 
 
+@pytest.mark.parametrize("poisoned", [1, 2, 3, 4])
+@pytest.mark.parametrize("check_every", [1, 2, 50])
+def test_the_first_bad_step_is_named_however_seldom_one_looks(poisoned: int, check_every: int) -> None:
+    """As on a device, which is asked every 50 steps and at the epoch's end: the same words, and nothing of the epoch stays."""
+    fit = make(epochs=3)
+    fit.engine.check_every = check_every
+    seen: list[int] = []
+    inner = fit.loss
+
+    def loss(batch: Any) -> torch.Tensor:
+        seen.append(1)
+        return inner(batch) * (math.inf if len(seen) == 4 + poisoned else 1)
+
+    fit.loss = loss  # type: ignore[method-assign]
+    with pytest.raises(Diverged, match=rf"^loss is inf in epoch 2, step {poisoned}, at lr 0\.005$"):
+        list(fit)
+    assert [row.epoch for row in fit.history] == [1] == [row.epoch for row in fit.chosen().values()][:1]
+
+
 def row(epoch: int, test: float, val: float | None = None) -> Epoch:
     return Epoch(epoch, 0.1, 1.0, 1.0, test, val, 1.0, 1.0)
 
