@@ -112,7 +112,7 @@ def train(planned: Planned, record: Record) -> None:
     # Fit
     engine.reset_peak_memory()
     remaining = (planned.train.epochs - len(fit.history)) * len(dataset.train)
-    with Bar(record.folder.name, remaining) as bar:
+    with Bar(record.folder.name, remaining) as bar, checkpoints:
         for epoch in fit.run(signals.stopping, bar):
             chosen = fit.chosen()
             numbers = {kind: row.epoch for kind, row in chosen.items()}

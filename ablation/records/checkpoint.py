@@ -1,77 +1,111 @@
-"""A run's checkpoints: one file an epoch, named after its own digest, placed by one rename.
+"""A run's checkpoints: resume files of whole epochs, written while training goes on, and the weights that stay at its end.
 
-A `.pt` file has no usable checksum and a sidecar can survive without its file, so the digest stands in the name: the newest
-file whose content has it wins. Tensors and plain types only; everything is loaded with `weights_only=True`.
+The newest file whose content has the digest in its name is gone on from. Owns which files there are and when one is written;
+tensor_file.py owns a file.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import pickle
-import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import Any
 
-import torch
-
-from ablation.records.files import sync_folder
+from ablation.records import tensor_file
 from ablation.records.outcome import CHECKPOINT
+from ablation.records.snapshot import snapshot
+from ablation.records.tensor_file import file_digest
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # in format 1 the weights of a chosen epoch are those of its own file
+KEPT = 2  # whole resume files; while the next one is written there are three
 
 log = logging.getLogger(__name__)
 
 
-class _Hashing:
-    """A file that remembers sha256 of what is written to it: no second pass, no copy in memory."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.sha256 = file, hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.sha256.update(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-
 class Checkpoints:
-    """The folder runs/<run id>/checkpoints.
+    """The folder runs/<run id>/checkpoints, held as a context: it ends when nothing is being written any more.
+
+    A file holds the state after its epoch and the weights of the epochs chosen so far. One thread writes it from a copy; a run
+    goes on after the newest whole file, so what is lost is what was trained since.
 
     Args:
-        folder: made where missing; leftovers of a killed write are swept.
+        folder: made where missing; leftovers of a killed write are removed.
         run: the run's digest; a file of another run is refused.
-        checkpoint_every: epochs between resume files.
+        checkpoint_every: epochs between resume files, at least.
         keep_weights: kinds of weights that stay once the run is done (`best`, `last`, `val`).
+        checkpoint_minutes: between resume files, at least.
     """
 
-    def __init__(self, folder: Path, run: str, checkpoint_every: int, keep_weights: list[str]) -> None:
-        self.folder, self.run, self.every, self.keep = folder, run, checkpoint_every, keep_weights
+    def __init__(
+        self, folder: Path, run: str, checkpoint_every: int, keep_weights: list[str], checkpoint_minutes: float = 0.0
+    ) -> None:
+        self.folder, self.run, self.keep = folder, run, keep_weights
+        self.every, self.seconds = checkpoint_every, 60 * checkpoint_minutes
+        self._begun = time.monotonic()  # the last write, or the start
+        self._weights: dict[int, dict[str, Any]] = {}  # of the chosen epochs, in memory
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".tmp.*"):
             leftover.unlink()
 
     def save(self, epoch: int, state: dict[str, Any], *, chosen: dict[str, int], final: bool) -> None:
-        """Write the state after `epoch` if it is due, is the last, or holds weights that may be kept; prune the others.
+        """Take the state after `epoch`, and begin to write it if that is due and nothing else is being written.
+
+        Weights of a chosen epoch are copied in any case, and written with the next file.
 
         Args:
             epoch: from 1.
-            state: tensors and plain types.
+            state: tensors and plain types; `model` is the weights. May change as soon as this returns.
             chosen: epoch of each kind of weights (`best`, ...) as things stand.
-            final: no epoch follows.
+            final: no epoch follows; the file is there when this returns.
+
+        Raises:
+            OSError: this file, or the one begun before, cannot be written.
         """
+        if final or (self._writing is not None and self._writing.done()):
+            self.wait()
+        passed = epoch % self.every == 0 and time.monotonic() - self._begun >= self.seconds
+        due = final or (passed and self._writing is None)
         wanted = {chosen[kind] for kind in self.keep if kind in chosen and (kind != "last" or final)}
-        if epoch % self.every and not final and epoch not in wanted:
-            return
-        self._write("epoch", epoch, {"state": state})
-        resume = [file for file in self._files("epoch") if _epoch(file) <= epoch]
-        for file in resume[2:]:
-            if _epoch(file) not in wanted:
-                file.unlink()
+        weights = {number: model for number, model in self._weights.items() if number in wanted}
+        if due:
+            state = snapshot(state)
+        if epoch in wanted:
+            weights[epoch] = state["model"] if due else snapshot(state["model"])
+        self._weights = weights
+        if due:
+            self._begun = time.monotonic()
+            self._writing = self._thread.submit(self._replace, epoch, {"state": state, "weights": weights})
+        if final:
+            self.wait()
+
+    def wait(self) -> None:
+        """Return once nothing is being written.
+
+        Raises:
+            OSError: what was being written could not be.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self.wait()
+        except OSError as lost:
+            if error is None:
+                raise
+            log.warning("%s", lost)  # beside what ended the run
+        finally:
+            self._thread.shutdown()
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest sound state, or None where there is none; says what it passed over and why.
@@ -79,48 +113,37 @@ class Checkpoints:
         Raises:
             ValueError: a sound file belongs to another run or has another format.
         """
-        for file in self._files("epoch"):
+        files = self._files("epoch")
+        for place, file in enumerate(files):
             content = self._read(file)
             if content is not None:
                 state: dict[str, Any] = content["state"]
+                older = [self._read(other) for other in files[place + 1 :]] if content["format"] == 1 else []
+                self._weights = {one["epoch"]: one["state"]["model"] for one in older if one is not None}
+                self._weights |= {**content.get("weights", {}), content["epoch"]: state["model"]}
                 return state
         return None
 
     def extract(self, chosen: dict[str, int]) -> None:
-        """Write the weights that stay, from the resume files of their epochs: the last step before a run is done.
+        """Write the weights that stay: the last step before a run is done.
 
         Not a part of `save`: a run killed between its last checkpoint and this is continued, and trains no epoch.
         """
         for kind in (kind for kind in self.keep if kind in chosen):
-            for file in self._files("epoch"):
-                if _epoch(file) == chosen[kind] and (content := self._read(file)) is not None:
-                    self._write(kind, chosen[kind], {"model": content["state"]["model"]})
-                    break
+            if chosen[kind] in self._weights:
+                self._write(kind, chosen[kind], {"model": dict(self._weights[chosen[kind]])})
             else:
                 log.warning("%s: no sound checkpoint of epoch %d: no %s weights stay", self.folder, chosen[kind], kind)
 
+    def _replace(self, epoch: int, content: dict[str, Any]) -> None:
+        """Write a resume file, then remove those that are not needed any more."""
+        self._write("epoch", epoch, content)
+        for file in [file for file in self._files("epoch") if _epoch(file) <= epoch][KEPT:]:
+            file.unlink()
+
     def _write(self, kind: str, epoch: int, content: dict[str, Any]) -> None:
-        temporary = self.folder / f".tmp.{kind}.{os.getpid()}"
-        try:
-            with temporary.open("wb") as file:
-                hashing = _Hashing(file)
-                torch.save({"format": FORMAT, "run": self.run, "epoch": epoch, **content}, hashing)  # type: ignore[arg-type]  # torch only writes
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.folder / f"{kind}-{epoch:04d}.{hashing.sha256.hexdigest()[:16]}.pt")
-        except (OSError, RuntimeError) as error:  # torch.save wraps what the file raised
-            written = temporary.stat().st_size if temporary.exists() else 0
-            temporary.unlink(missing_ok=True)
-            free = shutil.disk_usage(self.folder).free
-            reason = (str(error.__context__ or error).splitlines() or [""])[0]
-            raise OSError(
-                f"{self.folder}: the checkpoint of epoch {epoch} cannot be written ({reason}) after {written:,} bytes,"
-                f" {free:,} free; the one before is intact: make room and run the same command again"
-            ) from error
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(self.folder)
+        content = {"format": FORMAT, "run": self.run, "epoch": epoch, **content}
+        tensor_file.write(self.folder, f"{kind}-{epoch:04d}", content)
 
     def _read(self, file: Path) -> dict[str, Any] | None:
         """Return the content of a sound file; None, with a warning that names it, of a damaged one."""
@@ -130,15 +153,15 @@ class Checkpoints:
             file.rename(file.with_name(f"{file.name}.damaged"))
             return None
         try:
-            content = _load(file)
+            content = tensor_file.read(file)
         except ValueError as error:
             log.warning("%s: passed over and renamed .damaged", error)
             file.rename(file.with_name(f"{file.name}.damaged"))
             return None
-        if content["format"] != FORMAT or content["run"] != self.run:
+        if content["format"] not in READABLE or content["run"] != self.run:
             raise ValueError(
-                f"{file}: of run {content['run']} in format {content['format']}, expected {self.run} in format {FORMAT}:"
-                " move the file away to go on"
+                f"{file}: of run {content['run']} in format {content['format']}, expected {self.run} in format"
+                f" {' or '.join(map(str, READABLE))}: move the file away to go on"
             )
         return content
 
@@ -157,27 +180,8 @@ def load_weights(folder: Path, kind: str = "best") -> dict[str, Any]:
     for file in _matching(folder, kind):
         if file_digest(file) != file.name.split(".")[1]:
             raise ValueError(f"{file}: damaged: its content has not the digest it is named after; train the run again")
-        return _load(file)
+        return tensor_file.read(file)
     raise FileNotFoundError(f"{folder}: no {kind} weights; runs keep those in records.keep_weights once they are done")
-
-
-def _load(file: Path) -> dict[str, Any]:
-    """Return a file's tensors and plain values; code in it is not run.
-
-    Raises:
-        ValueError: it holds something else. torch's own message would advise weights_only=False.
-    """
-    try:
-        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(f"{file}: no file of weights: more in it than tensors and plain values") from error
-    return content
-
-
-def file_digest(file: Path) -> str:
-    """Return the first 16 hex digits of a file's sha256."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:16]
 
 
 def _matching(folder: Path, kind: str) -> Iterator[Path]:

@@ -125,6 +125,7 @@ RULES: dict[str, Rule] = {
     "engine.cpu_threads": or_null(whole(1)),
     "engine.deterministic": BOOLEAN,
     "records.checkpoint_every": whole(1),
+    "records.checkpoint_minutes": number(">= 0", lambda value: value >= 0),
     "records.keep_weights": list_of(one_of("best", "last", "val")),
     "paths.runs": TEXT,
     "paths.cache": TEXT,

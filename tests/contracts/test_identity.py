@@ -65,6 +65,7 @@ CHANGES_NOTHING = [
     "paths.cache=elsewhere",
     "data.root=elsewhere",
     "records.checkpoint_every=5",
+    "records.checkpoint_minutes=0.5",
     "records.keep_weights=[best,last]",
     "plan=true",
     "plan_gpu=A100",

@@ -37,7 +37,7 @@ import ablation.training.progress_bar  # noqa: F401  # all three: so that childr
 import run
 from ablation.cost import model_size
 from ablation.records import provenance
-from ablation.records.checkpoint import file_digest, load_weights
+from ablation.records.checkpoint import Checkpoints, file_digest, load_weights
 from ablation.records.outcome import NEW, OF_ROWS
 from ablation.sweep import planned_run, settings, signals
 from ablation.sweep.command import run_command
@@ -162,6 +162,7 @@ class Watch:
         io.open = builtins.open = self._opening(io.open)  # type: ignore[assignment]
         for name in ("replace", "rename", "unlink", "mkdir", "fsync"):
             setattr(os, name, self._telling(name, getattr(os, name)))
+        in_turn()
         on_batch(lambda: self.point("batch"))
         return self
 
@@ -215,6 +216,17 @@ class _Written(io.FileIO):
                 super().close()
 
 
+def in_turn() -> None:
+    """Have every checkpoint written before training goes on: points then come in one order. Only for a forked child."""
+    save = Checkpoints.save
+
+    def saving(checkpoints: Checkpoints, *arguments: Any, **named: Any) -> None:
+        save(checkpoints, *arguments, **named)
+        checkpoints.wait()
+
+    Checkpoints.save = saving  # type: ignore[method-assign]
+
+
 def on_batch(tell: Callable[[], object]) -> None:
     """Have `tell` called before every batch, by the callable that asks whether to stop. Only for a forked child."""
     original = fit.Fit.run
@@ -230,7 +242,8 @@ def on_batch(tell: Callable[[], object]) -> None:
 
 
 def on_nth_batch(number: int, act: Callable[[], object]) -> None:
-    """Have `act` called before the batch of that number, from 1. Only for a forked child."""
+    """Have `act` called before the batch of that number, from 1, when all before is written. Only for a forked child."""
+    in_turn()
     passed = 0
 
     def tell() -> None:

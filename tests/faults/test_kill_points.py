@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import outcome_of
+from ablation.records.checkpoint import Checkpoints
+from tests.conftest import outcome_of, rows_of
 from tests.faults import forks
 
 pytestmark = pytest.mark.faults
@@ -137,3 +139,80 @@ def test_kill_points(tmp_path: Path, figure: Callable[[str, str], None]) -> None
         f" {time.monotonic() - began:.0f} s",
     )
     assert not wrong, "\n".join(wrong)
+
+
+def in_writer() -> bool:
+    """Return True in the thread that writes checkpoints."""
+    return threading.current_thread().name.startswith("checkpoint")
+
+
+def of_writer(config: forks.Run, runs: Path) -> list[str]:
+    """Train a run undisturbed; return the name of each point that its writing thread passes."""
+    file = runs.with_suffix(".points")
+
+    def count() -> None:
+        names: list[str] = []
+        forks.Watch(runs, lambda number, name, half: names.append(name) if in_writer() else None).install()
+        forks.train(config, runs)
+        file.write_text(json.dumps(names))
+
+    assert forks.forked(count, runs.with_suffix(".said")) == 0, runs.with_suffix(".said").read_text()
+    names: list[str] = json.loads(file.read_text())
+    return names
+
+
+def killed_while_training_goes_on(config: forks.Run, runs: Path, place: int) -> None:
+    """Hold the writing thread at its point of that number, half a write done; train on, and die at the run's last batch."""
+    held, save = threading.Event(), Checkpoints.save
+    passed = batches = 0
+
+    def act(count: int, name: str, half: Callable[[], object]) -> None:
+        nonlocal passed, batches
+        passed, batches = passed + in_writer(), batches + (name == "batch")
+        if in_writer() and passed == place:
+            half()
+            held.set()
+            threading.Event().wait()
+        if held.is_set() and batches == BATCHES * config.task.train.epochs:
+            forks.die()
+
+    def saving(checkpoints: Checkpoints, *arguments: Any, **named: Any) -> None:
+        save(checkpoints, *arguments, **named)
+        while (writing := checkpoints._writing) and not (writing.done() or held.is_set()):
+            time.sleep(0.001)
+
+    forks.Watch(runs, act).install()
+    Checkpoints.save = saving  # type: ignore[method-assign]
+    forks.train(config, runs)
+
+
+def test_kill_points_of_the_writer_while_training_goes_on(tmp_path: Path, figure: Callable[[str, str], None]) -> None:
+    """The record is then ahead of the checkpoints: the run goes on after the newest whole file, and its rows are made again."""
+    config = forks.composed("resizer=cbam", "aug=cutmix", "seed=4")
+    assert forks.forked(lambda: forks.train(config, tmp_path / "reference"), tmp_path / "said") == 0
+    reference = forks.folder_of(config, tmp_path / "reference")
+    names = of_writer(config, tmp_path / "counted")
+    ends = [number for number, name in enumerate(names, start=1) if name.startswith("replace")]
+    writes = [number for number, name in enumerate(names, start=1) if name.startswith("write")]
+    points = [number for number, name in enumerate(names, start=1) if not name.startswith(("write", "close"))]
+    points = sorted(number for number in {*points, *writes[::20]} if number <= ends[1] + 1)  # the last file is waited for
+    assert {names[number - 1].split()[0] for number in points} == {"open-w", "write", "fsync", "replace"} and len(ends) == 3
+    wrong = []
+    for number in points:
+        runs = tmp_path / str(number)
+        folder, said = forks.folder_of(config, runs), runs.with_suffix(".said")
+        code = forks.forked(lambda r=runs, n=number: killed_while_training_goes_on(config, r, n), said)
+        least = sum(end < number for end in ends)
+        there = (code, forks.durable(folder), len(rows_of(folder)))
+        if there != (-9, least, 2):
+            wrong.append(f"{number} {names[number - 1]}: exit code, durable epochs and rows are {there}\n{said.read_text()}")
+            continue
+        code = forks.forked(lambda r=runs: forks.train(config, r), said)
+        differs = forks.difference(forks.result(folder), forks.result(reference)) if code == 0 else said.read_text()
+        wrong += [f"{number} {names[number - 1]}: {differs}"] if differs else []
+    figure(
+        "R1",
+        f"{len(points)} kill points of the writing thread, training one or two epochs ahead of it:"
+        f" {len(points) - len(wrong)} of {len(points)} bit-identical, 0 epochs lost beyond the last durable checkpoint",
+    )
+    assert not wrong and len(points) >= 12, "\n".join(wrong)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from ablation.records import tensor_file
 from ablation.records.checkpoint import Checkpoints, file_digest, load_weights
+from ablation.records.snapshot import snapshot
 
 
 def state(epoch: int) -> dict[str, Any]:
@@ -23,13 +28,21 @@ def state(epoch: int) -> dict[str, Any]:
 def saved(
     folder: Path, epochs: int, best: int = 1, every: int = 1, keep: tuple[str, ...] = ("best",), final: bool = False
 ) -> Checkpoints:
+    """Save so many epochs, each written before the next begins."""
     checkpoints = Checkpoints(folder, "abc", every, list(keep))
     for epoch in range(1, epochs + 1):
         chosen = {"best": min(best, epoch), "last": epoch}
         checkpoints.save(epoch, state(epoch), chosen=chosen, final=final and epoch == epochs)
+        checkpoints.wait()
     if final:
         checkpoints.extract(chosen)
     return checkpoints
+
+
+def weight(epoch: int) -> torch.Tensor:
+    """The weights that `state` has in an epoch."""
+    weights: torch.Tensor = state(epoch)["model"]["weight"]
+    return weights
 
 
 def names(folder: Path) -> list[str]:
@@ -43,19 +56,155 @@ def test_round_trip_and_the_name_is_the_contents_digest(tmp_path: Path) -> None:
     assert all(file.name.split(".")[1] == file_digest(file) for file in tmp_path.iterdir())
 
 
-def test_newest_two_and_the_best_are_kept(tmp_path: Path) -> None:
+def test_the_newest_two_are_kept_and_the_best_weights_are_in_both(tmp_path: Path) -> None:
     saved(tmp_path, 6, best=2)
-    assert names(tmp_path) == ["epoch-0002", "epoch-0005", "epoch-0006"]
+    assert names(tmp_path) == ["epoch-0005", "epoch-0006"]
+    for file in tmp_path.iterdir():
+        content = torch.load(file, weights_only=True)
+        assert list(content["weights"]) == [2] and torch.equal(content["weights"][2]["weight"], weight(2))
 
 
-def test_an_interval_still_writes_the_best_and_the_last(tmp_path: Path) -> None:
-    saved(tmp_path, 7, best=2, every=4, final=True)
-    assert names(tmp_path) == ["best-0002", "epoch-0002", "epoch-0004", "epoch-0007"]
+def test_weights_of_the_files_own_epoch_are_written_once(tmp_path: Path) -> None:
+    large = {"model": {"weight": torch.randn(100_000)}}
+    for folder, best in (("own", 1), ("none", 0)):
+        with Checkpoints(tmp_path / folder, "abc", 1, ["best"]) as checkpoints:
+            checkpoints.save(1, large, chosen={"best": best} if best else {}, final=True)
+    own, none = (next((tmp_path / folder).iterdir()).stat().st_size for folder in ("own", "none"))
+    assert own - none < 2000
 
 
-def test_keeping_the_last_weights_does_not_write_every_epoch(tmp_path: Path) -> None:
-    saved(tmp_path, 7, every=4, keep=("last",), final=True)
-    assert names(tmp_path) == ["epoch-0004", "epoch-0007", "last-0007"]
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_an_interval_writes_its_epochs_and_the_last(tmp_path: Path, keep: str) -> None:
+    saved(tmp_path, 7, best=2, every=4, keep=(keep,), final=True)
+    assert names(tmp_path) == sorted(["epoch-0004", "epoch-0007", "best-0002" if keep == "best" else "last-0007"])
+    assert torch.equal(load_weights(tmp_path, keep)["model"]["weight"], weight(2 if keep == "best" else 7))
+
+
+def test_minutes_pass_between_two_files_but_not_before_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch takes 100 seconds: five minutes are over after epochs 3 and 6; weights of epoch 4 wait for the next file."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    checkpoints, written = Checkpoints(tmp_path, "abc", 1, ["best"], checkpoint_minutes=5), []
+    for epoch in range(1, 9):
+        now += 100
+        checkpoints.save(epoch, state(epoch), chosen={"best": 4 if epoch >= 4 else epoch}, final=epoch == 8)
+        checkpoints.wait()
+        written.append(names(tmp_path)[-1:])
+    assert [file for (file,) in written[2:]] == ["epoch-0003"] * 3 + ["epoch-0006"] * 2 + ["epoch-0008"] and written[:2] == [
+        [],
+        [],
+    ]
+    again = Checkpoints(tmp_path, "abc", 1, ["best"])
+    again.load()
+    again.extract({"best": 4})
+    assert torch.equal(load_weights(tmp_path)["model"]["weight"], weight(4))
+
+
+class Held:
+    """Writes that begin, and go on when they may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.may, self.error, self.begun = threading.Event(), None, []
+        write = tensor_file.write
+
+        def writing(folder: Path, name: str, content: dict[str, Any]) -> None:
+            self.begun.append(name)
+            assert self.may.wait(60)
+            if self.error:
+                raise self.error
+            write(folder, name, content)
+
+        monkeypatch.setattr(tensor_file, "write", writing)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    held = Held(monkeypatch)
+    yield held
+    held.may.set()
+
+
+def test_training_goes_on_while_a_file_is_written_and_changes_nothing_in_it(tmp_path: Path, held: Held) -> None:
+    """Epochs 2 and 3 are skipped while epoch 1 is written; the last one waits for it."""
+    live = state(1)
+    with Checkpoints(tmp_path, "abc", 1, ["best"]) as checkpoints:
+        checkpoints.save(1, live, chosen={"best": 1}, final=False)
+        for epoch in (2, 3):
+            live["model"]["weight"].fill_(epoch), live["history"].append({"epoch": epoch})
+            checkpoints.save(epoch, live, chosen={"best": 2}, final=False)
+        assert held.begun == ["epoch-0001"] and names(tmp_path) == []
+        held.may.set()
+        live["model"]["weight"].fill_(4)
+        checkpoints.save(4, live, chosen={"best": 2}, final=True)
+        assert names(tmp_path) == ["epoch-0001", "epoch-0004"] and held.begun == ["epoch-0001", "epoch-0004"]
+    first, last = (torch.load(file, weights_only=True) for file in sorted(tmp_path.iterdir()))
+    assert torch.equal(first["state"]["model"]["weight"], weight(1)) and len(first["state"]["history"]) == 1
+    assert torch.equal(last["state"]["model"]["weight"], weight(4)) and torch.equal(last["weights"][2]["weight"], weight(2))
+
+
+def test_a_failed_write_is_raised_at_the_next_save_and_the_file_before_stays(tmp_path: Path, held: Held) -> None:
+    saved_before = Checkpoints(tmp_path, "abc", 1, ["best"])
+    held.may.set()
+    saved_before.save(1, state(1), chosen={"best": 1}, final=True)
+    held.error = OSError("no room")
+    saved_before.save(2, state(2), chosen={"best": 1}, final=False)
+    while saved_before._writing is not None and not saved_before._writing.done():
+        time.sleep(0.001)
+    with pytest.raises(OSError, match="no room"):
+        saved_before.save(3, state(3), chosen={"best": 1}, final=False)
+    assert names(tmp_path) == ["epoch-0001"]
+
+
+@pytest.mark.parametrize("other", [None, ZeroDivisionError("first")])
+def test_a_failed_write_ends_the_block_unless_something_else_did(
+    tmp_path: Path, held: Held, other: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    held.may.set()
+    held.error = OSError("no room")
+    expected = pytest.raises(type(other or held.error), match="first" if other else "no room")
+    with expected, Checkpoints(tmp_path, "abc", 1, ["best"]) as checkpoints:
+        checkpoints.save(1, state(1), chosen={"best": 1}, final=False)
+        if other:
+            raise other
+    assert ("no room" in caplog.text) == (other is not None)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("checkpoint")]
+
+
+def test_the_block_ends_when_the_file_is_there(tmp_path: Path, held: Held) -> None:
+    threading.Timer(0.05, held.may.set).start()
+    with Checkpoints(tmp_path, "abc", 1, ["best"]) as checkpoints:
+        checkpoints.save(1, state(1), chosen={"best": 1}, final=False)
+    assert names(tmp_path) == ["epoch-0001"]
+
+
+def test_a_copy_keeps_everything_but_the_memory() -> None:
+    model = torch.nn.Conv2d(2, 3, 3).to(memory_format=torch.channels_last)
+    live = {"model": model.state_dict(), "rows": [{"epoch": 1}], "pair": (1, None), "lr": 0.1}
+    copied = snapshot(live)
+    assert copied["model"]["weight"].stride() == model.weight.stride() and copied["model"]._metadata == live["model"]._metadata
+    live["rows"][0]["epoch"] = 2
+    model.weight.data.zero_()
+    assert copied["rows"] == [{"epoch": 1}] and copied["pair"] == (1, None) and copied["lr"] == 0.1
+    assert copied["model"]["weight"].abs().sum() > 0
+
+
+def format_1(folder: Path, epoch: int) -> None:
+    """A file as it was written before the weights of other epochs stood in it."""
+    file = folder / "new"
+    torch.save({"format": 1, "run": "abc", "epoch": epoch, "state": state(epoch)}, file)
+    file.rename(folder / f"epoch-{epoch:04d}.{file_digest(file)}.pt")
+
+
+def test_a_run_that_began_in_format_1_keeps_its_best_weights(tmp_path: Path) -> None:
+    for epoch in (2, 5, 6):
+        format_1(tmp_path, epoch)
+    checkpoints = Checkpoints(tmp_path, "abc", 1, ["best"])
+    assert (checkpoints.load() or {})["lr"] == state(6)["lr"]
+    for epoch in (7, 8):
+        checkpoints.save(epoch, state(epoch), chosen={"best": 2}, final=epoch == 8)
+    checkpoints.extract({"best": 2})
+    assert names(tmp_path) == ["best-0002", "epoch-0007", "epoch-0008"]
+    assert torch.equal(load_weights(tmp_path)["model"]["weight"], weight(2))
 
 
 def test_final_weights_are_those_of_their_epochs(tmp_path: Path) -> None:
@@ -91,7 +240,7 @@ def test_nothing_sound_left_is_nothing(tmp_path: Path) -> None:
 
 def test_another_runs_file_is_refused(tmp_path: Path) -> None:
     saved(tmp_path, 1)
-    with pytest.raises(ValueError, match=r"of run abc in format 1, expected xyz"):
+    with pytest.raises(ValueError, match=r"of run abc in format 2, expected xyz"):
         Checkpoints(tmp_path, "xyz", 1, []).load()
 
 

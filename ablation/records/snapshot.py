@@ -1,0 +1,38 @@
+"""A copy of a state in the processor's memory: training goes on while the copy is written.
+
+Owns the copy. Never writes. From a GPU it goes into pinned memory, which the device fills at its full speed; torch's allocator
+of pinned memory hands the blocks of an older copy out again.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def snapshot(state: Any) -> Any:
+    """Return a state (tensors and plain types in dictionaries, lists and tuples) that later steps do not change.
+
+    Tensors keep their memory format and lie on the CPU; the call returns once they hold their numbers.
+    """
+    devices: set[torch.device] = set()
+    copied = _copied(state, devices)
+    for device in devices:
+        torch.cuda.current_stream(device).synchronize()
+    return copied
+
+
+def _copied(node: Any, devices: set[torch.device]) -> Any:
+    if isinstance(node, Tensor):
+        if node.device.type != "cuda":
+            return node.detach().to("cpu", copy=True)
+        devices.add(node.device)
+        return torch.empty_like(node, device="cpu", pin_memory=True).copy_(node.detach(), non_blocking=True)
+    if isinstance(node, dict):
+        result = copy(node)  # a module's state_dict carries its modules' versions
+        result.update({key: _copied(value, devices) for key, value in node.items()})
+        return result
+    return type(node)(_copied(value, devices) for value in node) if isinstance(node, list | tuple) else node
