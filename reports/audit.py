@@ -80,7 +80,7 @@ def test_images(protocol: dict[str, Any]) -> int:
     if "data" not in protocol:
         raise LookupError("the study's protocol names no data: give --images N")
     data = yaml.safe_load((ROOT / "conf" / "data" / f"{protocol['data']}.yaml").read_text(encoding="utf-8"))
-    return int(protocol.get("data.test_limit") or facts(data["_target_"], str(data.get("root", ""))).test)
+    return int(protocol.get("data.test_limit") or facts(data["_target_"]).test)
 
 
 def grid(console: Console, title: str, header: list[str], rows: list[list[str]], lines: list[str]) -> None:

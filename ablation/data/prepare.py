@@ -11,22 +11,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+class Held(Exception):
+    """Another process holds the lock."""
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Hold `lock` (an empty file, kept) against other processes; the kernel frees it when its holder dies."""
+def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold `lock` (an empty file, kept) against other processes; the kernel frees it when its holder dies.
+
+    Raises:
+        Held: another process has it, and `wait` is false.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held(lock) from None
         yield
 
 
 @contextmanager
 def bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal's stderr that leaves no trace; yields the function that moves it by n of `total`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -41,3 +52,13 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def publish(path: Path, content: bytes) -> None:
+    """Put `content` in place of a file by one rename: a reader sees the old bytes or the new ones."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

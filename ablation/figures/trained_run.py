@@ -13,8 +13,10 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from ablation.data.augment import Augment
-from ablation.data.dataset_info import facts, listing
+from ablation.data.dataset_info import FOLDER, facts
 from ablation.data.images import Dataset
+from ablation.data.layout import ImageFolder
+from ablation.data.listing import listing
 from ablation.figures import captions
 from ablation.models.resizer import Resizer
 from ablation.records.checkpoint import load_weights
@@ -123,8 +125,8 @@ class Rebuilt:
         """Height and width of the run's images, None if there is no run or its data is not here."""
         try:
             data = self.config["data"]
-            found = facts(data["_target_"], str(data.get("root", "")))
-        except (KeyError, OSError, ValueError):
+            found = facts(data["_target_"], ImageFolder.of(data) if data["_target_"] == FOLDER else None)
+        except (KeyError, OSError, TypeError, ValueError):
             return None
         return found.height, found.width
 
@@ -133,9 +135,8 @@ class Rebuilt:
         """The run's data in words."""
         dataset, node = self.dataset, self.config["data"]
         height, width = dataset.train.pixels.shape[2:]
-        files = "PNG"
-        if dataset.name == "imagefolder" and not listing(str(node["root"])).train[0][0].lower().endswith(".png"):
-            files = "JPEG"
+        endings = {Path(file.path).suffix for file in listing(ImageFolder.of(node)).train} if node["_target_"] == FOLDER else {}
+        files = ", ".join(sorted({"JPEG" if "j" in ending.lower() else ending[1:].upper() for ending in endings}))
         return captions.data(node, files, dataset.classes, (len(dataset.train), len(dataset.test)), (height, width))
 
     @property

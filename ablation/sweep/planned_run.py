@@ -16,14 +16,15 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ablation.data.dataset_info import Facts, listing
+from ablation.data.dataset_info import Facts
+from ablation.data.listing import listing
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, changed, folder_of
 from ablation.records.provenance import source_digest
 from ablation.sweep import settings
 from ablation.sweep.identity import GROUPS, cell, digest, run_id
 
-ELSEWHERE = ("data.root", "data.cache")  # where the bytes lie: their content is identity, not their path
+ELSEWHERE = ("data.root", "data.cache", "data.train", "data.test")  # where bytes lie: their content is identity, not their path
 
 
 @dataclass(frozen=True)
@@ -169,8 +170,9 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
     flat["seed"] = values["seed"]
     for key in ELSEWHERE:
         flat.pop(key, None)
-    if values["data"]["_target_"].endswith("load_imagefolder"):
-        flat["data.listing"] = listing(str(values["data"]["root"])).digest
+    if source := settings.image_folder(values):
+        settings.dataset_facts(values)  # refuses what cannot be listed
+        flat["data.content"] = listing(source).digest
     weights = values["backbone"]["weights"]
     if weights not in ("imagenet", "none"):
         flat["backbone.weights"] = f"sha256:{_file_digest(weights, Path(weights).stat().st_mtime_ns)}"

@@ -32,6 +32,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _is_colour(value: Any) -> bool:
+    from PIL import ImageColor  # 50 ms, and only data=imagefolder has such a key
+
+    try:
+        return len(ImageColor.getrgb(value)) == 3
+    except (ValueError, AttributeError, TypeError):
+        return False
+
+
+def _is_inside(value: Any) -> bool:
+    return TEXT.test(value) and not Path(value).is_absolute() and ".." not in Path(value).parts
+
+
 def whole(low: int) -> Rule:
     """A whole number from `low` up."""
     return Rule(f"a whole number >= {low}", lambda value: type(value) is int and value >= low)
@@ -60,6 +73,7 @@ def or_null(rule: Rule) -> Rule:
 
 BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
 TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value.strip()))
+FOLDER = Rule("the name of a folder in data.root", _is_inside)
 POSITIVE = number("> 0", lambda value: value > 0)
 SHARE = number(">= 0 and <= 1", lambda value: 0 <= value <= 1)
 SIDE = whole(1)
@@ -81,10 +95,16 @@ RULES: dict[str, Rule] = {
     "plan_gpu": one_of(*PEAKS),
     "check": BOOLEAN,
     "fetch": BOOLEAN,
+    "cache": Rule("true, false or clean", lambda value: isinstance(value, bool) or value == "clean"),
     "fail_fast": BOOLEAN,
     "rerun": one_of("never", "stale"),
     "data.root": TEXT,
     "data.cache": TEXT,
+    "data.train": FOLDER,
+    "data.test": or_null(FOLDER),
+    "data.test_share": or_null(number("> 0 and < 1", lambda value: 0 < value < 1)),
+    "data.size": or_null(whole(1)),
+    "data.background": Rule("an opaque colour: white, black, grey, another name of CSS, or '#rrggbb'", _is_colour),
     "data.limit": or_null(whole(1)),
     "data.test_limit": or_null(whole(1)),
     "data.val_size": whole(0),

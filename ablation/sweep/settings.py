@@ -18,13 +18,28 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from ablation.data.dataset_info import Facts, facts
+from ablation.data.dataset_info import FOLDER, Facts, facts
+from ablation.data.layout import ImageFolder
 from ablation.sweep import ranges, security
 from ablation.sweep.identity import GROUPS
 from ablation.sweep.refusal import Refused, typed
 
 SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
-TOP = (*GROUPS, *SECTIONS, "seed", "input_size", "tracker", "study", "plan", "plan_gpu", "check", "fetch", "rerun", "fail_fast")
+TOP = (
+    *GROUPS,
+    *SECTIONS,
+    "seed",
+    "input_size",
+    "tracker",
+    "study",
+    "plan",
+    "plan_gpu",
+    "check",
+    "fetch",
+    "cache",
+    "rerun",
+    "fail_fast",
+)
 POINTED_AT = {
     "data": ("padding", "flip"),
     "backbone": ("mean", "std"),
@@ -90,11 +105,16 @@ def dataset_facts(config: Mapping[str, Any]) -> Facts:
     Raises:
         Refused: the folder of data=imagefolder is missing or is not one.
     """
-    data = config["data"]
     try:
-        return facts(data["_target_"], str(data.get("root", "")))
+        return facts(config["data"]["_target_"], image_folder(config))
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from None  # it names data.root itself
+
+
+def image_folder(config: Mapping[str, Any]) -> ImageFolder | None:
+    """Return what a data node says of a folder of images; None for other data."""
+    data = config["data"]
+    return ImageFolder.of(plain(data)) if data["_target_"] == FOLDER else None
 
 
 def plain(node: Any) -> Any:

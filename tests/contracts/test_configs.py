@@ -26,11 +26,10 @@ def images(tmp_path: Path) -> list[str]:
     """Overrides that let data=imagefolder be composed: two classes of two images."""
     from PIL import Image
 
-    for split in ("train", "test"):
-        for label in ("cat", "dog"):
-            (tmp_path / split / label).mkdir(parents=True)
-            for k in range(2):
-                Image.new("RGB", (32, 32), (90 * k, 0, 0)).save(tmp_path / split / label / f"{k}.png")
+    for number, folder in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
+        (tmp_path / folder).mkdir(parents=True)
+        for k in range(2):
+            Image.new("RGB", (32, 32), (90 * k, 30 * number, 0)).save(tmp_path / folder / f"{k}.png")
     return [f"data.root={tmp_path}"]
 
 

@@ -123,20 +123,30 @@ def test_weights_count_by_content_not_by_path(composed: Compose, tmp_path: Path)
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_a_folder_of_images_counts_by_its_listing(composed: Compose, tmp_path: Path) -> None:
+def images(folder: Path, colour: int, count: int = 2, train: str = "train") -> Path:
+    """A folder of uncompressed images: other colours, equal names and sizes."""
     from PIL import Image
 
-    def folder(name: str, colour: int, count: int = 2) -> Path:
-        for split in ("train", "test"):
-            for label in ("cat", "dog"):
-                (tmp_path / name / split / label).mkdir(parents=True)
-                for k in range(count):
-                    Image.new("RGB", (8, 8), (colour, 0, 0)).save(tmp_path / name / split / label / f"{k}.png")
-        return tmp_path / name
+    for number, place in enumerate((f"{train}/cat", f"{train}/dog", "test/cat", "test/dog")):
+        (folder / place).mkdir(parents=True)
+        for k in range(count):
+            Image.new("RGB", (8, 8), (colour, number, k)).save(folder / place / f"{k}.bmp")
+    return folder
 
-    roots = [folder("a", 1), folder("b", 1), folder("c", 1, count=3)]
+
+def test_a_folder_of_images_counts_by_its_content(composed: Compose, tmp_path: Path) -> None:
+    roots = [images(tmp_path / "a", 1), images(tmp_path / "b", 1), images(tmp_path / "c", 1, 3), images(tmp_path / "d", 2)]
     digests = [digest(composed, "data=imagefolder", f"data.root={root}") for root in roots]
-    assert digests[0] == digests[1] != digests[2]
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+    renamed = images(tmp_path / "e", 1, train="training")
+    assert digest(composed, "data=imagefolder", f"data.root={renamed}", "data.train=training") == digests[0]
+
+
+def test_how_a_folder_of_images_is_read_counts(composed: Compose, tmp_path: Path) -> None:
+    root = images(tmp_path / "a", 1, 9)
+    ways = ["data.size=null", "data.size=4", "data.background=black", "data.test=null data.test_share=0.2"]
+    digests = [digest(composed, "data=imagefolder", f"data.root={root}", *way.split()) for way in ways]
+    assert len(set(digests)) == len(ways)
 
 
 def test_a_target_that_the_option_does_not_state_counts(composed: Compose) -> None:

@@ -19,7 +19,7 @@ ROOMS = {  # room -> what it may import beside itself; a longer name counts befo
     "models": (),
     "records": (),
     "training": ("data",),
-    "sweep": ("records", "cost", "data.dataset_info"),
+    "sweep": ("records", "cost", *(f"data.{name}" for name in ("dataset_info", "layout", "listing", "findings", "caches"))),
     "cost": ("records", "sweep", "data.dataset_info", "reporting.statistics"),
     "launch": ("records", "sweep", "cost"),
     "reporting": ("records",),

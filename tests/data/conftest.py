@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.data import cifar, dataset_info, digits, folder
+from ablation.data import cifar, digits, folder, listing
+from ablation.data.layout import ImageFolder
 
 
 @pytest.fixture(autouse=True)
@@ -20,13 +21,7 @@ def fresh_loaders() -> Iterator[None]:
 
 
 def forget() -> None:
-    for remembered in (
-        cifar.load_cifar10,
-        cifar.load_cifar100,
-        digits.load_digits,
-        folder.load_imagefolder,
-        dataset_info.listing,
-    ):
+    for remembered in (cifar.load_cifar10, cifar.load_cifar100, digits.load_digits, folder.load_imagefolder, listing.listing):
         remembered.cache_clear()
 
 
@@ -55,3 +50,9 @@ def image_folder(tmp_path: Path) -> Path:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((6, 6, 3), (number, 100 + number, 200 + number), np.uint8)).save(root / path, "PNG")
     return root
+
+
+@pytest.fixture
+def source(image_folder: Path, tmp_path: Path) -> ImageFolder:
+    """The tiny folder as a configuration names it."""
+    return ImageFolder(str(image_folder), str(tmp_path / "cache"))

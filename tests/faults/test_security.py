@@ -276,9 +276,9 @@ def in_predictions(composed: Compose, folder: Path, marker: Path) -> Callable[[]
 
 def in_cache(composed: Compose, folder: Path, marker: Path) -> Callable[[], object]:
     """The decoded images of a folder: a cache that holds objects is none, and is made anew."""
-    for split in ("train", "test"):
-        (folder / "images" / split / "a").mkdir(parents=True)
-        Image.new("RGB", (4, 4)).save(folder / "images" / split / "a" / "0.png")
+    for number, place in enumerate(("train/a", "train/b", "test/a", "test/b")):
+        (folder / "images" / place).mkdir(parents=True)
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(folder / "images" / place / "0.png")
     load = {"root": str(folder / "images"), "cache": str(folder / "cache")}
     good = load_imagefolder(**load).checksum
     load_imagefolder.cache_clear()

@@ -133,11 +133,10 @@ def test_fetch_says_what_is_there(composed: Compose, capsys: pytest.CaptureFixtu
 
 def test_fetch_prepares_what_it_can_and_names_what_is_missing(tmp_path: Path) -> None:
     """On a login node: no GPU, and runs too large for its CPU. An image folder is decoded, the weights cannot be had."""
-    for split in ("train", "test"):
-        for name in ("cat", "dog"):
-            (tmp_path / "photos" / split / name).mkdir(parents=True)
-            for number in range(2):
-                Image.new("RGB", (32, 32), (number, 0, 0)).save(tmp_path / "photos" / split / name / f"{number}.png")
+    for place, folder in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        for number in range(2):
+            Image.new("RGB", (32, 32), (number, place, 0)).save(tmp_path / "photos" / folder / f"{number}.png")
     done = run_alone(tmp_path, "-m", "data=imagefolder", "data.root=photos", "seed=0,1", "fetch=true")
     assert done.returncode == 1, done.stdout + done.stderr
     data, weights = done.stdout.splitlines()

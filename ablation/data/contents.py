@@ -1,0 +1,156 @@
+"""What is in each image file: its sha256, its size in pixels, and that it can be decoded. Each file is read once.
+
+Owns cache/contents/, one file a folder: what was read is remembered under a file's size, times and inode. A file
+that changed less than two seconds before it was read is not remembered: a second change in the same tick of the clock
+would go unseen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+BATCH = 256  # files a task of a reading thread
+THREADED_BYTES = 16_384  # mean size of a file from which threads pay
+YOUNG_NS = 2_000_000_000
+FORMAT = 1  # of what is remembered; another number forgets it
+
+log = logging.getLogger(__name__)
+
+
+class Content(NamedTuple):
+    """sha256 (hex) of a file; height and width of the upright image in pixels; whether it has more frames than one."""
+
+    sha256: str
+    height: int
+    width: int
+    animated: bool
+
+
+def read(folder: Path, stamps: Mapping[str, str], cache: Path) -> tuple[dict[str, Content], dict[str, str]]:
+    """Return the content of each file that is an image, and the reason for each that is none.
+
+    Args:
+        folder: where the files are.
+        stamps: path relative to `folder` -> `stamp` of the file.
+        cache: folder for what is remembered. One that cannot be written costs the reading at each start, which is said.
+    """
+    memory = cache / "contents" / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}.json"
+    contents, unknown = _known(memory, stamps)
+    if not unknown:
+        return contents, {}
+    from ablation.data.prepare import alone, publish
+
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # read-only, or a file system without locks: then two may read at once
+            stack.enter_context(alone(memory.with_suffix(".lock")))
+        contents, unknown = _known(memory, stamps)  # another process may have read them while this one waited
+        fresh, faults = _read_all(folder, {path: stamps[path] for path in unknown})
+        contents |= {path: content for path, (_, content) in fresh.items()}
+        trusted = {path: fresh[path][0] if path in fresh else stamps[path] for path in contents}
+        entries = {path: _line(trusted[path], content) for path, content in contents.items() if trusted[path]}
+        about = {"format": FORMAT, "folder": str(folder.resolve()), "files": entries}
+        try:
+            publish(memory, json.dumps(about, separators=(",", ":")).encode())
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            log.warning("%s: %s, so each start reads every image; name another folder: paths.cache=DIR", memory.parent, reason)
+    return contents, faults
+
+
+def _known(memory: Path, stamps: Mapping[str, str]) -> tuple[dict[str, Content], list[str]]:
+    """Return the remembered contents of unchanged files, and the files to be read."""
+    try:
+        about = json.loads(memory.read_bytes())
+        lines: dict[str, str] = about["files"] if about["format"] == FORMAT else {}
+        contents = {
+            path: _content(line[len(mark) :])
+            for path, mark in stamps.items()
+            if (line := lines.get(path, "")).startswith(f"{mark} ")
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or damaged: read again
+        contents = {}
+    return contents, [path for path in stamps if path not in contents]
+
+
+def _line(mark: str, content: Content) -> str:
+    return f"{mark} {content.sha256} {content.height} {content.width} {content.animated:d}"
+
+
+def _content(words: str) -> Content:
+    sha256, height, width, animated = words.split()
+    return Content(sha256, int(height), int(width), animated == "1")
+
+
+def stamp(status: os.stat_result) -> str:
+    """Return what changes with every write to a file: size, times (st_ctime cannot be set back) and inode."""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
+def _read_all(folder: Path, stamps: Mapping[str, str]) -> tuple[dict[str, tuple[str, Content]], dict[str, str]]:
+    """Read files; return stamp and content of each image, and the reason for each file that is none."""
+    from ablation.data.decode import Unreadable, quiet
+    from ablation.data.prepare import bar
+
+    fresh: dict[str, tuple[str, Content]] = {}
+    faults: dict[str, str] = {}
+    paths = list(stamps)
+
+    def some(start: int) -> int:
+        batch = paths[start : start + BATCH]
+        for path in batch:
+            try:
+                fresh[path] = _read_one(folder / path)
+            except Unreadable as error:
+                faults[path] = str(error)
+        return len(batch)
+
+    # Pillow and hashlib free the interpreter lock, but for small files handing it over costs more than it brings.
+    sizes = [int(mark.partition(" ")[0]) for mark in stamps.values()]
+    large = sum(sizes) >= THREADED_BYTES * len(sizes)
+    with quiet(), bar("reading images", len(paths)) as advance, ThreadPoolExecutor(os.cpu_count() if large else 1) as pool:
+        for count in pool.map(some, range(0, len(paths), BATCH)):
+            advance(count)
+    return fresh, faults
+
+
+def _read_one(path: Path) -> tuple[str, Content]:
+    """Return stamp (empty if too young to be trusted) and content of one file.
+
+    Raises:
+        Unreadable: it cannot be read or decoded, or something wrote to it meanwhile.
+    """
+    from ablation.data.decode import inspect
+
+    content, status = bytes_of(path)
+    header = inspect(content)
+    young = time.time_ns() - status.st_ctime_ns < YOUNG_NS
+    return "" if young else stamp(status), Content(hashlib.sha256(content).hexdigest(), *header)
+
+
+def bytes_of(path: Path) -> tuple[bytes, os.stat_result]:
+    """Return a file's bytes, and its status, the same before and after.
+
+    Raises:
+        Unreadable: it cannot be read, or something wrote to it meanwhile.
+    """
+    from ablation.data.decode import Unreadable
+
+    try:
+        with path.open("rb", buffering=0) as file:
+            before = os.fstat(file.fileno())
+            content = file.readall()
+            after = os.fstat(file.fileno())
+    except OSError as error:
+        raise Unreadable((error.strerror or type(error).__name__).lower()) from None
+    if stamp(before) != stamp(after) or len(content) != after.st_size:
+        raise Unreadable("changes while it is read: wait until nothing writes to it")
+    return content, after

@@ -1,0 +1,199 @@
+"""A folder of images as it lies on the disk: its splits, its classes, the files in them.
+
+Owns the layout and the names of classes. Opens no file. What does not fit is refused, all of it at once; nothing is ever
+skipped in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ablation.data.contents import stamp
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif")  # in either case
+LAYOUT = "DIR/train/<class>/ and DIR/test/<class>/ of PNG, JPEG, WebP, BMP or GIF images"
+LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave, beside names that begin with a dot
+NAMED = 10  # files named in one error
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """What conf/data/imagefolder.yaml says: where images lie and how they are read.
+
+    `train` and `test` are folders below `root`. Where `test` is None or not there, `test_share` of each class is taken
+    from train. `size` and `background`: see `ablation.data.decode.pixels`. `cache`: folder for what was read.
+    """
+
+    root: str
+    cache: str
+    train: str = "train"
+    test: str | None = "test"
+    test_share: float | None = None
+    size: int | None = None
+    background: str = "white"
+
+    @classmethod
+    def of(cls, node: Mapping[str, Any]) -> ImageFolder:
+        """Take what belongs to it from the arguments of a data node."""
+        return cls(**{field.name: node[field.name] for field in fields(cls) if field.name in node})
+
+    @property
+    def name(self) -> str:
+        """The folder's name, for people: part of no identity."""
+        return printable(Path(self.root).resolve().name)
+
+
+def names(roots: Sequence[str]) -> dict[str, str]:
+    """Name folders for people by the last part of their paths, by as many parts as tell all of them apart."""
+    parts = {root: [part for part in Path(root).resolve().parts if part != "/"] for root in roots}
+    for count in range(1, max(map(len, parts.values()), default=0) + 1):
+        named = {root: printable("/".join(path[-count:])) for root, path in parts.items()}
+        if len(set(named.values())) == len({tuple(path) for path in parts.values()}):
+            return named
+    return {root: printable(root) for root in roots}
+
+
+class Entry(NamedTuple):
+    """A file with an image's ending: index and name of its class, its own name, and `contents.stamp` of it."""
+
+    label: int
+    class_name: str
+    name: str
+    stamp: str
+
+
+def refusal(source: ImageFolder, words: str) -> OSError:
+    """Return the error that begins with what the user typed."""
+    return OSError(f"data.root={source.root}: {words}")
+
+
+def printable(text: str) -> str:
+    """Return a name in Unicode's composed form; bytes that are no UTF-8, control and direction marks become escapes.
+
+    So a name is the same whether a file system spells it composed or decomposed, and stands in any record or figure.
+    """
+    text = unicodedata.normalize("NFC", os.fsencode(text).decode("utf-8", "backslashreplace"))
+    marks = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    return re.sub(marks, lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def unusable(faults: Mapping[str, str]) -> str:
+    """Return how many files cannot be used, the first ten of them, each with its reason."""
+    files = "1 file" if len(faults) == 1 else f"{len(faults)} files"
+    return f"{files} cannot be used: {_listed(f'{printable(path)} ({faults[path]})' for path in faults)}; replace or remove"
+
+
+def check_root(source: ImageFolder) -> None:
+    """Refuse a root that is missing, is no folder or cannot be read."""
+    if source.root in ("", "???", None):
+        raise FileNotFoundError(f"data.root is missing: data=imagefolder reads {LAYOUT}; say data.root=DIR")
+    if not os.path.isdir(source.root):  # noqa: PTH112 - False where Path.is_dir raises: no right to look
+        raise refusal(source, f"no such folder; data=imagefolder reads {LAYOUT}")
+
+
+def split_here(source: ImageFolder) -> bool:
+    """Return True if test images are to be taken from train.
+
+    Raises:
+        OSError: there are two ways to have a test set, or none.
+    """
+    there = source.test is not None and Path(source.root, source.test).is_dir()
+    if source.test_share is None and not there:
+        others = [printable(entry.name) for entry in _entries(source, ".") if Path(entry.path).is_dir()]
+        raise refusal(
+            source,
+            f"has no folder {source.test or 'for test'}{'/' * bool(source.test)} (there are: {_listed(others)}); say"
+            f" data.test=FOLDER, or data.test_share=0.2 to take a fifth of each class from {source.train}/",
+        )
+    if source.test_share is not None and there:
+        way_out = "leave data.test_share out, or say data.test=null"
+        raise refusal(source, f"data.test_share={source.test_share}, but there is a folder {source.test}/: {way_out}")
+    return not there
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return names in one line, the first ten of them."""
+    ordered = sorted(names)
+    return ", ".join(ordered[:NAMED]) + f" and {len(ordered) - NAMED} more" * (len(ordered) > NAMED) or "none"
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in LITTER
+
+
+def classes_of(source: ImageFolder, folder: str) -> dict[str, str]:
+    """Return class name -> folder name of the folders in `root/folder`, sorted by class name."""
+    if not Path(source.root, folder).is_dir():
+        raise refusal(source, f"has no folder {folder}/; data=imagefolder reads {LAYOUT}, or say data.train=FOLDER")
+    found: dict[str, str] = {}
+    loose = {}
+    for entry in _entries(source, folder):
+        name = printable(entry.name)
+        if not Path(entry.path).is_dir():  # False for a link that leads nowhere or round in a circle
+            loose[f"{folder}/{entry.name}"] = "is in no class folder"
+        elif name in found:
+            raise refusal(source, f"{folder}/ has the class {name} in two spellings of Unicode (NFC and NFD): merge them")
+        else:
+            found[name] = entry.name
+    if loose:
+        raise refusal(source, f"{unusable(loose)}; expected {LAYOUT}")
+    if not found:
+        raise refusal(source, f"{folder}/ is empty; data=imagefolder reads {LAYOUT}")
+    return dict(sorted(found.items()))
+
+
+def _entries(source: ImageFolder, folder: str) -> list[os.DirEntry[str]]:
+    """Return what is in a folder below the root, without what file managers leave there."""
+    try:
+        with os.scandir(Path(source.root, folder)) as entries:
+            return [entry for entry in entries if not _ignored(entry.name)]
+    except OSError as error:
+        raise refusal(source, f"{printable(folder)}/ cannot be read ({error.strerror})") from None
+
+
+def check_classes(source: ImageFolder, classes: Mapping[str, Iterable[str]]) -> None:
+    """Refuse splits of different classes, and one class alone: every answer would be right."""
+    train, test = set(classes["train"]), set(classes.get("test", classes["train"]))
+    if train != test:
+        sides = (source.train, train - test), (source.test, test - train)
+        only = "; ".join(f"only in {folder}: {_listed(names)}" for folder, names in sides)
+        raise refusal(source, f"classes differ ({only}); both splits need the same")
+    if len(train) == 1:
+        (name,) = train
+        raise refusal(
+            source,
+            f"{source.train}/ has one class folder, {name}, and a classifier needs two; data.root=DIR must be the folder of"
+            f" {LAYOUT}",
+        )
+
+
+def images(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tuple[dict[str, Entry], dict[str, str]]:
+    """Return all images of a split, and the reason for each file that is none, by their paths below `root/folder`."""
+    found: dict[str, Entry] = {}
+    faults: dict[str, str] = {}
+    for label, (class_name, class_folder) in enumerate(classes.items()):
+        entries = _entries(source, f"{folder}/{class_folder}")
+        if not entries:
+            raise refusal(source, f"{folder}/{class_name}/ has no image; expected {LAYOUT}")
+        for entry in entries:
+            path = f"{class_folder}/{entry.name}"
+            try:
+                status = entry.stat()
+            except OSError as error:  # a link that leads nowhere or round in a circle
+                faults[path] = (error.strerror or type(error).__name__).lower()
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                faults[path] = "is no file"
+            elif not entry.name.lower().endswith(SUFFIXES):
+                faults[path] = f"is no image; legal: {', '.join(SUFFIXES)}"
+            else:
+                name = entry.name if entry.name.isascii() else printable(entry.name)
+                found[path] = Entry(label, class_name, name, stamp(status))
+    return found, faults

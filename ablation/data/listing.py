@@ -1,0 +1,152 @@
+"""A folder of images as data: which files are in train and in test, of which class, and one digest of it all.
+
+Owns the split made here, the digest, and what is asked of all images together. Never imports torch, NumPy or Pillow itself:
+the planner asks here before the first heavy import.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ablation.data import contents
+from ablation.data.layout import (
+    ImageFolder,
+    check_classes,
+    check_root,
+    classes_of,
+    images,
+    printable,
+    refusal,
+    split_here,
+    unusable,
+)
+
+
+class File(NamedTuple):
+    """One image: path below the root, as the file system spells it; index and name of its class; its own name; content."""
+
+    path: str
+    label: int
+    class_name: str
+    name: str
+    content: contents.Content
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All images of a folder, sorted by class and name; class names; height and width in pixels of what is trained on.
+
+    `digest` (sha256 over split, class, name and content of each file) is the same for every copy of the folder and
+    belongs to a run's identity.
+    """
+
+    train: tuple[File, ...]
+    test: tuple[File, ...]
+    classes: tuple[str, ...]
+    height: int
+    width: int
+    digest: str
+
+
+@functools.lru_cache(maxsize=16)
+def listing(source: ImageFolder) -> Listing:
+    """List a folder of images, reading those that were not read before; remembered for the life of the process.
+
+    Raises:
+        OSError: a folder is missing or empty, files cannot be used, there is one class only, classes or sizes differ, or
+            test is a part of train. One line that says what to type.
+    """
+    check_root(source)
+    here = split_here(source)
+    folders = {"train": source.train} if here else {"train": source.train, "test": source.test or ""}
+    classes = {split: classes_of(source, folder) for split, folder in folders.items()}
+    check_classes(source, classes)
+    files: dict[str, list[File]] = {}
+    faults: dict[str, str] = {}
+    for split, folder in folders.items():
+        files[split], wrong = _files(source, folder, classes[split])
+        faults |= wrong
+    if faults:
+        raise refusal(source, unusable(faults))
+    if here:
+        files = _split(source, files["train"])
+    _check_unseen(source, files["train"], files["test"])
+    height, width = _size(source, [*files["train"], *files["test"]])
+    train, test = tuple(files["train"]), tuple(files["test"])
+    return Listing(train, test, tuple(classes["train"]), height, width, _digest(train, test))
+
+
+def _files(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tuple[list[File], dict[str, str]]:
+    """Return all images of a split, sorted by class and name, and the reason for each file that is none."""
+    entries, faults = images(source, folder, classes)
+    stamps = {path: entry.stamp for path, entry in entries.items()}
+    read, unreadable = contents.read(Path(source.root, folder), stamps, Path(source.cache))
+    files = [File(f"{folder}/{path}", *entries[path][:3], content) for path, content in read.items()]
+    files.sort(key=lambda file: (file.label, file.name))
+    return files, {f"{folder}/{path}": reason for path, reason in (faults | unreadable).items()}
+
+
+def _split(source: ImageFolder, files: list[File]) -> dict[str, list[File]]:
+    """Take `test_share` of each class, and at least one image, by content: the same for every seed, order and copy.
+
+    The digest of an image decides its turn, so images that are added move few others, and equal images stay together.
+    """
+    assert source.test_share is not None
+    chosen: set[str] = set()
+    for name in dict.fromkeys(file.class_name for file in files):
+        copies = Counter(file.content.sha256 for file in files if file.class_name == name)
+        wanted, taken = max(1, round(source.test_share * copies.total())), 0
+        for digest in sorted(copies)[:-1]:  # one stays in train
+            if taken + copies[digest] <= wanted:
+                taken += copies[digest]
+                chosen.add(f"{name}/{digest}")
+        if not taken:
+            few = f"{len(copies)} different images, too few"
+            raise refusal(source, f"data.test_share={source.test_share}: {source.train}/{name}/ has {few}")
+    sides = [f"{file.class_name}/{file.content.sha256}" in chosen for file in files]
+    return {
+        "train": [file for file, taken in zip(files, sides, strict=True) if not taken],
+        "test": [file for file, taken in zip(files, sides, strict=True) if taken],
+    }
+
+
+def _check_unseen(source: ImageFolder, train: list[File], test: list[File]) -> None:
+    """Refuse a test set of nothing but training images, by their content: train itself, a copy, or a part of it."""
+    if {file.content.sha256 for file in test} <= {file.content.sha256 for file in train}:
+        raise refusal(
+            source,
+            f"every image of {source.test}/ stands in {source.train}/ too (equal bytes), so nothing unseen would be measured;"
+            f" name another folder with data.test=FOLDER, or say data.test=null data.test_share=0.2",
+        )
+
+
+def _size(source: ImageFolder, files: list[File]) -> tuple[int, int]:
+    """Return (height, width) of the images as they are trained on."""
+    if source.size is not None:
+        return source.size, source.size
+    sizes = Counter((file.content.height, file.content.width) for file in files)
+    if len(sizes) > 1:
+        named = ", ".join(f"{count:,} of {width} x {height}" for (height, width), count in sizes.most_common(3))
+        first, odd = sizes.most_common()[0][0], sizes.most_common()[-1][0]
+        example = next(file.path for file in files if (file.content.height, file.content.width) == odd)
+        raise refusal(
+            source,
+            f"images have {len(sizes)} sizes ({named}{', ...' if len(sizes) > 3 else ''} pixels; {printable(example)} is"
+            f" {odd[1]} x {odd[0]}): say data.size=N, as data.size={min(first)} (short side to N pixels, centre cut out)",
+        )
+    return next(iter(sizes))
+
+
+def _digest(train: Iterable[File], test: Iterable[File]) -> str:
+    """Return sha256 (hex) over split, class, name and content of all images."""
+    digest = hashlib.sha256()
+    for split, files in (("train", train), ("test", test)):
+        for file in files:
+            digest.update(f"{split}/{file.class_name}/{file.name}\0{file.content.sha256}\n".encode())
+    return digest.hexdigest()
