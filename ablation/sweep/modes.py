@@ -1,4 +1,4 @@
-"""The plan, check and fetch modes of a command: each ends it, with its exit code, and trains nothing."""
+"""The plan, check, fetch and cache modes of a command: each ends it, with its exit code, and trains nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ablation.sweep.refusal import Refused, typed
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
 
-MODES = ("plan", "check", "fetch")
+MODES = ("plan", "check", "fetch", "cache")
 
 
 class OtherMode(SystemExit):
@@ -41,6 +41,10 @@ class OtherMode(SystemExit):
             from ablation.sweep import try_cells
 
             return try_cells.cells(self.planned, trial)
+        if self.mode == "cache":
+            from ablation.sweep import cache
+
+            return cache.list_or_clean(self.planned[0].config)
         from ablation.sweep import fetch
 
         return fetch.parts(self.planned)
@@ -52,10 +56,10 @@ def mode_of(config: DictConfig) -> str | None:
     Raises:
         Refused: two are asked for.
     """
-    wanted = [key for key in MODES if config[key] is True]
+    wanted = {key: str(config[key]).lower() for key in MODES if config[key] is True or (key, config[key]) == ("cache", "clean")}
     if len(wanted) > 1:
-        raise Refused(f"{' '.join(f'{key}=true' for key in wanted)}: one at a time")
-    return wanted[0] if wanted else None
+        raise Refused(f"{' '.join(f'{key}={value}' for key, value in wanted.items())}: one at a time")
+    return next(iter(wanted), None)
 
 
 def check_mode(config: DictConfig, command: DictConfig, overrides: Sequence[str]) -> None:
