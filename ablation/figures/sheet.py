@@ -7,6 +7,7 @@ and never the only carrier of a meaning. The diagrams are in diagram.py.
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +19,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ablation.reporting import fonts
+
 DPI = 200
 WIDTH = 1400  # pixels of a sheet, about: a page is 7 inches wide
 GAP = 8  # pixels between the images of a sheet
 LINE = 25  # pixels of a line of text on a sheet
 INK, PALE, MARK = "#1a1a1a", "#6b6b6b", "#D55E00"
-STYLE = {
+STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "text.parse_math": False,
     "pdf.fonttype": 42,
@@ -36,9 +39,11 @@ Window = tuple[int, int, int, int]  # top, left, height, width in pixels of the 
 def saved(stem: Path, width: float, height: float) -> Iterator[Figure]:
     """Give an empty figure of a size in inches; write it as `stem`.png and `stem`.pdf."""
     settings: Any = {**mpl.rcParamsDefault, **STYLE}  # whatever a matplotlibrc says
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings), warnings.catch_warnings():
         figure = Figure(figsize=(width, height), dpi=DPI)
         yield figure
+        fonts.cover(figure, STYLE["font.family"])  # which says what stays a box, once; matplotlib says it of each letter
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
         figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
 
