@@ -22,7 +22,7 @@ from ablation.records.manifest import write_manifest
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.wandb_process import has_key
-from ablation.sweep import exit_reason, modes, settings
+from ablation.sweep import data_findings, exit_reason, modes, settings
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
 from ablation.sweep.refusal import Refused, one_line
@@ -47,17 +47,21 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
     overrides: list[str] = list(config.hydra.overrides.task)
     try:
         mode = modes.mode_of(config)
+        if mode == "cache":  # of the machine, not of a run
+            raise modes.OtherMode(mode, [], config)
         here = mode not in ("plan", "fetch")  # those need neither this machine's devices nor a key
         if here:
             _check_tracker(config)
         if sweep:
             _check_launcher(config, here, mode)
         _check_all(jobs(), config, here)
+        if mode != "fetch":
+            data_findings.show(PLANNED)
         if mode == "plan" or (sweep and mode is None):
             _print(config)
         if mode:
             runs, PLANNED[:] = list(PLANNED), []  # nothing of it will be trained, so nothing can be left unfinished
-            raise modes.OtherMode(mode, runs)
+            raise modes.OtherMode(mode, runs, config)
         if sweep:
             _write(config, sweep)
     except Exception as error:

@@ -21,11 +21,12 @@ class OtherMode(SystemExit):
     Attributes:
         mode: one of MODES.
         planned: the command's runs.
+        config: of the command.
     """
 
-    def __init__(self, mode: str, planned: Sequence[Planned]) -> None:
+    def __init__(self, mode: str, planned: Sequence[Planned], config: DictConfig) -> None:
         super().__init__(1)
-        self.mode, self.planned = mode, list(planned)
+        self.mode, self.planned, self.config = mode, list(planned), config
 
     def run(self, trial: Callable[[Planned], Any]) -> int:
         """Run the mode and return the exit code.
@@ -44,7 +45,7 @@ class OtherMode(SystemExit):
         if self.mode == "cache":
             from ablation.sweep import cache
 
-            return cache.list_or_clean(self.planned[0].config)
+            return cache.list_or_clean(self.config)
         from ablation.sweep import fetch
 
         return fetch.parts(self.planned)

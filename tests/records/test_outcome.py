@@ -22,7 +22,7 @@ from ablation.records.record import Record
 from ablation.reporting.read import local_files
 from ablation.reporting.read.selection import select
 from ablation.sweep import settings
-from ablation.sweep.callback import Planned
+from ablation.sweep.planned_run import Planned
 
 KEPT = Path(__file__).with_name("format1")  # a runs folder: one run of two epochs, as the version before format 2 wrote it
 
