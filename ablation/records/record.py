@@ -44,7 +44,8 @@ from ablation.records.outcome import (
 )
 from ablation.records.provenance import code, source_digest
 
-FACTS = ("device", "parameters", "macs", "test_images", "peak_memory_bytes", "mixed")  # not known before the model stands
+# not known before the model stands; data_name is for people, the identity holds the content
+FACTS = ("data_name", "device", "parameters", "macs", "test_images", "peak_memory_bytes", "mixed")
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.DEBUG)
