@@ -41,7 +41,7 @@ def findings(found: Listing, size: int | None = None) -> list[Finding]:
         _contradicting(everything),
         _repeated(found.train),
         _uneven(found),
-        _animated(everything, [file for file in everything if file.content.animated]),
+        _animated(everything, [file for file in everything if file.animated]),
         _enlarged(everything, size),
     ]
     return [finding for finding in looked_for if finding is not None]
@@ -56,11 +56,11 @@ def _named(examples: Sequence[str], total: int) -> str:
 
 
 def _seen(found: Listing) -> Finding | None:
-    trained = {file.content.sha256: file for file in found.train}
-    copies = [file for file in found.test if file.content.sha256 in trained]
+    trained = {file.sha256: file for file in found.train}
+    copies = [file for file in found.test if file.sha256 in trained]
     if not copies:
         return None
-    pairs = tuple(f"{printable(f.path)} = {printable(trained[f.content.sha256].path)}" for f in copies)
+    pairs = tuple(f"{printable(f.path)} = {printable(trained[f.sha256].path)}" for f in copies)
     words = (
         f"{len(copies):,} of {len(found.test):,} test images stand in train too, byte for byte ({_named(pairs, len(pairs))})"
     )
@@ -70,11 +70,11 @@ def _seen(found: Listing) -> Finding | None:
 def _contradicting(files: Sequence[File]) -> Finding | None:
     labels = defaultdict(set)
     for file in files:
-        labels[file.content.sha256].add(file.label)
-    several = [file for file in files if len(labels[file.content.sha256]) > 1]
+        labels[file.sha256].add(file.label)
+    several = [file for file in files if len(labels[file.sha256]) > 1]
     if not several:
         return None
-    several.sort(key=lambda file: file.content.sha256)
+    several.sort(key=lambda file: file.sha256)
     words = f"{len(several):,} images stand in more than one class, byte for byte ({_named(_paths(several), len(several))})"
     return Finding("contradicting", len(several), len(files), _paths(several), words)
 
@@ -83,7 +83,7 @@ def _repeated(train: Sequence[File]) -> Finding | None:
     seen: set[tuple[str, int]] = set()
     copies = []
     for file in train:
-        key = file.content.sha256, file.label
+        key = file.sha256, file.label
         if key in seen:
             copies.append(file)
         seen.add(key)
@@ -115,7 +115,7 @@ def _animated(files: Sequence[File], animated: Sequence[File]) -> Finding | None
 
 
 def _enlarged(files: Sequence[File], size: int | None) -> Finding | None:
-    small = [file for file in files if size is not None and min(file.content.height, file.content.width) < size]
+    small = [file for file in files if size is not None and min(file.height, file.width) < size]
     if not small:
         return None
     words = f"{len(small):,} of {len(files):,} images are smaller than data.size={size} and are enlarged"

@@ -12,8 +12,9 @@ import stat
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ablation.data.contents import stamp
 
@@ -60,13 +61,7 @@ def names(roots: Sequence[str]) -> dict[str, str]:
     return {root: printable(root) for root in roots}
 
 
-class Entry(NamedTuple):
-    """A file with an image's ending: index and name of its class, its own name, and `contents.stamp` of it."""
-
-    label: int
-    class_name: str
-    name: str
-    stamp: str
+Entry = tuple[int, str, str, str]  # a file with an image's ending: index and name of its class, own name, `contents.stamp`
 
 
 def refusal(source: ImageFolder, words: str) -> OSError:
@@ -175,15 +170,16 @@ def check_classes(source: ImageFolder, classes: Mapping[str, Iterable[str]]) -> 
 
 
 def images(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tuple[dict[str, Entry], dict[str, str]]:
-    """Return all images of a split, and the reason for each file that is none, by their paths below `root/folder`."""
+    """Return all images of a split, sorted by class and name, and the reason for each file that is none, by path in it."""
     found: dict[str, Entry] = {}
     faults: dict[str, str] = {}
     for label, (class_name, class_folder) in enumerate(classes.items()):
         entries = _entries(source, f"{folder}/{class_folder}")
         if not entries:
             raise refusal(source, f"{folder}/{class_name}/ has no image; expected {LAYOUT}")
-        for entry in entries:
-            path = f"{class_folder}/{entry.name}"
+        named = [(entry.name if entry.name.isascii() else printable(entry.name), entry.name, entry) for entry in entries]
+        for name, own, entry in sorted(named, key=itemgetter(0, 1)):
+            path = f"{class_folder}/{own}"
             try:
                 status = entry.stat()
             except OSError as error:  # a link that leads nowhere or round in a circle
@@ -191,9 +187,8 @@ def images(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tupl
                 continue
             if not stat.S_ISREG(status.st_mode):
                 faults[path] = "is no file"
-            elif not entry.name.lower().endswith(SUFFIXES):
+            elif not own.lower().endswith(SUFFIXES):
                 faults[path] = f"is no image; legal: {', '.join(SUFFIXES)}"
             else:
-                name = entry.name if entry.name.isascii() else printable(entry.name)
-                found[path] = Entry(label, class_name, name, stamp(status))
+                found[path] = label, class_name, name, stamp(status)
     return found, faults

@@ -29,13 +29,16 @@ from ablation.data.layout import (
 
 
 class File(NamedTuple):
-    """One image: path below the root, as the file system spells it; index and name of its class; its own name; content."""
+    """One image: path below the root, as the file system spells it; class; own name; and what is in it, see `Content`."""
 
     path: str
     label: int
     class_name: str
     name: str
-    content: contents.Content
+    sha256: str
+    height: int
+    width: int
+    animated: bool
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,13 @@ def listing(source: ImageFolder) -> Listing:
 def _files(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tuple[list[File], dict[str, str]]:
     """Return all images of a split, sorted by class and name, and the reason for each file that is none."""
     entries, faults = images(source, folder, classes)
-    stamps = {path: entry.stamp for path, entry in entries.items()}
+    stamps = {path: stamp for path, (*_, stamp) in entries.items()}
     read, unreadable = contents.read(Path(source.root, folder), stamps, Path(source.cache))
-    files = [File(f"{folder}/{path}", *entries[path][:3], content) for path, content in read.items()]
-    files.sort(key=lambda file: (file.label, file.name))
+    files = [
+        File(f"{folder}/{path}", label, class_name, name, *read[path])
+        for path, (label, class_name, name, _) in entries.items()
+        if path in read
+    ]
     return files, {f"{folder}/{path}": reason for path, reason in (faults | unreadable).items()}
 
 
@@ -100,7 +106,7 @@ def _split(source: ImageFolder, files: list[File]) -> dict[str, list[File]]:
     assert source.test_share is not None
     chosen: set[str] = set()
     for name in dict.fromkeys(file.class_name for file in files):
-        copies = Counter(file.content.sha256 for file in files if file.class_name == name)
+        copies = Counter(file.sha256 for file in files if file.class_name == name)
         wanted, taken = max(1, round(source.test_share * copies.total())), 0
         for digest in sorted(copies)[:-1]:  # one stays in train
             if taken + copies[digest] <= wanted:
@@ -109,7 +115,7 @@ def _split(source: ImageFolder, files: list[File]) -> dict[str, list[File]]:
         if not taken:
             few = f"{len(copies)} different images, too few"
             raise refusal(source, f"data.test_share={source.test_share}: {source.train}/{name}/ has {few}")
-    sides = [f"{file.class_name}/{file.content.sha256}" in chosen for file in files]
+    sides = [f"{file.class_name}/{file.sha256}" in chosen for file in files]
     return {
         "train": [file for file, taken in zip(files, sides, strict=True) if not taken],
         "test": [file for file, taken in zip(files, sides, strict=True) if taken],
@@ -118,7 +124,7 @@ def _split(source: ImageFolder, files: list[File]) -> dict[str, list[File]]:
 
 def _check_unseen(source: ImageFolder, train: list[File], test: list[File]) -> None:
     """Refuse a test set of nothing but training images, by their content: train itself, a copy, or a part of it."""
-    if {file.content.sha256 for file in test} <= {file.content.sha256 for file in train}:
+    if {file.sha256 for file in test} <= {file.sha256 for file in train}:
         raise refusal(
             source,
             f"every image of {source.test}/ stands in {source.train}/ too (equal bytes), so nothing unseen would be measured;"
@@ -130,11 +136,11 @@ def _size(source: ImageFolder, files: list[File]) -> tuple[int, int]:
     """Return (height, width) of the images as they are trained on."""
     if source.size is not None:
         return source.size, source.size
-    sizes = Counter((file.content.height, file.content.width) for file in files)
+    sizes = Counter([(file.height, file.width) for file in files])
     if len(sizes) > 1:
         named = ", ".join(f"{count:,} of {width} x {height}" for (height, width), count in sizes.most_common(3))
         first, odd = sizes.most_common()[0][0], sizes.most_common()[-1][0]
-        example = next(file.path for file in files if (file.content.height, file.content.width) == odd)
+        example = next(file.path for file in files if (file.height, file.width) == odd)
         raise refusal(
             source,
             f"images have {len(sizes)} sizes ({named}{', ...' if len(sizes) > 3 else ''} pixels; {printable(example)} is"
@@ -145,8 +151,9 @@ def _size(source: ImageFolder, files: list[File]) -> tuple[int, int]:
 
 def _digest(train: Iterable[File], test: Iterable[File]) -> str:
     """Return sha256 (hex) over split, class, name and content of all images."""
-    digest = hashlib.sha256()
-    for split, files in (("train", train), ("test", test)):
-        for file in files:
-            digest.update(f"{split}/{file.class_name}/{file.name}\0{file.content.sha256}\n".encode())
-    return digest.hexdigest()
+    lines = [
+        f"{split}/{file.class_name}/{file.name}\0{file.sha256}\n"
+        for split, files in (("train", train), ("test", test))
+        for file in files
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
