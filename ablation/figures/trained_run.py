@@ -18,11 +18,12 @@ from ablation.data.images import Dataset
 from ablation.figures import captions
 from ablation.models.resizer import Resizer
 from ablation.records.checkpoint import load_weights
+from ablation.records.manifest import RUN_ID
 from ablation.reporting.read import local_files
-from ablation.reporting.read.selection import RUN_ID, select
+from ablation.reporting.read.selection import select
 from ablation.sweep import settings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Refusal(Exception):

@@ -1,16 +1,18 @@
 """What a sweep planned, written before its first run starts: the skeleton of its table.
 
-Owns runs/sweeps/<sweep id>/manifest.json. Reads no run.
+Owns runs/sweeps/<sweep id>/manifest.json and the shape of a run id. Reads no run.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from ablation.records.files import write_json
 
 NAME = "manifest.json"
+RUN_ID = re.compile(r"[a-z0-9_-]{1,64}")  # so that a name found in a file never leads out of the runs folder
 
 
 def write_manifest(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from constructed import Runs, config, outcome
+from tests.reporting.constructed import Runs, config, outcome
 from PIL import Image
 from scipy import ndimage
 from torch import nn

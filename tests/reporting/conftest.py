@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import wandb
-from constructed import Runs
+from tests.reporting.constructed import Runs
 
 from tests.wandb_server import Server, serving
 

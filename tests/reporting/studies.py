@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from constructed import TABLE1, Runs, config, outcome, run_id
+from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
 
 from ablation.reporting.document.document import Table, build
 from ablation.reporting.document.verdict import verdict

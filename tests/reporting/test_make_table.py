@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from constructed import TABLE1, Runs, config, outcome
+from tests.reporting.constructed import TABLE1, Runs, config, outcome
 from rich.console import Console
-from studies import analysis, argued, fill
+from tests.reporting.studies import analysis, argued, fill
 
 from ablation.reporting.formats import terminal
+from ablation.reporting.formats.csv_files import comma_separated
+from ablation.reporting.formats.markdown import markdown
 
 ROOT = Path(__file__).parents[2]
 DEMO: dict[str, Any] = {"name": "demo", "title": "Digits", "note": None, "cells": [], "protocol": None}
@@ -233,7 +235,7 @@ def test_labels_are_inert_in_every_section_and_in_the_verdict(runs: Runs, text: 
     fill(runs, {place: [93.0 + index, 93.5, None] for index, place in enumerate(places)}, {**TABLE1, "cells": cells})
     (_, second, *_) = (row.cell.label for row in analysis(runs).rows)
     table = argued(runs, against=second)
-    live = re.sub(r"\\[\\|`*\[\]~$_#]", "", terminal.markdown(table))
+    live = re.sub(r"\\[\\|`*\[\]~$_#]", "", markdown(table))
     assert not re.search(r"[`<>*\[\]~$\x00-\x09\x0b-\x1f\u202e]", live)
     headings = [line for line in live.splitlines() if line.startswith("#")]
     assert [heading.count("#") for heading in headings] == [1, 2, 2, 2, 2, 2, 2]
@@ -247,15 +249,15 @@ def test_labels_are_inert_in_every_section_and_in_the_verdict(runs: Runs, text: 
 
 def test_numbers_in_csv_are_not_guarded() -> None:
     """A guard before a negative number would make it text."""
-    written = terminal.comma_separated([{"a": -1.5, "b": -2, "c": 0.1 + 0.2, "d": 1e-07, "e": "-1"}])
+    written = comma_separated([{"a": -1.5, "b": -2, "c": 0.1 + 0.2, "d": 1e-07, "e": "-1"}])
     assert list(csv.reader(io.StringIO(written)))[1] == ["-1.5", "-2", "0.30000000000000004", "1e-07", "'-1"]
 
 
 def test_a_missing_number_is_an_empty_field_and_nan_is_none() -> None:
     """And truth stays a word of JSON, an integer an integer beside them."""
     rows = [{"a": None, "b": math.nan, "c": True, "d": 3}, {"a": 1.0, "b": None, "c": None, "d": None}]
-    assert terminal.comma_separated(rows) == "a,b,c,d\n,nan,true,3\n1.0,,,\n"
-    assert terminal.comma_separated([]) == ""
+    assert comma_separated(rows) == "a,b,c,d\n,nan,true,3\n1.0,,,\n"
+    assert comma_separated([]) == ""
 
 
 @pytest.mark.parametrize("name", ["../../evil", "Ünï", "", "a/b", "x" * 50, "."])

@@ -47,11 +47,6 @@ def standard_error(accuracy: float, images: int) -> float:
     return 100 * math.sqrt(accuracy / 100 * (1 - accuracy / 100) / images)
 
 
-def correct(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which images are classified correctly, (..., N) from logits (..., N, classes) and labels (N,)."""
-    return np.asarray(logits.argmax(axis=-1) == labels)
-
-
 def by_image(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> ImageTest:
     """Compare on the same images, in the same order; rows are seeds, paired.
 

@@ -6,9 +6,9 @@ import math
 import re
 
 import pytest
-from constructed import SIX, TABLE1, Runs, config, outcome
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome
 from scipy import stats
-from studies import NO_STUDY, argued, fill, logits, percent
+from tests.reporting.studies import NO_STUDY, argued, fill, logits, percent
 
 from ablation.reporting.document.document import Table
 from ablation.reporting.document.entries import Section

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from constructed import SIX, TABLE1, Runs, config, outcome
-from studies import NO_STUDY, Fate, Place, analysis, fill, frame, logits, percent, said
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome
+from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, fill, frame, logits, percent, said
 
 from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read.logits import correct_at

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from constructed import Runs, config, run_id
-from studies import logits
+from tests.reporting.constructed import Runs, config, run_id
+from tests.reporting.studies import logits
 
 from ablation.reporting.read.logits import correct_at
 

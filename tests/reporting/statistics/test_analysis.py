@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from constructed import SIX, TABLE1, Runs, config, outcome, run_id
-from studies import IMAGES, NO_STUDY, analysis, argued, fill, frame, logits, percent, record
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
+from tests.reporting.studies import IMAGES, NO_STUDY, analysis, argued, fill, frame, logits, percent, record
 
 from ablation.reporting.read.logits import correct_at
 from ablation.reporting.statistics.analysis import Analysis, Comparison, analyse, family

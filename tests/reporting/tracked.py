@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from constructed import TABLE1, Runs, config, outcome, run_id
+from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
 
 from ablation.records.outcome import summary
 from tests.wandb_server import Run, Server
@@ -16,7 +16,7 @@ EPOCHS = 2
 
 
 def ended(flat: dict[str, Any], word: str = "done", **changes: Any) -> dict[str, Any]:
-    """A constructed outcome.json of two epochs, mirrored online."""
+    """A constructed outcome.json of two epochs, tracked online."""
     return outcome(flat, word, **{"epochs": EPOCHS, "tracker": {"mode": "online", "path": None}, **changes})
 
 
