@@ -69,8 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation
     from ablation.reporting.formats.terminal import visible
-    from ablation.reporting.read.local_files import Unavailable
     from ablation.reporting.read.selection import select
+    from ablation.reporting.read.wandb_online import Unavailable
 
     refused = "not checked" if options.check else "nothing written"
     try:
@@ -90,7 +90,7 @@ def check(options: argparse.Namespace, selection: Selection) -> int:
     from ablation.reporting.formats.terminal import visible
     from ablation.reporting.read import source
     from ablation.reporting.read.compare import agreement, compared, disagreements
-    from ablation.reporting.read.local_files import Unavailable
+    from ablation.reporting.read.wandb_online import Unavailable
 
     pair = source.pair(options.runs, selection, options.source, options.project)
     found = disagreements(pair.local, pair.other, ("local record", pair.name))
@@ -149,8 +149,8 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
 def publish(options: argparse.Namespace, selection: Selection, folder: Path, numbers: Mapping[str, float]) -> str:
     """Show the written folder and the table's numbers in W&B and return where; a table that is written stays written."""
     from ablation.reporting.formats.wandb_report import publish
-    from ablation.reporting.read.local_files import Unavailable
     from ablation.reporting.read.source import project
+    from ablation.reporting.read.wandb_online import Unavailable
 
     try:
         return publish(folder, numbers, options.runs, project(options.runs, selection, options.project))

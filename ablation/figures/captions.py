@@ -13,7 +13,7 @@ from typing import Any
 from ablation.figures.sharpness import Comparison, sentences
 from ablation.records import files
 from ablation.records.numbers import exact
-from ablation.reporting.formats.terminal import visible
+from ablation.reporting.document.text import visible
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 NAMES = {"load_cifar10": "CIFAR-10", "load_cifar100": "CIFAR-100", "load_digits": "scikit-learn's handwritten digits"}

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ablation.reporting import fonts
+from ablation.figures import fonts
 
 DPI = 200
 WIDTH = 1400  # pixels of a sheet, about: a page is 7 inches wide

@@ -25,7 +25,7 @@ from ablation.reporting.read import local_files
 from ablation.reporting.read.selection import select
 from ablation.sweep import settings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Refusal(Exception):

@@ -1,6 +1,6 @@
 """What a sweep planned, written before its first run starts: the skeleton of its table.
 
-Owns runs/sweeps/<sweep id>/manifest.json. Reads no run.
+Owns runs/sweeps/<sweep id>/manifest.json and the shape of a run id. Reads no run.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ LIBRARIES = {  # library -> the only places that may import it
         "ablation/records/tracker.py",
         "ablation/records/wandb_process.py",
         "ablation/reporting/read/wandb_online.py",
-        "ablation/reporting/read/wandb_offline.py",
+        "ablation/reporting/read/local_files.py",
         "ablation/reporting/formats/wandb_report.py",
     ),
     "torch": (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -19,34 +18,26 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from ablation.reporting.document.document import Table
+from ablation.reporting.document.text import visible
 from ablation.reporting.formats import html as pages
-from ablation.reporting.formats import terminal
 
 LIVE = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 DEAD = {"heading", "paragraph", "bullet_list", "list_item", "table", "thead", "tbody", "tr", "th", "td", "inline", "text"}
 SILENT = """noindent begin end centering small footnotesize scriptsize setlength tabcolsep caption label toprule midrule
-bottomrule par smallskip linewidth raggedright hsize arraybackslash addlinespace clearpage allowbreak ensuremath texttt char"""
+bottomrule par smallskip linewidth raggedright arraybackslash addlinespace clearpage allowbreak"""
 TEX = {  # what our LaTeX may call, and what of it is read
     **dict.fromkeys(SILENT.split(), ""),
     "textbackslash": "\\",
     "textasciitilde": "~",
     "textasciicircum": "^",
-    "textless": "<",
-    "textgreater": ">",
-    "textbar": "|",
     "pm": "\u00b1",
     "rightarrow": "->",
     "times": "x",
-    "`": "`",
-    '"': "\u0308",
     "\\": "\n",
     **{sign: sign for sign in "{}$&#%_"},
 }
-TEX_TOKEN = re.compile(
-    r"\\texttt\{\[U\+(?P<code>[0-9A-F]+)\]\}|\\texttt\{\\char(?P<number>\d+)\}|\\\"\{(?P<umlaut>\w)\}"
-    r"|\\(?P<call>[a-zA-Z]+|.)(?:\{\})?|(?P<other>.)",
-    re.DOTALL,
-)
+SIGN = re.compile(r"\$(-|\\pm|\\times|\\rightarrow)\$")  # the only formulas that are ours
+TEX_TOKEN = re.compile(r"\\(?P<call>[a-zA-Z]+|.)(?:\{\})?|(?P<other>.)", re.DOTALL)
 HTML = """html head meta link title style body header p h1 nav ul li a main section h2 figure figcaption svg g path use defs
 clippath rect text div table thead tbody tr th td button dl dt dd code script"""
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028\u202a-\u202e\u2066-\u2069]")
@@ -54,7 +45,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028\u202a-\u202e\u20
 
 def plain(text: str) -> str:
     """Text as a reader may expect it back: visible characters, spaces for what separates."""
-    return " ".join(terminal.visible(text).split())
+    return " ".join(visible(text).split())
 
 
 def labels(table: Table, name: str) -> int:
@@ -103,12 +94,12 @@ def csv_problems(text: str, name: str, table: Table) -> list[str]:
 
 def tex_problems(text: str, name: str, table: Table) -> list[str]:
     """Only our commands, no comment; every row as wide as its grid's header; labels come back."""
-    text = text.partition("\n")[2]  # after our own comment
+    text = SIGN.sub(r"\1", text.partition("\n")[2])  # after our own comment
     tokens = list(TEX_TOKEN.finditer(text))
     live = {token["call"] for token in tokens if token["call"]} - TEX.keys()
     live |= {token["other"] for token in tokens if token["other"]} & set("%$#^_")
     found = [f"live: {sorted(live)}"] if live else []
-    found += [] if text.isascii() and not CONTROL.search(text) else ["characters"]
+    found += [] if not CONTROL.search(text) else ["characters"]
     grids = re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL)
     rows = [_cells(row) for grid in grids for row in re.split(r"\\\\\n(?:\\addlinespace\[[^]]*\]\n)?", grid) if row.strip()]
     widths = [len(row) for section in table.sections for row in section.rows]
@@ -122,13 +113,9 @@ def _cells(row: str) -> list[str]:
 
 
 def printed(text: str) -> str:
-    """LaTeX as it is read, with the characters that its fonts lack."""
+    """LaTeX as it is read."""
 
     def read(token: re.Match[str]) -> str:
-        if token["code"] or token["number"]:
-            return chr(int(token["code"], 16) if token["code"] else int(token["number"]))
-        if token["umlaut"]:
-            return unicodedata.normalize("NFC", token["umlaut"] + "\u0308")
         return TEX.get(token["call"], "") if token["call"] else {"{": "", "}": "", "~": " "}.get(token["other"], token["other"])
 
     return plain(TEX_TOKEN.sub(read, text))

@@ -39,7 +39,7 @@ from ablation.models.backbone import vgg_tiny
 from ablation.records.checkpoint import file_digest, load_weights
 from ablation.records.manifest import RUN_ID
 from ablation.reporting.document.document import Table, build
-from ablation.reporting.formats import escaping, terminal, write
+from ablation.reporting.formats import csv_files, latex, markdown, terminal, write
 from ablation.reporting.formats import html as pages
 from ablation.reporting.read import local_files
 from ablation.reporting.read.selection import select
@@ -367,8 +367,8 @@ def problems(name: str, folder: Path) -> dict[str, list[str]]:
     """By writer, what is wrong with this name's table."""
     analysis, table, runs = table_of(name, folder)
     before, reports = set(folder.parent.rglob("*")), folder / "reports"
-    folder_of_study = terminal.folder(reports, name)
-    files = [*terminal.write(table, folder_of_study), *write.write(analysis, table, runs, folder_of_study, name)]
+    folder_of_study = write.folder(reports, name)
+    files = [*write.write(table, folder_of_study), write.write_page(analysis, table, runs, folder_of_study, name)]
     stray = [str(file) for file in set(folder.parent.rglob("*")) - before if reports not in (file, *file.parents)]
     found = {"path": stray} | {file.name: PARSERS[file.suffix](file.read_text(), name, table) for file in files}
     screen = io.StringIO()
@@ -406,14 +406,14 @@ def test_names_are_inert_in_messages(name: str, tmp_path: Path, capsys: pytest.C
 def test_the_parsers_bite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each writer without its escaping, and the folder's name without its check, is found out."""
     with monkeypatch.context() as patch:
-        patch.setattr(terminal, "_markdown_text", str)
+        patch.setattr(markdown, "_text", str)
         caught = [name for k, name in enumerate(NAMES) if "table.md" in problems(name, tmp_path / f"md{k}")]
     assert {"a|b", "<script>alert(1)</script>", "![x](http://x/y.png)", "# heading", "two\nlines"} <= set(caught)
     with monkeypatch.context() as patch:
-        patch.setattr(terminal, "_csv_text", str)
+        patch.setattr(csv_files, "_text", str)
         assert "table.csv" in problems("=cmd|' /C calc'!A0", tmp_path / "csv")
     with monkeypatch.context() as patch:
-        patch.setattr(escaping, "SPECIAL", {})
+        patch.setattr(latex, "PRINTED", {})
         caught = [name for k, name in enumerate(NAMES) if "table.tex" in problems(name, tmp_path / f"tex{k}")]
     assert {"\\input{/etc/passwd} \\write18{id}", "$x$ % & _ ^ ~ { }", "closed #"} <= set(caught)
     with monkeypatch.context() as patch:
@@ -426,7 +426,7 @@ def test_the_parsers_bite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         patch.setattr(terminal, "visible", str)
         assert terminal_problems("esc\x1b[31mred", "red") == ["control characters"]
     with monkeypatch.context() as patch:
-        patch.setattr(terminal, "FILE_NAME", re.compile(r".*"))
+        patch.setattr(write, "FILE_NAME", re.compile(r".*"))
         assert "path" in problems("../../evil", tmp_path / "deep" / "path")
 
 

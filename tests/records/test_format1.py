@@ -68,7 +68,7 @@ def test_a_run_done_in_format_1_is_found_skipped_and_tabled(
         assert Record(folder, digest=digest(identity), config=identity, study="demo").skip()
     assert "done, skipped" in caplog.text
     planned = {folder.name: with_targets(identity)}  # as its sweep's manifest has it
-    (row,) = local(tmp_path, Selection({"name": "demo"}, planned, others=False, said="")).to_dict("records")
+    (row,) = local(tmp_path, Selection({"name": "demo"}, planned, others=False, description="")).to_dict("records")
     assert row["best_acc"] == 61.25 and row["config"] == identity
 
 

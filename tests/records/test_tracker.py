@@ -1,4 +1,4 @@
-"""The mirror: what real offline W&B runs hold, and that nothing W&B does stops a run. Read back by W&B's own reader."""
+"""The tracker: what real offline W&B runs hold, and that nothing W&B does stops a run. Read back by W&B's own reader."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import wandb
 from wandb.util import get_core_path
 
 from ablation.records import tracker, wandb_process
-from ablation.records.record import Mirror
+from ablation.records.record import Tracker
 from ablation.records.tracker import NoTracker, WandbTracker
 
 CONFIG = {"resizer": "plain", "optimizer.lr": 0.1, "backbone.mean": [0.5, 0.25], "data.limit": None, "seed": 0}
@@ -93,14 +93,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
     """Config, rows over their epoch, pictures and summary come back as they were given, by the documented reader."""
-    mirror: Mirror = opened(tmp_path, images_every=2)
+    tracker: Tracker = opened(tmp_path, images_every=2)
     for epoch in (1, 2, 3):
-        mirror.log(row(epoch, test_loss=float("nan")))
-        mirror.image("resizer", lambda: np.full((4, 5, 3), 200, np.uint8), epoch)
-    mirror.close(SUMMARY, failed=False)
+        tracker.log(row(epoch, test_loss=float("nan")))
+        tracker.image("resizer", lambda: np.full((4, 5, 3), 200, np.uint8), epoch)
+    tracker.close(SUMMARY, failed=False)
 
-    folder = tmp_path / str(mirror.status["path"])
-    assert mirror.status["mode"] == "offline"
+    folder = tmp_path / str(tracker.status["path"])
+    assert tracker.status["mode"] == "offline"
     assert folder.parent == tmp_path / "wandb"
     inspect(folder)  # waits for its end
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(folder)]
@@ -157,16 +157,16 @@ def test_a_resumed_run_has_one_folder_with_its_whole_history(tmp_path: Path) -> 
 
 def test_training_goes_on_when_wandb_dies(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """SIGKILL of the helper process: one warning, the epoch is kept, and the next run is mirrored again."""
-    mirror = opened(tmp_path)
-    mirror.log(row(1))
+    tracker = opened(tmp_path)
+    tracker.log(row(1))
     helper = wandb_process.helpers()[-1]
     os.kill(helper, signal.SIGKILL)
     time.sleep(0.1)
     for epoch in (2, 3, 4):
-        mirror.log(row(epoch))
-        mirror.image("resizer", lambda: np.zeros((2, 2, 3), np.uint8), epoch)
-    mirror.close(SUMMARY, failed=False)
-    assert mirror.status["mode"] == "lost at epoch 2"
+        tracker.log(row(epoch))
+        tracker.image("resizer", lambda: np.zeros((2, 2, 3), np.uint8), epoch)
+    tracker.close(SUMMARY, failed=False)
+    assert tracker.status["mode"] == "lost at epoch 2"
     warnings = said(caplog, logging.WARNING)
     assert len(warnings) == 1
     assert "lost at epoch 2" in warnings[0]
@@ -178,12 +178,12 @@ def test_training_goes_on_when_wandb_dies(tmp_path: Path, caplog: pytest.LogCapt
 
 def test_a_wandb_that_hangs_is_left_behind(tmp_path: Path, impatient: None) -> None:
     """A helper process that answers nothing (stopped): `close` comes back, the next run gets a fresh one."""
-    mirror = opened(tmp_path, finish_timeout=0.5)
-    mirror.log(row(1))
+    tracker = opened(tmp_path, finish_timeout=0.5)
+    tracker.log(row(1))
     helper = wandb_process.helpers()[-1]
     os.kill(helper, signal.SIGSTOP)
-    mirror.close(SUMMARY, failed=False)
-    assert mirror.status["mode"] == "lost at epoch 1"
+    tracker.close(SUMMARY, failed=False)
+    assert tracker.status["mode"] == "lost at epoch 1"
     after = opened(tmp_path, "after")
     after.close(SUMMARY, failed=False)
     assert summary(tmp_path, "after")["state"] == "finished"
@@ -196,10 +196,10 @@ def test_an_unreachable_server_means_offline(
     """Port 9 refuses: within its limit the run is opened offline, said once with the command that uploads it."""
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "c0ffee" * 7)
-    mirror = opened(tmp_path, mode="online", init_timeout=1)
-    mirror.log(row(1))
-    mirror.close(SUMMARY, failed=False)
-    assert mirror.status["mode"] == "offline"
+    tracker = opened(tmp_path, mode="online", init_timeout=1)
+    tracker.log(row(1))
+    tracker.close(SUMMARY, failed=False)
+    assert tracker.status["mode"] == "offline"
     assert summary(tmp_path)["state"] == "finished"
     warnings = said(caplog, logging.WARNING)
     assert len(warnings) == 1
@@ -209,21 +209,21 @@ def test_an_unreachable_server_means_offline(
 def test_a_runs_folder_that_cannot_be_written_costs_the_mirror_alone(tmp_path: Path) -> None:
     blocked = tmp_path / "runs"
     blocked.write_text("a file where the folder should be")
-    mirror = opened(blocked)
-    mirror.log(row(1))
-    mirror.close(SUMMARY, failed=False)
-    assert mirror.status == {"mode": "lost at epoch 0", "path": None}
+    tracker = opened(blocked)
+    tracker.log(row(1))
+    tracker.close(SUMMARY, failed=False)
+    assert tracker.status == {"mode": "lost at epoch 0", "path": None}
 
 
 def test_a_picture_that_fails_costs_the_mirror_alone(tmp_path: Path) -> None:
     def fail() -> np.ndarray:
         raise RuntimeError("constructed")
 
-    mirror = opened(tmp_path)
-    mirror.log(row(1))
-    mirror.image("resizer", fail, 1)
-    assert mirror.status["mode"] == "lost at epoch 1"
-    mirror.close(SUMMARY, failed=False)
+    tracker = opened(tmp_path)
+    tracker.log(row(1))
+    tracker.image("resizer", fail, 1)
+    assert tracker.status["mode"] == "lost at epoch 1"
+    tracker.close(SUMMARY, failed=False)
 
 
 @pytest.mark.parametrize(("every", "due"), [(0, []), (1, [1, 2, 3, 4]), (2, [1, 2, 4]), (3, [1, 3])])
@@ -237,21 +237,21 @@ def test_pictures_are_made_only_when_due(tmp_path: Path, every: int, due: list[i
 
         return pixels
 
-    mirror = opened(tmp_path, images_every=every)
+    tracker = opened(tmp_path, images_every=every)
     for epoch in (1, 2, 3, 4):
-        mirror.log(row(epoch))
-        mirror.image("resizer", picture(epoch), epoch)
-    mirror.close({}, failed=False)
+        tracker.log(row(epoch))
+        tracker.image("resizer", picture(epoch), epoch)
+    tracker.close({}, failed=False)
     assert made == due
 
 
-@pytest.mark.parametrize("mirror", [NoTracker(), WandbTracker(mode="disabled")], ids=["none", "disabled"])
-def test_no_mirror_leaves_no_trace(tmp_path: Path, mirror: Mirror) -> None:
-    mirror.open("a", "a", "a", CONFIG, tmp_path / "runs", [row(1)])
-    mirror.log(row(2))
-    mirror.image("resizer", lambda: pytest.fail("asked for a picture"), 1)
-    mirror.close(SUMMARY, failed=True)
-    assert mirror.status == {"mode": "disabled", "path": None}
+@pytest.mark.parametrize("tracker", [NoTracker(), WandbTracker(mode="disabled")], ids=["none", "disabled"])
+def test_no_mirror_leaves_no_trace(tmp_path: Path, tracker: Tracker) -> None:
+    tracker.open("a", "a", "a", CONFIG, tmp_path / "runs", [row(1)])
+    tracker.log(row(2))
+    tracker.image("resizer", lambda: pytest.fail("asked for a picture"), 1)
+    tracker.close(SUMMARY, failed=True)
+    assert tracker.status == {"mode": "disabled", "path": None}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -291,9 +291,9 @@ def test_the_mode_is_said_once_a_process(tmp_path: Path, caplog: pytest.LogCaptu
 def test_the_key_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_client: None) -> None:
     canary = "canary" * 7
     monkeypatch.setenv("WANDB_API_KEY", canary)
-    mirror = opened(tmp_path)
-    mirror.log(row(1))
-    mirror.close(SUMMARY, failed=False)
+    tracker = opened(tmp_path)
+    tracker.log(row(1))
+    tracker.close(SUMMARY, failed=False)
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert len(files) > 2
     assert [file for file in files if canary.encode() in file.read_bytes()] == []

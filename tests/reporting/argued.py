@@ -39,6 +39,11 @@ class Argued:
     table: Table
     details: Details
 
+    @property
+    def cells(self) -> list[list[dict[str, Any]]]:
+        """The rows of each cell's runs."""
+        return [row.cell.runs for row in self.analysis.rows]
+
     def page(self) -> str:
         return page(self.analysis, self.table, self.details)
 
@@ -48,7 +53,7 @@ def argued(folder: Path, frame: pd.DataFrame | None = None) -> Argued:
     selection = select(folder)
     read_frame = local_files.local(folder, selection) if frame is None else frame
     analysis = analyse(read_frame, selection.study, np.random.default_rng(0))
-    return Argued(analysis, build(analysis), read(folder, analysis))
+    return Argued(analysis, build(analysis), read(folder, [row.cell.runs for row in analysis.rows]))
 
 
 def six_cells(folder: Path, study: Mapping[str, Any] = TABLE1, words: Mapping[tuple[str, str, int], str] | None = None) -> Path:

@@ -129,7 +129,7 @@ class Runs:
         file.write_text(json.dumps(content))
         return file
 
-    def mirror(self, content: dict[str, Any], mode: str = "offline") -> None:
+    def track(self, content: dict[str, Any], mode: str = "offline") -> None:
         """Write the same run through the real tracker, with two rows if it has any."""
         tracker = WandbTracker(mode=mode)
         tracker.open(content["run_id"], "name", "group", content["config"], self.folder)

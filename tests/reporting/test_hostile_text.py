@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ablation.reporting.latex import latex
-from ablation.reporting.table import Table
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ablation.reporting import formats
+from ablation.reporting.document.document import Table
+from ablation.reporting.formats import terminal
+from ablation.reporting.formats.latex import latex
+from ablation.reporting.formats.write import write
 from tests.faults.markup import PARSERS, plain, terminal_problems
 from tests.reporting.constructed_records import TABLE1, Runs, config, outcome
 from tests.reporting.studies import argued
@@ -61,11 +62,11 @@ def renamed(thing: Any, text: str) -> Any:
 def problems(table: Table, text: str, folder: Path) -> dict[str, list[str]]:
     """By format, what of the text is live or lost."""
     named = renamed(table, text)
-    found = {file.name: PARSERS[file.suffix](file.read_text(), text, named) for file in formats.write(named, folder)}
+    found = {file.name: PARSERS[file.suffix](file.read_text(), text, named) for file in write(named, folder)}
     if text.isascii():  # the parser reads no accents
         found["table.tex"] = PARSERS[".tex"](latex(named), text, named)
     screen = Console(file=io.StringIO(), width=100, color_system=None)
-    formats.show(named, screen)
+    terminal.show(named, screen)
     found["terminal"] = terminal_problems(screen.file.getvalue(), text)  # type: ignore[attr-defined]
     return {name: wrong for name, wrong in found.items() if wrong}
 
@@ -88,6 +89,6 @@ def test_any_text_is_inert_in_every_format(table: Table, tmp_path_factory: pytes
 def test_numbers_in_csv_are_not_guarded(table: Table, tmp_path: Path) -> None:
     """A guard before a negative number would make it text."""
     values = [{**row, "config": {"c": -3}, **dict.fromkeys(("best_mean",), -1.5)} for row in table.values]
-    formats.write(dataclasses.replace(table, values=values), tmp_path)
+    write(dataclasses.replace(table, values=values), tmp_path)
     text = (tmp_path / "table.csv").read_text()
     assert ",-1.5," in text and text.splitlines()[1].endswith(",-3")

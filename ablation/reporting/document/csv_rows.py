@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablation.reporting.document.sections import costs
-from ablation.reporting.read.local_files import WORDS
+from ablation.reporting.read.frame import WORDS
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row
 from ablation.reporting.statistics.cells import lacking
 from ablation.reporting.statistics.effects import Effect

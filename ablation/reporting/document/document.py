@@ -14,7 +14,7 @@ from ablation.reporting.document.csv_rows import cell_values, difference_values,
 from ablation.reporting.document.entries import Section
 from ablation.reporting.document.sections import sections
 from ablation.reporting.document.verdict import verdict
-from ablation.reporting.read.local_files import WORDS
+from ablation.reporting.read.frame import WORDS
 from ablation.reporting.statistics.analysis import Analysis
 from ablation.reporting.statistics.cells import Cell, absent, shown
 

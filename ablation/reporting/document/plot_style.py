@@ -20,8 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from ablation.reporting.document.text import MINUS
-from ablation.reporting.formats.terminal import visible
+from ablation.reporting.document.text import MINUS, visible
 
 WIDTH = 400  # units: on a screen of 400 pixels the text is still 11 high
 INK, MUTED, GRID, PAPER = "#000001", "#000002", "#000003", "#000004"  # stand-ins, replaced by the page's variables

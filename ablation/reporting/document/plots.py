@@ -27,12 +27,11 @@ from ablation.reporting.document.plot_style import (
     plain_numbers,
 )
 from ablation.reporting.document.sections import done, mean, seconds_per_epoch
+from ablation.reporting.read.provenance import Curve
 from ablation.reporting.statistics.analysis import Analysis, Row
 from ablation.reporting.statistics.cells import Cell
 from ablation.reporting.statistics.factors import factors
 from ablation.reporting.statistics.seeds import Estimate
-
-Curve = Sequence[tuple[int, float]]  # (epoch, accuracy in percent)
 
 CELLS = 12  # cells in one panel of curves, or of cost: beyond, nobody can tell them apart
 PANEL, LEFT, BELOW, ABOVE = 300.0, 40.0, 46.0, 26.0  # units of a pixel: height without the legend, what the axes leave

@@ -1,4 +1,4 @@
-"""Computed text as a page sets it: a true minus before a number, arrows. Names and labels are not computed: they stay.
+"""Text before any format: what of it is visible, and computed text with a true minus and arrows; names and labels stay.
 
 Owns these few replacements alone. What a format needs escaped is the format's.
 """
@@ -6,10 +6,17 @@ Owns these few replacements alone. What a format needs escaped is the format's.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 MINUS = "\u2212"
 TIMES = "\u00d7"
 ARROW = "\u2192"
+
+
+def visible(text: str) -> str:
+    """Return text on one line, without control characters and without marks that turn the direction of writing."""
+    kept = (" " if character.isspace() else character for character in text)
+    return "".join(character for character in kept if unicodedata.category(character) not in ("Cc", "Cf", "Cs"))
 
 
 def typeset(text: str) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from ablation.records.numbers import exact, images, interval, p_is, percent, points
-from ablation.reporting.read.local_files import WORDS
+from ablation.reporting.read.frame import WORDS
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row, family, varying
 from ablation.reporting.statistics.images import seeds_to_reject
 from ablation.reporting.statistics.per_image import standard_error

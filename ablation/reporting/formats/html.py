@@ -1,33 +1,58 @@
 """The study's page: index.html, all in one file, from the same table that every other format is written from.
 
-Owns the order of the page. Nothing in it is fetched, nothing in it runs but its own script,
-whose hash its content policy names. Equal records give equal bytes: no clock, no machine.
+Owns the order of the page, and which of the report's figures it carries. Nothing in it is fetched, nothing in it runs but its
+own script, whose hash its content policy names. Equal records give equal bytes: no clock, no machine.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
+from PIL import Image
 
+from ablation.records.numbers import size
 from ablation.reporting.document import plots
 from ablation.reporting.document.document import Table, counts
 from ablation.reporting.document.entries import Entry, Section
 from ablation.reporting.document.forest_plots import factorial, forest
 from ablation.reporting.document.plot_style import Plot
-from ablation.reporting.document.text import typeset, typeset_cell
-from ablation.reporting.formats.pictures import Pictures
-from ablation.reporting.formats.terminal import visible
+from ablation.reporting.document.text import typeset, typeset_cell, visible
 from ablation.reporting.read.provenance import Details
 from ablation.reporting.statistics.analysis import Analysis
 
 HERE = Path(__file__).parent
 HEADINGS = {"accuracy": "Accuracy", "differences": "Differences", "against": "Against", "factorial": "Factors", "cost": "Cost"}
+LARGEST = 20_000_000  # bytes of a figure that a page still carries
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of `make_figures.py`."""
+
+    number: int
+    title: str
+    caption: str
+    width: int  # pixels
+    height: int
+    uri: str  # data:image/png;base64,...
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The figures by number, and a line for each that cannot be shown."""
+
+    shown: Sequence[Picture] = ()
+    problems: Sequence[str] = ()
 
 
 def page(analysis: Analysis, table: Table, details: Details, figures: Pictures | None = None, source: str = "") -> str:
@@ -36,8 +61,8 @@ def page(analysis: Analysis, table: Table, details: Details, figures: Pictures |
     Args:
         analysis: what the plots are drawn from.
         table: of the same analysis.
-        details: of its runs, from `details.read` or `details.without`.
-        figures: from `pictures.pictures`.
+        details: of its runs, from `provenance.read` or `provenance.without`.
+        figures: from `pictures`.
         source: where the runs were read from, one line.
     """
     figures = figures or Pictures()
@@ -64,15 +89,13 @@ def page(analysis: Analysis, table: Table, details: Details, figures: Pictures |
 
 def _plots(analysis: Analysis, details: Details) -> dict[str, list[Plot]]:
     """Return the plots by the section that they stand in."""
-    found = {"curves": [plots.curves(analysis, details.curves, details.words)]}
-    found["cost"] = [plots.cost(analysis, kind) for kind in plots.COSTS]
-    if analysis.comparisons:
-        found["differences"] = [forest(analysis, analysis.comparisons)]
-    if analysis.against:
-        found["against"] = [forest(analysis, analysis.against, "against")]
-    if analysis.effects:
-        found["factorial"] = [factorial(analysis)]
-    return found
+    return {
+        "curves": [plots.curves(analysis, details.curves, details.words)],
+        "differences": [forest(analysis, analysis.comparisons)] if analysis.comparisons else [],
+        "against": [forest(analysis, analysis.against, "against")] if analysis.against else [],
+        "factorial": [factorial(analysis)] if analysis.effects else [],
+        "cost": [plots.cost(analysis, kind) for kind in plots.COSTS],
+    }
 
 
 def _section(section: Section) -> dict[str, Any]:
@@ -102,5 +125,41 @@ def _template() -> Template:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["typeset"] = typeset
-    environment.finalize = lambda found: visible(found) if isinstance(found, str) and not isinstance(found, Markup) else found
+    environment.finalize = lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
     return environment.get_template("page.html.j2")
+
+
+def pictures(folder: Path) -> Pictures:
+    """Read the folder of `make_figures.py`, figures.json and the images; nothing if it is not there."""
+    try:
+        entries = json.loads((folder / "figures.json").read_bytes())["figures"]
+        listed = sorted(entries, key=lambda entry: int(entry["number"]))
+    except FileNotFoundError:
+        return Pictures()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return Pictures(problems=[f"figures.json: {type(error).__name__}"])
+    shown: list[Picture] = []
+    problems: list[str] = []
+    for entry in listed:
+        try:
+            shown.append(_picture(folder, entry))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problems.append(f"figure {int(entry['number'])}: {error.strerror if isinstance(error, OSError) else error}")
+    return Pictures(shown, problems)
+
+
+def _picture(folder: Path, entry: Mapping[str, Any]) -> Picture:
+    name = str(entry["file"])
+    if Path(name).name != name:
+        raise ValueError("its file is not in the figures' folder")
+    file = folder / name
+    if file.stat().st_size > LARGEST:
+        raise ValueError(f"larger than {size(LARGEST)}")
+    content = file.read_bytes()
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:  # reads its header alone
+            width, height = image.size
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        raise ValueError("not a PNG") from None
+    uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    return Picture(int(entry["number"]), str(entry["title"]), str(entry["caption"]), width, height, uri)

@@ -1,6 +1,6 @@
-"""Whether two sources say the same of a sweep: every value of every run that ended, exactly.
+"""Where two sources of a sweep differ: every value of every run that ended, compared exactly.
 
-Pure: DataFrames of `sources` in, sentences out. Writes nothing.
+Pure: two DataFrames of `frame` in, lines out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ablation.reporting.read.frame import COLUMNS, ENDED
 VALUES = tuple(column for column in COLUMNS if column not in ("run_id", "config", "problem"))
 ABSENT = "nothing"
 Row = dict[str, Any]
-NOWHERE: Row = {"outcome": "missing", "problem": None}
+NO_ROW: Row = {"outcome": "missing", "problem": None}
 
 
 def disagreements(one: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str] = ("one", "other")) -> list[str]:
@@ -25,18 +25,20 @@ def disagreements(one: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str]
     A run that ended in one of them and not in the other is one line, of its outcome; one that ended in neither is none.
 
     Args:
-        one: of `sources`.
-        other: of `sources`, in any order.
+        one: as `frame.join` gives it.
+        other: likewise, in any order.
         names: of the two, as they stand in the lines.
     """
-    found = []
-    for run_id, mine, theirs in _pairs(one, other):
-        if _ended(mine) and _ended(theirs):
-            a, b = _flat(mine), _flat(theirs)
-            found += [(run_id, key, a.get(key, ABSENT), b.get(key, ABSENT)) for key in {**a, **b} if a.get(key) != b.get(key)]
-        elif _ended(mine) or _ended(theirs) or mine["problem"] or theirs["problem"]:
-            found.append((run_id, "outcome", _word(mine), _word(theirs)))
-    return [f"{run_id}: {key}: {names[0]} {a}, {names[1]} {b}" for run_id, key, a, b in found]
+    different = []
+    for run_id, mine, others in _pairs(one, other):
+        if _ended(mine) and _ended(others):
+            a, b = _flat(mine), _flat(others)
+            different += [
+                (run_id, key, a.get(key, ABSENT), b.get(key, ABSENT)) for key in {**a, **b} if a.get(key) != b.get(key)
+            ]
+        elif _ended(mine) or _ended(others) or mine["problem"] or others["problem"]:
+            different.append((run_id, "outcome", _word(mine), _word(others)))
+    return [f"{run_id}: {key}: {names[0]} {a}, {names[1]} {b}" for run_id, key, a, b in different]
 
 
 def agreement(one: pd.DataFrame, other: pd.DataFrame) -> str:
@@ -50,17 +52,17 @@ def agreement(one: pd.DataFrame, other: pd.DataFrame) -> str:
 
 def compared(one: pd.DataFrame, other: pd.DataFrame) -> list[int]:
     """Return the number of values of each run that ended in both."""
-    return [len(_flat(mine)) for _, mine, theirs in _pairs(one, other) if _ended(mine) and _ended(theirs)]
+    return [len(_flat(mine)) for _, mine, others in _pairs(one, other) if _ended(mine) and _ended(others)]
 
 
 def _pairs(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[str, Row, Row]]:
     """Give each run's two rows."""
-    mine, theirs = (
+    mine, others = (
         {str(row["run_id"]): {str(key): value for key, value in row.items()} for row in frame.to_dict("records")}
         for frame in (one, other)
     )
-    for run_id in sorted({*mine, *theirs}):
-        yield run_id, mine.get(run_id, NOWHERE), theirs.get(run_id, NOWHERE)
+    for run_id in sorted({*mine, *others}):
+        yield run_id, mine.get(run_id, NO_ROW), others.get(run_id, NO_ROW)
 
 
 def _ended(row: Row) -> bool:

@@ -1,6 +1,6 @@
 """The one form in which runs are handed on: a DataFrame, a row a run, the same values to the last bit from every source.
 
-Owns the columns and what counts as a value. Reads no file and asks no server; whether a process holds a run it asks the lock.
+Owns the columns and what counts as a value. Reads no result and asks no server; whether a run is running its folder tells.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TEXT = {
 }
 COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "problem")
 
-Found = dict[str, dict[str, Any]]  # flat values by run id, with `outcome` and `config`; or `problem` alone
+Values = dict[str, dict[str, Any]]  # flat values by run id, with `outcome` and `config`; or `problem` alone
 
 
 def checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
@@ -69,40 +69,51 @@ def unended(config: dict[str, Any], word: str = "running") -> dict[str, Any]:
     return {"outcome": word, "config": dict(config.items())}
 
 
-def join(runs: Path, selection: Selection, found: Found) -> pd.DataFrame:
-    """Give every planned run, and with `others` every run found, its row.
+def join(runs: Path, selection: Selection, values: Values) -> pd.DataFrame:
+    """Give every planned run, and with `others` every run that has values, its row.
 
     Returns:
         COLUMNS, sorted by run id, dtype object.
     """
     planned = selection.planned
-    names = sorted({*planned, *found} if selection.others else planned)
-    rows = [_row(runs / name, planned.get(name), found.get(name)) for name in names]
+    names = sorted({*planned, *values} if selection.others else planned)
+    rows = [_row(runs / name, planned.get(name), values.get(name)) for name in names]
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
 
 
-def _row(folder: Path, planned: Mapping[str, Any] | None, found: Mapping[str, Any] | None) -> dict[str, Any]:
-    problem = found.get("problem") if found else None
-    known: Mapping[str, Any] = {} if found is None or problem else found
+def with_plan(frame: pd.DataFrame, selection: Selection) -> pd.DataFrame:
+    """Return the frame with the configuration of each planned run as its manifest holds it, whatever its record says."""
+    planned = selection.planned
+    rows = [row | _identity(planned.get(row["run_id"]) or row["config"]) for row in frame.to_dict("records")]
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+
+
+def _row(folder: Path, planned: Mapping[str, Any] | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    problem = values.get("problem") if values else None
+    known: Mapping[str, Any] = {} if values is None or problem else values
     word: str | None = known.get("outcome")
     if word != "incomplete":
         word = "running" if word == "alive" else state_of(word, folder)
-    values: Mapping[str, Any] = known if word in ENDED else {}  # of an unfinished run no result is read, wherever it stands
+    # of an unfinished run no result is read, wherever it stands
+    result: Mapping[str, Any] = known if word in ENDED else {}
     if word in ("killed", "running") and word == state(folder):
-        values = {"epochs": epochs_done(folder)}
-    identity = without_stated_targets(dict(planned or known.get("config", {})))  # a manifest of before holds them, too
-    config = {key: plain(value) for key, value in identity.items()}
+        result = {"epochs": epochs_done(folder)}
     return {
         "run_id": folder.name,
         "outcome": "missing" if word == "to do" else word,
-        "seed": config.get("seed"),
         "digest": folder.name.rpartition("-")[2],
-        **{column: _decimal(values.get(key)) for column, key in DECIMAL.items()},
-        **{column: _whole(values.get(key)) for column, key in WHOLE.items()},
-        **{column: values.get(key) for column, key in TEXT.items()},
-        "config": config,
+        **{column: _decimal(result.get(key)) for column, key in DECIMAL.items()},
+        **{column: _whole(result.get(key)) for column, key in WHOLE.items()},
+        **{column: result.get(key) for column, key in TEXT.items()},
         "problem": problem,
+        **_identity(planned or known.get("config", {})),
     }
+
+
+def _identity(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the targets that identities of before held, and its seed."""
+    config = {key: plain(value) for key, value in without_stated_targets(dict(flat)).items()}
+    return {"config": config, "seed": config.get("seed")}
 
 
 def plain(value: Any) -> Any:

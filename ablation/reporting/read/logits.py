@@ -7,23 +7,39 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.reporting.statistics.analysis import Correct, Marks
-from ablation.reporting.statistics.per_image import correct
-
 NAME = "predictions.npz"
 
 
+@dataclass(frozen=True)
+class Marks:
+    """Which test images a run classifies correctly, and a digest of their labels: with others they are other images."""
+
+    right: NDArray[np.bool_]  # (N,)
+    labels: str
+
+
+Correct = Callable[[str], Marks | None]  # of a run id; None: its logits are not here
+
+
+def correct(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which images are classified correctly, (..., N) from logits (..., N, classes) and labels (N,)."""
+    return np.asarray(logits.argmax(axis=-1) == labels)
+
+
 def correct_at(runs: Path, epoch: str) -> Correct:
-    """Return a function from run id to its correct test images, None where the logits are not to be had.
+    """Return a function from run id to its correct test images, None where its logits are not here.
 
     Args:
         runs: the runs folder.
-        epoch: `best`, `last` or `val`, of which the logits are asked for.
+        epoch: `best`, `last` or `val`: of which the logits are.
 
     Each run is read once and kept as a bit an image: 10,000 runs of 10,000 images are 12.5 MB.
     """
@@ -40,7 +56,9 @@ def correct_at(runs: Path, epoch: str) -> Correct:
             return None
 
     def unpacked(run_id: str) -> Marks | None:
-        found = packed(run_id)
-        return None if found is None else Marks(np.unpackbits(found[0], count=found[1]).astype(bool), found[2])
+        if (bits := packed(run_id)) is None:
+            return None
+        right, count, labels = bits
+        return Marks(np.unpackbits(right, count=count).astype(bool), labels)
 
     return unpacked

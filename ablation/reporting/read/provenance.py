@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ablation.records.manifest import NAME
-from ablation.reporting.document.plots import Curve
-from ablation.reporting.statistics.analysis import Analysis
 
 MOST = 200  # runs that are opened; of more, each cell's first seed
 NAMED = 8  # problems, commands and values that are listed before they are only counted
+
+Curve = Sequence[tuple[int, float]]  # (epoch, accuracy in percent)
+Row = Mapping[str, Any]  # of a run, from the DataFrame of `frame`
+Facts = list[tuple[str, list[str]]]  # name, values
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Details:
 
     curves: dict[str, Curve]  # by run id
     words: str  # what of the curves is missing, and why
-    facts: list[tuple[str, list[str]]]  # of the runs that count: name, values
+    facts: Facts  # of the runs that count
     commands: list[str]  # that planned them, oldest first
     problems: list[str]  # files that could not be read
 
@@ -52,42 +54,42 @@ class _Folders:
         return None
 
 
-def read(runs: Path, analysis: Analysis) -> Details:
+def read(runs: Path, cells: Sequence[Sequence[Row]]) -> Details:
     """Read what is in the folders of the runs that ended.
 
     Args:
         runs: the folder of all runs.
-        analysis: its done and diverged runs are looked up, at most MOST of them.
+        cells: of each cell the rows of its runs; at most MOST of those done or diverged are opened.
     """
-    ended = [[run for run in row.cell.runs if run["outcome"] in ("done", "diverged")] for row in analysis.rows]
-    found = [run for group in ended for run in group]
+    ended = [[run for run in cell if run["outcome"] in ("done", "diverged")] for cell in cells]
+    opened = [run for cell in ended for run in cell]
     words = ""
-    if found and not any((runs / run["run_id"]).is_dir() for run in found):
-        return without(analysis, "No learning curves: the runs' own folders, which hold them, are not here.")
-    if len(found) > MOST:
-        words = f"There are {len(found):,} runs: of each cell only the first seed is read"
+    if opened and not any((runs / run["run_id"]).is_dir() for run in opened):
+        return without(cells, "No learning curves: the runs' own folders, which hold them, are not here.")
+    if len(opened) > MOST:
+        words = f"There are {len(opened):,} runs: of each cell only the first seed is read"
         words += f", and only of the first {MOST} cells." if sum(map(bool, ended)) > MOST else "."
-        found = [group[0] for group in ended if group][:MOST]
+        opened = [cell[0] for cell in ended if cell][:MOST]
     folders = _Folders(runs)
-    curves = {run["run_id"]: folders.read(runs / run["run_id"] / "epochs.jsonl", _curve) for run in found}
-    provenance = [folders.read(runs / run["run_id"] / "provenance.json", _object) for run in found]
+    curves = {run["run_id"]: folders.read(runs / run["run_id"] / "epochs.jsonl", _curve) for run in opened}
+    provenance = [folders.read(runs / run["run_id"] / "provenance.json", _object) for run in opened]
     return Details(
         curves={name: curve for name, curve in curves.items() if curve},
         words=words,
-        facts=[*_of_runs(analysis), *_of_files(list(filter(None, provenance))), *_dates(found)],
-        commands=_commands(folders, {run["run_id"] for row in analysis.rows for run in row.cell.runs}),
+        facts=[*_of_rows(cells), *_of_files(list(filter(None, provenance))), *_dates(opened)],
+        commands=_commands(folders, {run["run_id"] for cell in cells for run in cell}),
         problems=_some(folders.problems),
     )
 
 
-def without(analysis: Analysis, words: str) -> Details:
+def without(cells: Sequence[Sequence[Row]], words: str) -> Details:
     """Return what the table's runs say by themselves where no local record is read.
 
     Args:
-        analysis: the runs.
+        cells: of each cell the rows of its runs.
         words: why, one sentence: it stands in the curves' place.
     """
-    return Details({}, words, _of_runs(analysis), [], [])
+    return Details({}, words, _of_rows(cells), [], [])
 
 
 def _curve(content: bytes) -> Curve:
@@ -101,26 +103,26 @@ def _object(content: bytes) -> dict[str, Any]:
     return dict(json.loads(content))
 
 
-def _of_runs(analysis: Analysis) -> list[tuple[str, list[str]]]:
+def _of_rows(cells: Sequence[Sequence[Row]]) -> Facts:
     """Return the code and the devices of the done runs."""
-    done = [run for row in analysis.rows for run in row.cell.runs if run["outcome"] == "done"]
+    done = [run for cell in cells for run in cell if run["outcome"] == "done"]
     codes = [
         f"commit {run['code_commit']}{' with uncommitted changes' if run['code_dirty'] else ''}"
         for run in done
         if run["code_commit"]
     ]
-    sources = [f"{run['code_source']}" for run in done if run["code_source"]]
+    sources = [str(run["code_source"]) for run in done if run["code_source"]]
     return _listed(("Code", codes), ("Digest of the source", sources), ("Hardware", [str(run["device"]) for run in done]))
 
 
-def _of_files(provenance: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+def _of_files(provenance: Sequence[Mapping[str, Any]]) -> Facts:
     """Return machines, versions and checksums of data."""
 
     def joined(key: str, form: str) -> list[str]:
-        nodes = [dict(node) for found in provenance if isinstance(node := found.get(key), dict)]
+        nodes = [dict(node) for content in provenance if isinstance(node := content.get(key), dict)]
         return [", ".join(form.format(name, value) for name, value in node.items() if name != "host") for node in nodes]
 
-    checksums = [str(found["data_checksum"]) for found in provenance if found.get("data_checksum")]
+    checksums = [str(content["data_checksum"]) for content in provenance if content.get("data_checksum")]
     return _listed(
         ("Machine", joined("machine", "{1}")),
         ("Versions", joined("versions", "{0} {1}")),
@@ -128,16 +130,15 @@ def _of_files(provenance: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[s
     )
 
 
-def _listed(*facts: tuple[str, Iterable[str]]) -> list[tuple[str, list[str]]]:
+def _listed(*facts: tuple[str, Iterable[str]]) -> Facts:
     """Return each fact's distinct values, with the number of runs where there are several."""
-    found = [(name, Counter(values)) for name, values in facts]
-    return [(name, _some(_counted(values))) for name, values in found if values]
-
-
-def _counted(values: Counter[str]) -> list[str]:
-    if len(values) == 1:
-        return list(values)
-    return [f"{value} ({number} run{'s' if number > 1 else ''})" for value, number in sorted(values.items())]
+    listed = []
+    for name, values in facts:
+        counted = sorted(Counter(values).items())
+        lines = [f"{value} ({number} run{'s' if number > 1 else ''})" for value, number in counted]
+        if counted:
+            listed.append((name, _some(lines if len(counted) > 1 else [counted[0][0]])))
+    return listed
 
 
 def _some(lines: Sequence[str]) -> list[str]:
@@ -145,9 +146,9 @@ def _some(lines: Sequence[str]) -> list[str]:
     return [*lines[:NAMED], f"and {more:,} more"] if more > 0 else list(lines)
 
 
-def _dates(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """Return when the first run began and the last ended, as their records say: no clock of today's."""
-    times = [time for run in found for key in ("started", "ended") if (time := _time(run.get(key)))]
+def _dates(opened: Sequence[Row]) -> Facts:
+    """Return when the first run began and the last ended, as their records say."""
+    times = [time for run in opened for key in ("started", "ended") if (time := _time(run.get(key)))]
     return [("Trained", [f"{min(times):%Y-%m-%d %H:%M} to {max(times):%Y-%m-%d %H:%M} UTC"])] if times else []
 
 

@@ -1,4 +1,4 @@
-"""Which runs are asked for: what the sweeps planned, from their manifests.
+"""Which runs a table is about: what the sweeps planned, from their manifests.
 
 Owns `--sweep` and `--study`. Opens no run; a manifest that cannot be read is named, never fatal.
 """
@@ -17,18 +17,14 @@ NO_STUDY: dict[str, Any] = {"name": "runs", "title": "Accuracy (%)"}
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs that a table is about.
-
-    `planned` holds the flat config by run id; `others`: the folder's further runs belong to the table too. `said` is one line
-    about the choice, `warnings` one line for each manifest left out, `tracker` how the newest sweep was to be mirrored.
-    """
+    """The runs that a table is about."""
 
     study: dict[str, Any]
-    planned: dict[str, dict[str, Any]]
-    others: bool
-    said: str
-    warnings: list[str] = field(default_factory=list)
-    tracker: dict[str, Any] = field(default_factory=dict)
+    planned: dict[str, dict[str, Any]]  # flat config by run id
+    others: bool  # the folder's further runs belong to the table too
+    description: str  # of the choice, one line
+    warnings: list[str] = field(default_factory=list)  # a line for each manifest left out
+    tracker: dict[str, Any] = field(default_factory=dict)  # the newest sweep's tracker node
 
 
 def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Selection:
@@ -44,8 +40,8 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
     """
     manifests, warnings = _manifests(runs / "sweeps")
     if not manifests and not study and sweep in (None, "last", "all"):
-        said = f"no manifest in {runs / 'sweeps'}: every run found"
-        return Selection(NO_STUDY, {}, others=True, said=said, warnings=warnings)
+        description = f"no manifest in {runs / 'sweeps'}: every run found"
+        return Selection(NO_STUDY, {}, others=True, description=description, warnings=warnings)
     chosen = {name: manifest for name, manifest in manifests.items() if study in (None, manifest["study"]["name"])}
     if study and not chosen:
         raise LookupError(f"no sweep of study {study} in {runs / 'sweeps'}; it holds {_studies(manifests)}")
@@ -59,11 +55,11 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
     if len({manifest["study"]["name"] for manifest in chosen.values()}) > 1:
         raise LookupError(f"{runs / 'sweeps'} holds {_studies(chosen)}: choose with --study NAME or --sweep ID")
     planned = {run["run_id"]: run["config"] for name in sorted(chosen) for run in chosen[name]["runs"]}
-    said = f"sweep {next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} sweeps"
     others = wanted == "all" and not study
-    said += " and every other run" if others else ""
+    sweeps = f"sweep {next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} sweeps"
+    description = f"{sweeps}{' and every other run' if others else ''} of {runs}"
     newest = chosen[max(chosen)]
-    return Selection(newest["study"], planned, others, f"{said} of {runs}", warnings, newest.get("tracker") or {})
+    return Selection(newest["study"], planned, others, description, warnings, newest.get("tracker") or {})
 
 
 def _studies(manifests: dict[str, dict[str, Any]]) -> str:

@@ -15,10 +15,11 @@ import pandas as pd
 
 from ablation.records import outcome
 from ablation.records.manifest import RUN_ID
-from ablation.reporting.read import local_files
+from ablation.reporting.read import local_files, wandb_online
 from ablation.reporting.read.compare import disagreements
-from ablation.reporting.read.local_files import Unavailable
+from ablation.reporting.read.frame import COLUMNS, with_plan
 from ablation.reporting.read.selection import Selection
+from ablation.reporting.read.wandb_online import Unavailable
 
 SOURCES = ("auto", "local", "wandb", "offline")
 SHOWN = 10  # disagreements that a table names beside itself; --check names all
@@ -27,109 +28,113 @@ LOCAL, OFFLINE = "local records", "W&B offline files"
 
 @dataclass(frozen=True)
 class Reading:
-    """Runs and where they are from: `frame` of `sources`, `said` for people, `looked` for what an empty one was sought by."""
+    """The runs of a table and where they are from."""
 
     frame: pd.DataFrame
-    said: str
-    looked: str
-    lines: list[str] = field(default_factory=list)  # to be said beside the table
+    description: str  # of the source, for people
+    searched_in: str  # where runs were searched for, should there be none
+    lines: list[str] = field(default_factory=list)  # to be printed beside the table
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sides of a check: frames of `sources`; `name` of the other, `lines` about it."""
+    """Two sides of a check, each with the configuration that it holds itself."""
 
     local: pd.DataFrame
     other: pd.DataFrame
-    name: str
-    lines: list[str]
+    name: str  # of the other
+    lines: list[str]  # about the other
 
 
-def read(runs: Path, selection: Selection, source: str = "auto", asked: str | None = None) -> Reading:
+def read(runs: Path, selection: Selection, source: str = "auto", named: str | None = None) -> Reading:
     """Read the runs of a table.
 
     Args:
         runs: the runs folder.
         selection: which runs.
-        source: of SOURCES. `auto`: W&B and the local records if the sweep was mirrored online, else the local records alone.
-        asked: the W&B project, NAME or ENTITY/NAME; None is the one in which the sweep was mirrored.
+        source: of SOURCES. `auto`: W&B and the local records if W&B tracked the sweep online, else the local records alone.
+        named: the W&B project, NAME or ENTITY/NAME; None is the one that the sweep was tracked in.
 
     Raises:
-        Unavailable: W&B was asked for by name, and cannot be read. Under `auto` that is a line of the reading.
+        Unavailable: W&B was named as the source, and cannot be read. Under `auto` that is a line of the reading.
     """
-    local = Reading(local_files.local(runs, selection), LOCAL, str(runs / "*" / "outcome.json"))
     if source == "offline":
         return Reading(local_files.offline(runs, selection), OFFLINE, str(runs / "wandb" / "offline-run-*"))
-    if source == "local" or (source == "auto" and not online(runs, selection)):
+    if source == "wandb":
+        name = project(runs, selection, named)
+        frame, lines = wandb_online.online(runs, selection, name)
+        return Reading(frame, f"W&B {name}", f"W&B {name}", [f"W&B: {line}" for line in lines])
+    as_recorded = local_files.local(runs, _without_plan(selection))
+    local = Reading(with_plan(as_recorded, selection), LOCAL, str(runs / "*" / "outcome.json"))
+    if source == "local" or not online(runs, selection):
         return local
     try:
-        name = project(runs, selection, asked)
-        if source == "wandb":
-            frame, lines = local_files.online(runs, selection, name)
-            return Reading(frame, f"W&B {name}", f"W&B {name}", [f"W&B: {line}" for line in lines])
-        return _both(runs, selection, name, local)
+        name = project(runs, selection, named)
+        frame, lines = wandb_online.online(runs, _without_plan(selection), name)
     except Unavailable as error:
-        if source == "wandb":
-            raise
-        return replace(local, lines=[f"the local records alone, since this sweep was mirrored online but: {error}"])
+        return replace(local, lines=[f"the local records alone, since W&B tracked this sweep online but: {error}"])
+    return _joined(local, Pair(as_recorded, frame, f"W&B {name}", [f"W&B: {line}" for line in lines]))
 
 
-def _both(runs: Path, selection: Selection, name: str, local: Reading) -> Reading:
-    """Join W&B with the local records, and say where they disagree."""
-    both = pair(runs, selection, "wandb", name)
-    here = both.local[(both.local["outcome"] != "missing") | both.local["problem"].notna()]
-    there = both.other[both.other["run_id"].isin(here["run_id"])]
-    found = disagreements(here, there, ("local record", "W&B"))
-    more = [f"and {len(found) - SHOWN} more: --check names all"] if len(found) > SHOWN else []
-    counts = f"; the local record counts: {len(found)} disagreement{'s'[: len(found) != 1]}" if found else ""
-    said = f"W&B {name} and {len(here)} local record{'s'[: len(here) != 1]}{counts or ', no disagreement'}"
-    frame = merged(local.frame, both.other)
-    return Reading(frame, said, f"{local.looked} and W&B {name}", [*both.lines, *found[:SHOWN], *more])
+def _joined(local: Reading, pair: Pair) -> Reading:
+    """Join W&B with the local records, and name where they disagree."""
+    records = pair.local[(pair.local["outcome"] != "missing") | pair.local["problem"].notna()]
+    same_runs = pair.other[pair.other["run_id"].isin(records["run_id"])]
+    lines = disagreements(records, same_runs, ("local record", "W&B"))
+    more = [f"and {len(lines) - SHOWN} more: --check names all"] if len(lines) > SHOWN else []
+    counts = f"; the local record counts: {len(lines)} disagreement{'s'[: len(lines) != 1]}" if lines else ", no disagreement"
+    description = f"{pair.name} and {len(records)} local record{'s'[: len(records) != 1]}{counts}"
+    frame = merged(local.frame, pair.other)
+    return Reading(frame, description, f"{local.searched_in} and {pair.name}", [*pair.lines, *lines[:SHOWN], *more])
 
 
 def merged(local: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Return the local rows, and of the runs without a local record those of `other`."""
-    mine = {row["run_id"]: row for row in local.to_dict("records")}
-    rows = dict(mine)
+    rows = {row["run_id"]: row for row in local.to_dict("records")}
     for row in other.to_dict("records"):
-        known = mine.get(row["run_id"])
+        known = rows.get(row["run_id"])
         if known is None or (known["outcome"] == "missing" and row["outcome"] != "missing"):
             planned = {key: known[key] for key in ("config", "seed")} if known and known["config"] else {}
             rows[row["run_id"]] = row | planned
-    return pd.DataFrame([rows[name] for name in sorted(rows)], columns=list(local_files.COLUMNS), dtype=object)
+    return pd.DataFrame([rows[name] for name in sorted(rows)], columns=list(COLUMNS), dtype=object)
 
 
-def pair(runs: Path, selection: Selection, source: str = "auto", asked: str | None = None) -> Pair:
-    """Read the local records and what another source holds, both with the configuration as found.
+def pair(runs: Path, selection: Selection, source: str = "auto", named: str | None = None) -> Pair:
+    """Read the local records and what another source holds, for a check.
 
     Args:
         runs: the runs folder.
         selection: which runs.
-        source: `wandb`, `offline`; `auto` is W&B if the sweep was mirrored there online, else its offline files.
-        asked: as for `read`.
+        source: `wandb`, `offline`; `auto` is W&B if it tracked the sweep online, else its offline files.
+        named: as for `read`.
 
     Raises:
         Unavailable: W&B cannot be read.
     """
-    bare = replace(selection, planned={name: {} for name in selection.planned})  # so that no manifest covers what differs
+    bare = _without_plan(selection)
     local = local_files.local(runs, bare)
     if source == "wandb" or (source == "auto" and online(runs, selection)):
-        name = project(runs, selection, asked)
-        other, lines = local_files.online(runs, bare, name)
+        name = project(runs, selection, named)
+        other, lines = wandb_online.online(runs, bare, name)
         return Pair(local, other, f"W&B {name}", [f"W&B: {line}" for line in lines])
     return Pair(local, local_files.offline(runs, bare), OFFLINE, [])
 
 
+def _without_plan(selection: Selection) -> Selection:
+    """Return the same runs without the manifest's configurations, which would cover those that the sources hold."""
+    return replace(selection, planned={name: {} for name in selection.planned})
+
+
 def online(runs: Path, selection: Selection) -> bool:
-    """Return True if a sweep was mirrored online: its manifest says so, or a record where the machine's key was to decide."""
+    """Return True if W&B tracked a sweep online: by its manifest, or by a record where the machine's key decided."""
     mode = selection.tracker.get("mode", "auto")
-    return bool(
-        mode == "online" if mode in ("online", "offline", "disabled") else any(map(_was_online, _records(runs, selection)))
-    )
+    if mode in ("online", "offline", "disabled"):
+        return bool(mode == "online")
+    return any(map(_was_online, _records(runs, selection)))
 
 
 def _was_online(record: dict[str, Any]) -> bool:
-    """Tell it by the folder where the mirror was lost."""
+    """Return True if a run was tracked online; where the connection was lost, its W&B folder's name tells."""
     tracker = record.get("tracker") or {}
     return bool(tracker.get("mode") == "online" or Path(tracker.get("path") or "").name.startswith("run-"))
 
@@ -145,19 +150,19 @@ def _records(runs: Path, selection: Selection) -> Iterator[dict[str, Any]]:
             continue
 
 
-def project(runs: Path, selection: Selection, asked: str | None = None) -> str:
-    """Return NAME or ENTITY/NAME of the W&B project: as asked, of the manifest, or of the newest run's configuration.
+def project(runs: Path, selection: Selection, named: str | None = None) -> str:
+    """Return NAME or ENTITY/NAME of the W&B project: as named, of the manifest, or of the newest run's configuration.
 
     Raises:
         Unavailable: none of them names one.
     """
     tracker = selection.tracker or _configured(runs)
-    parts = asked.split("/") if asked else [tracker.get("entity"), tracker.get("project")]
+    parts = named.split("/") if named else [tracker.get("entity"), tracker.get("project")]
     parts = [str(part) for part in parts if part]
-    if asked is None and not tracker.get("project"):
+    if named is None and not tracker.get("project"):
         raise Unavailable("W&B: which project? neither a manifest nor a run's config.yaml names one: --project ENTITY/NAME")
-    if not 1 <= len(parts) <= 2 or (asked and asked != "/".join(parts)):
-        raise Unavailable(f"W&B: --project {asked}: must be NAME or ENTITY/NAME")
+    if not 1 <= len(parts) <= 2 or (named and named != "/".join(parts)):
+        raise Unavailable(f"W&B: --project {named}: must be NAME or ENTITY/NAME")
     return "/".join(parts)
 
 

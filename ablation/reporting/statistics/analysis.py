@@ -8,14 +8,14 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from ablation.reporting.read.logits import Correct
 from ablation.reporting.statistics.cells import Cell, cells
 from ablation.reporting.statistics.contrasts import Untold
 from ablation.reporting.statistics.effects import Effect, effects
@@ -23,17 +23,6 @@ from ablation.reporting.statistics.images import Difference, differences, holm
 from ablation.reporting.statistics.per_image import ImageTest, by_image
 from ablation.reporting.statistics.power import pooled_sd
 from ablation.reporting.statistics.seeds import Estimate, Gap, Reason, Reasons, Seeds, gap, optimism, over_seeds
-
-
-@dataclass(frozen=True)
-class Marks:
-    """Which test images a run classifies correctly, and a digest of their labels: with others they are other images."""
-
-    right: NDArray[np.bool_]  # (N,)
-    labels: str
-
-
-Correct = Callable[[str], Marks | None]  # of a run id; None: not to be had
 
 
 class Unknown(LookupError):

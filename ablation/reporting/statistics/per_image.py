@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +44,6 @@ def accuracy_interval(accuracy: float, images: int, method: str = "wilson") -> I
 def standard_error(accuracy: float, images: int) -> float:
     """Return the binomial standard error of one model's accuracy (percent), in points."""
     return 100 * math.sqrt(accuracy / 100 * (1 - accuracy / 100) / images)
-
-
-def correct(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which images are classified correctly, (..., N) from logits (..., N, classes) and labels (N,)."""
-    return np.asarray(logits.argmax(axis=-1) == labels)
 
 
 def by_image(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> ImageTest:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablation.reporting.formats import terminal
+from ablation.reporting.formats.write import write
 from ablation.reporting.read.logits import correct_at
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
 from tests.reporting.studies import argued, fill, logits, percent
@@ -328,7 +328,7 @@ def test_every_file_is_the_same_to_the_byte_on_rerun_and_in_any_order(runs: Runs
     options = {"against": "+ Resizer", "correct": correct_at(runs.folder, "last")}
     written = []
     for number, shuffled in enumerate((None, None, 1, 2)):
-        files = terminal.write(argued(runs, shuffled, **options), runs.folder.parent / str(number))
+        files = write(argued(runs, shuffled, **options), runs.folder.parent / str(number))
         written.append({file.name: file.read_bytes() for file in files})
     assert written[0].keys() >= {"table.md", "table.csv", "runs.csv", "effects.csv", "images.csv"}
     assert all(one == written[0] for one in written)

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from constructed_records import SIX, Runs, config
-from studies import analysis, argued, fill, logits, percent
 
 from ablation.reporting.document.document import Table
 from ablation.reporting.document.entries import Column, Entry, Section
 from ablation.reporting.formats import terminal
 from ablation.reporting.formats.html import page
 from ablation.reporting.formats.latex import latex
+from ablation.reporting.formats.markdown import markdown
 from ablation.reporting.read.logits import correct_at
 from ablation.reporting.read.provenance import without
+from tests.reporting.constructed_records import SIX, Runs, config
+from tests.reporting.studies import analysis, argued, fill, logits, percent
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEXTS = {  # column -> how the number in its text is rounded; all others of numbers are texts of the sections' own making
     "points": lambda value: f"{value:+.2f}" if round(value, 2) else "0.00",
     "n": str,
@@ -69,7 +70,7 @@ def reworded(table: Table) -> Table:
 def test_formats_align_and_sort_by_types_whatever_the_texts_say(runs: Runs) -> None:
     table = whole(runs)
     other = reworded(table)
-    rules = [re.findall(r"^\| [-|: ]+$", terminal.markdown(each), re.MULTILINE) for each in (table, other)]
+    rules = [re.findall(r"^\| [-|: ]+$", markdown(each), re.MULTILINE) for each in (table, other)]
     assert rules[0] == rules[1] and len(rules[0]) == len(table.sections)
     sides = [
         [[column.justify for column in terminal._grid(section).columns] for section in each.sections] for each in (table, other)
@@ -77,7 +78,7 @@ def test_formats_align_and_sort_by_types_whatever_the_texts_say(runs: Runs) -> N
     assert sides[0] == sides[1]
     assert sides[0][1] == ["left", "right", "left", "right", "right", "right", "right", "left", "right"]
     about = analysis(runs)
-    pages = [page(about, each, without(about, "")) for each in (table, other)]
+    pages = [page(about, each, without([row.cell.runs for row in about.rows], "")) for each in (table, other)]
     for pattern in (r'data-value="([^"]*)"', r'<t[hd][^>]* class="([^"]*)"'):
         first, second = ([found.removesuffix(" long") for found in re.findall(pattern, text)] for text in pages)
         assert first == second and first

@@ -18,7 +18,7 @@ from ablation.reporting.document.forest_plots import factorial, forest
 from ablation.reporting.document.plot_style import FALLBACK, SERIES, looks
 from ablation.reporting.document.plots import cost, curves, pareto
 from ablation.reporting.document.sections import estimated
-from ablation.reporting.formats.pictures import pictures
+from ablation.reporting.formats.html import pictures
 from ablation.reporting.read import provenance
 from ablation.reporting.read.provenance import read
 from tests.reporting.argued import Argued, argued, beside, six_cells
@@ -214,7 +214,7 @@ def test_a_damaged_file_is_named_and_the_others_are_read(tmp_path: Path) -> None
     (folder / first / "epochs.jsonl").write_text('{"epoch": 1, "test_acc": 50.0}\n{"epoch": 2, "te')
     (folder / second / "provenance.json").write_text("[[[" * 2000)
     (folder / third / "epochs.jsonl").unlink()
-    found = read(folder, argued(folder).analysis)
+    found = argued(folder).details
     assert found.problems == [
         f"{first}/epochs.jsonl: JSONDecodeError",
         f"{third}/epochs.jsonl: not there",
@@ -229,17 +229,17 @@ def test_a_row_without_a_number_is_no_zero(tmp_path: Path) -> None:
     name = run_id(config("none", "base", 0))
     rows = [{"epoch": 1, "test_acc": None}, {"epoch": 2, "test_acc": float("nan")}, {"epoch": 3, "test_acc": 50.0}]
     (folder / name / "epochs.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    assert list(read(folder, argued(folder).analysis).curves[name]) == [(3, 50.0)]
+    assert list(argued(folder).details.curves[name]) == [(3, 50.0)]
 
 
 def test_of_many_runs_the_first_seed_of_each_cell_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = six_cells(tmp_path)
     monkeypatch.setattr(provenance, "MOST", 17)
-    found = read(folder, argued(folder).analysis)
+    found = argued(folder).details
     assert sorted(found.curves) == sorted(run_id(config(resizer, aug, 0)) for resizer, aug in SIX)
     assert found.words == "There are 18 runs: of each cell only the first seed is read."
     monkeypatch.setattr(provenance, "MOST", 4)
-    assert len(read(folder, argued(folder).analysis).curves) == 4
+    assert len(argued(folder).details.curves) == 4
 
 
 def test_runs_that_are_only_elsewhere_have_words_and_no_problems(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_several_versions_are_counted(tmp_path: Path) -> None:
     folder = six_cells(tmp_path)
     file = folder / run_id(config("none", "base", 0)) / "provenance.json"
     file.write_text(file.read_text().replace("2.14.1", "2.99.0"))
-    versions = dict(read(folder, argued(folder).analysis).facts)["Versions"]
+    versions = dict(argued(folder).details.facts)["Versions"]
     assert versions == ["python 3.11.7, torch 2.14.1 (17 runs)", "python 3.11.7, torch 2.99.0 (1 run)"]
 
 

@@ -190,7 +190,7 @@ def test_equal_records_give_equal_bytes(tmp_path: Path) -> None:
 
 def test_without_local_records_words_stand_in_the_curves_place(tmp_path: Path) -> None:
     found = argued(six_cells(tmp_path))
-    text = page(found.analysis, found.table, without(found.analysis, "The runs were read from elsewhere."), source="elsewhere")
+    text = page(found.analysis, found.table, without(found.cells, "The runs were read from elsewhere."), source="elsewhere")
     assert "The runs were read from elsewhere." in text
     assert 'aria-label="Test accuracy over epochs, percent"' not in text
     assert "commit c0ffee" in text
@@ -213,7 +213,7 @@ def test_a_cell_is_sorted_by_the_value_that_it_is_about_and_a_word_by_none(tmp_p
     columns = [Column("cell"), Column("best", "estimate"), Column("95 % interval", "estimate"), Column("resolved")]
     found = argued(six_cells(tmp_path))
     table = replace(found.table, sections=[Section("accuracy", "Accuracy", columns, [entries])])
-    structure = Structure(page(found.analysis, table, without(found.analysis, "")))
+    structure = Structure(page(found.analysis, table, without(found.cells, "")))
     assert [attributes.get("data-value") for attributes in structure.all("td")] == ["94.0049", None, None]
 
 

@@ -15,10 +15,10 @@ import wandb
 from ablation.records import wandb_process
 from ablation.reporting.document.csv_rows import numbers
 from ablation.reporting.formats.wandb_report import publish
-from ablation.reporting.read import local_files
+from ablation.reporting.read import local_files, wandb_online
 from ablation.reporting.read.selection import select
 from tests.reporting.constructed_records import TABLE1, Runs, config
-from tests.reporting.mirrored import ended, two_runs
+from tests.reporting.tracked import ended, two_runs
 from tests.wandb_server import Server
 
 Table = Callable[..., int]
@@ -122,7 +122,7 @@ def test_it_is_no_run_of_the_table(runs: Runs, make_table: Table, server: Server
     (runs.folder / "sweeps").rename(runs.folder.parent / "away")
     selection = select(runs.folder)
     assert selection.others
-    frame, lines = local_files.online(runs.folder, selection, "ablation")
+    frame, lines = wandb_online.online(runs.folder, selection, "ablation")
     assert (len(frame), lines) == (2, [])
 
 

@@ -17,10 +17,10 @@ from ablation.reporting.read.compare import agreement, disagreements
 from ablation.reporting.read.selection import select
 from tests.commands import script
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.mirrored import ONLINE, ended, show, two_runs
+from tests.reporting.tracked import ONLINE, ended, show, two_runs
 from tests.wandb_server import Server
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Table = Callable[..., int]
 Printed = pytest.CaptureFixture[str]
 VALUES = 24  # columns beside the configuration
@@ -37,7 +37,7 @@ def check(runs: Runs, make_table: Table, capsys: Printed) -> Callable[..., tuple
     """`--check` with its exit code, its lines and its error; that nothing is written is asserted here."""
 
     def run(*arguments: str) -> tuple[int, list[str], str]:
-        wandb.teardown()  # the helper process of a mirror still writes its logs
+        wandb.teardown()  # the tracker's helper process still writes its logs
         before = tree(runs)
         capsys.readouterr()
         code = make_table("--check", *arguments)
@@ -61,7 +61,7 @@ def test_twelve_runs_agree(runs: Runs, server: Server, check: Check) -> None:
     for number, flat in enumerate(planned):
         content = ended(flat, best=280 / 3 + number / 7, seconds=1e-7 * number, val={"epoch": 1, "test_acc": number / 3})
         runs.record(content)
-        runs.mirror(content, "online")
+        runs.track(content, "online")
     few, many = (len(config(resizer)) + VALUES for resizer in ("none", "plain"))
     words = f"agree: 12 runs, {few} to {many} values each; 1 more ended in neither (W&B ablation and local records, sweep "
     code, said, error = check()
@@ -164,19 +164,19 @@ def test_what_cannot_be_read_does_not_agree(
 
 
 def test_the_offline_files_agree_until_one_is_touched(runs: Runs, check: Check) -> None:
-    """The default of a sweep that was mirrored offline."""
+    """The default of a sweep that was tracked offline."""
     planned = [config(), config("plain")]
     runs.manifest(TABLE1, planned, tracker={"mode": "offline", "project": "ablation"})
     for flat in planned:
         runs.record(outcome(flat, best=280 / 3))
-        runs.mirror(outcome(flat, best=280 / 3))
+        runs.track(outcome(flat, best=280 / 3))
     code, said, _ = check()
     assert (code, said[0].partition(" (")[2][:18]) == (0, "W&B offline files ")
     local("last/test_acc", 12.5)(runs, None, run_id(planned[1]))  # type: ignore[arg-type]
     assert check()[:2] == (1, [f"{run_id(planned[1])}: last_acc: local record 12.5, W&B offline files 89.0"])
 
 
-def test_a_sweep_without_a_mirror_does_not_agree_with_nothing(runs: Runs, check: Check) -> None:
+def test_a_sweep_without_a_tracker_does_not_agree_with_nothing(runs: Runs, check: Check) -> None:
     runs.manifest(TABLE1, [config()], tracker={"mode": "disabled"})
     runs.record(outcome(config()))
     assert check()[:2] == (1, [f"{run_id(config())}: outcome: local record done, W&B offline files missing"])

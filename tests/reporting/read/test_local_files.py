@@ -14,6 +14,7 @@ import pytest
 from ablation.records import tracker, wandb_process
 from ablation.records.tracker import WandbTracker
 from ablation.reporting.read import local_files
+from ablation.reporting.read.frame import COLUMNS
 from ablation.reporting.read.selection import Selection, select
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
 
@@ -41,7 +42,7 @@ def test_both_sources_give_the_same_table(
     ]
     for content in contents:
         runs.record(content)
-        runs.mirror(content)
+        runs.track(content)
     killed = WandbTracker(mode="offline")
     killed.open(run_id(planned[6]), "name", "group", planned[6], runs.folder)
     killed.log({"epoch": 1, "test_acc": 98.76, "seconds": 1.0})
@@ -61,7 +62,7 @@ def test_both_sources_give_the_same_table(
     )
     frames = [read(runs.folder, select(runs.folder)) for read in (local_files.local, local_files.offline)]
     assert frames[0].to_dict("records") == frames[1].to_dict("records")
-    assert list(frames[0].columns) == list(local_files.COLUMNS)
+    assert list(frames[0].columns) == list(COLUMNS)
     row = frames[1].set_index("run_id").loc[run_id(planned[0])]
     assert (row["best_acc"], row["last_acc"], row["seconds"], row["best_epoch"]) == (280 / 3, 90.0, 1e-7, 7)
     assert row["config"]["optimizer.lr"] == 0.1 + 0.2
@@ -71,7 +72,7 @@ def test_both_sources_give_the_same_table_without_a_manifest(runs: Runs, make_ta
     """Then the configuration comes from the source too, where 1.0 (optimizer.momentum) may be written as 1."""
     for content in (outcome(config("plain"), best=95.0), outcome(config("bicubic", optimizer__lr=1e22), "failed")):
         runs.record(content)
-        runs.mirror(content)
+        runs.track(content)
     assert make_table("--source", "local", out="local") == 2
     assert make_table("--source", "offline", out="offline") == 2
     assert texts(runs, "local", "runs") == texts(runs, "offline", "runs")
@@ -83,12 +84,12 @@ def test_the_newest_offline_folder_of_a_run_counts(runs: Runs, monkeypatch: pyte
     flat = config()
     name = run_id(flat)
     for best in (91.0, 92.0, 93.0):
-        runs.mirror(outcome(flat, best=best))
+        runs.track(outcome(flat, best=best))
     other = outcome(flat, best=11.0) | {"run_id": f"x-{name}"}
-    runs.mirror(other)
+    runs.track(other)
     folders = sorted(file.parent for file in (runs.folder / "wandb").glob(f"offline-run-*/run-{name}.wandb"))
     assert len(folders) == 3
-    selection = Selection(TABLE1, {name: flat}, others=False, said="")
+    selection = Selection(TABLE1, {name: flat}, others=False, description="")
     assert list(local_files.offline(runs.folder, selection)["best_acc"]) == [93.0]
     early = runs.folder / "wandb" / f"offline-run-20200101_000000-{name}"
     max(folders, key=lambda folder: next(folder.glob("*.wandb")).stat().st_mtime_ns).rename(early)
@@ -144,7 +145,7 @@ def test_a_damaged_record_is_named_and_counted(runs: Runs, make_table: Callable[
 
 def test_a_damaged_offline_file_is_named_and_counted(runs: Runs, make_table: Callable[..., int]) -> None:
     runs.manifest(TABLE1, [config(), config("plain")])
-    runs.mirror(outcome(config("plain")))
+    runs.track(outcome(config("plain")))
     folder = runs.folder / "wandb" / f"offline-run-20260101_000000-{run_id(config())}"
     folder.mkdir()
     (folder / f"run-{run_id(config())}.wandb").write_bytes(b"no such thing" * 10)

@@ -21,15 +21,15 @@ import pytest
 
 from ablation.records import wandb_process
 from ablation.records.tracker import WandbTracker
-from ablation.reporting.read import local_files, source
-from ablation.reporting.read.frame import ENDED, WORDS
+from ablation.reporting.read import local_files, source, wandb_online
+from ablation.reporting.read.frame import COLUMNS, ENDED, WORDS
 from ablation.reporting.read.selection import Selection, select
 from tests.commands import script
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.mirrored import EPOCHS, NEVER_SILENT, ONLINE, ended, show, two_runs
+from tests.reporting.tracked import EPOCHS, NEVER_SILENT, ONLINE, ended, show, two_runs
 from tests.wandb_server import Run, Server
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Table = Callable[..., int]
 Printed = pytest.CaptureFixture[str]
 
@@ -68,7 +68,7 @@ def test_the_table_from_wandb_is_the_local_one(runs: Runs, make_table: Table, se
     ]
     for content in contents:
         runs.record(content)
-        runs.mirror(content, "online")
+        runs.track(content, "online")
     killed = WandbTracker(mode="online")
     killed.open(run_id(planned[7]), "name", "group", planned[7], runs.folder)
     killed.log({"epoch": 1, "test_acc": 98.76, "seconds": 1.0})
@@ -92,8 +92,8 @@ def test_the_table_from_wandb_is_the_local_one(runs: Runs, make_table: Table, se
     counts = b"planned 12 = done 3 + diverged 1 + failed 1 + preempted 1 + interrupted 1 + killed 1 + missing 4"
     assert counts in texts(runs, "wandb")["table.md"]
     selection = select(runs.folder)
-    mine, (theirs, _) = local_files.local(runs.folder, selection), local_files.online(runs.folder, selection, "ablation")
-    assert list(theirs.columns) == list(local_files.COLUMNS)
+    mine, (theirs, _) = local_files.local(runs.folder, selection), wandb_online.online(runs.folder, selection, "ablation")
+    assert list(theirs.columns) == list(COLUMNS)
     assert theirs.to_dict("records") == mine.to_dict("records")
 
 
@@ -101,7 +101,7 @@ def test_without_a_manifest_every_training_run_of_the_project_counts(runs: Runs,
     """Then the configuration is W&B's too, where 1.0 (optimizer.momentum) may be written as 1."""
     for content in (ended(config("plain"), best=95.0), ended(config("bicubic", optimizer__lr=1e22), "failed")):
         runs.record(content)
-        runs.mirror(content, "online")
+        runs.track(content, "online")
     foreign = {"sunny-dog-7": {}, "x" * 200: {}, "table1-summary": {"attributes": {"jobType": "summary"}}}
     for name, changes in foreign.items():
         show(server, ended(config()), page=name, **changes)
@@ -140,7 +140,7 @@ def test_1500_runs_are_two_requests(runs: Runs, server: Server, monkeypatch: pyt
     runs.manifest(TABLE1, planned)
     for flat in planned:
         show(server, ended(flat))
-    frame, lines = local_files.online(runs.folder, select(runs.folder), "tester/ablation")
+    frame, lines = wandb_online.online(runs.folder, select(runs.folder), "tester/ablation")
     assert (set(frame["outcome"]), len(frame), lines) == ({"done"}, 1500, [])
     assert {key: count for key, count in server.requests.items() if key != "telemetry"} == {
         "Viewer": 1,
@@ -157,7 +157,7 @@ def test_a_small_sweep_is_asked_for_by_name(runs: Runs, server: Server) -> None:
     server.runs[f"{second}-2"] = server.runs.pop(second)
     for number in range(2500):
         server.runs[f"r{number}"] = Run(f"r{number}", "ablation", number, attributes={"jobType": "train"})
-    frame, _ = local_files.online(runs.folder, select(runs.folder), "ablation")
+    frame, _ = wandb_online.online(runs.folder, select(runs.folder), "ablation")
     assert list(frame["best_acc"]) == [90.0, 95.0]
     assert server.requests["Runs"] == 1
 
@@ -165,9 +165,9 @@ def test_a_small_sweep_is_asked_for_by_name(runs: Runs, server: Server) -> None:
 def test_what_changed_is_read_again(runs: Runs, server: Server) -> None:
     first, _ = two_runs(runs, server)
     selection = select(runs.folder)
-    assert list(local_files.online(runs.folder, selection, "ablation")[0]["best_acc"]) == [90.0, 95.0]
+    assert list(wandb_online.online(runs.folder, selection, "ablation")[0]["best_acc"]) == [90.0, 95.0]
     server.runs[first].summary["best/test_acc"] = 91.0
-    assert list(local_files.online(runs.folder, selection, "ablation")[0]["best_acc"]) == [91.0, 95.0]
+    assert list(wandb_online.online(runs.folder, selection, "ablation")[0]["best_acc"]) == [91.0, 95.0]
 
 
 # Histories: row 42
@@ -187,7 +187,7 @@ def test_a_short_history_is_incomplete(runs: Runs, server: Server, rows: int, co
     runs.manifest(TABLE1, [config()])
     attributes = {"jobType": "train", "historyLineCount": counted}
     show(server, ended(config(), epochs=600), rows=rows, attributes=attributes)
-    frame, lines = local_files.online(runs.folder, select(runs.folder), "ablation")
+    frame, lines = wandb_online.online(runs.folder, select(runs.folder), "ablation")
     assert list(frame["outcome"]) == [word]
     assert (frame["best_acc"][0] is None) == (word != "done")
     digest = run_id(config()).rpartition("-")[2]
@@ -346,7 +346,7 @@ def test_the_time_decides_whether_a_silent_run_is_alive(runs: Runs, server: Serv
     words = {}
     for minute in (0, 9, 10, 59):
         now = datetime(2026, 1, 2, 0, minute, tzinfo=UTC)
-        words[minute] = local_files.online(runs.folder, select(runs.folder), "ablation", now)[0]["outcome"][0]
+        words[minute] = wandb_online.online(runs.folder, select(runs.folder), "ablation", now)[0]["outcome"][0]
     assert words == {0: "running", 9: "running", 10: "killed", 59: "killed"}
 
 
@@ -392,7 +392,7 @@ def test_trouble_is_one_line_and_auto_goes_on_with_the_records(
 
     assert make_table() == 0
     said = beside(capsys.readouterr().out)
-    assert said[1].startswith(f"the local records alone, since this sweep was mirrored online but: {line}")
+    assert said[1].startswith(f"the local records alone, since W&B tracked this sweep online but: {line}")
     assert said[2].startswith("source: local records, sweep ")
 
 
@@ -432,7 +432,7 @@ def test_another_account_has_no_such_project(runs: Runs, make_table: Table, serv
         (None, ["disabled"], False),
     ],
 )
-def test_auto_follows_where_the_sweep_was_mirrored(runs: Runs, planned: str | None, records: list[str], expected: bool) -> None:
+def test_auto_follows_where_the_sweep_was_tracked(runs: Runs, planned: str | None, records: list[str], expected: bool) -> None:
     """As its manifest says; where the key was to decide, as the records say."""
     flats = [config(seed=seed) for seed in range(3)]
     if planned:
@@ -445,7 +445,7 @@ def test_auto_follows_where_the_sweep_was_mirrored(runs: Runs, planned: str | No
 @pytest.mark.parametrize(
     ("path", "expected"), [("wandb/run-20260101_000000-x", True), ("wandb/offline-run-20260101_000000-x", False)]
 )
-def test_a_mirror_that_was_lost_was_online_if_its_folder_says_so(runs: Runs, path: str, expected: bool) -> None:
+def test_a_tracker_that_was_lost_was_online_if_its_folder_says_so(runs: Runs, path: str, expected: bool) -> None:
     runs.record(outcome(config(), tracker={"mode": "lost at epoch 3", "path": path}))
     runs.record(outcome(config("plain"))).write_text("[]")
     assert source.online(runs.folder, select(runs.folder)) == expected
@@ -469,10 +469,10 @@ def test_a_mirror_that_was_lost_was_online_if_its_folder_says_so(runs: Runs, pat
 def test_the_project_is_the_one_asked_for_or_the_sweeps_own(
     tmp_path: Path, tracker: dict[str, Any], asked: str | None, expected: str
 ) -> None:
-    selection = Selection(TABLE1, {}, others=False, said="", tracker=tracker)
+    selection = Selection(TABLE1, {}, others=False, description="", tracker=tracker)
     try:
         assert source.project(tmp_path, selection, asked) == expected
-    except local_files.Unavailable as error:
+    except wandb_online.Unavailable as error:
         assert str(error).startswith(f"W&B: {expected}")
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
-from ablation.reporting.statistics.per_image import accuracy_interval, by_image, correct, sign_test, standard_error
+from ablation.reporting.read.logits import correct
+from ablation.reporting.statistics.per_image import accuracy_interval, by_image, sign_test, standard_error
 
 
 def test_correct_takes_any_leading_axes() -> None:

@@ -22,7 +22,7 @@ from ablation.reporting.statistics.published import (
 )
 from reports import audit as script
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STUDIES = ROOT / "conf" / "study"
 
 

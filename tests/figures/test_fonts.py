@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 
-from ablation.reporting import figures, fonts
+from ablation.figures import fonts, sheet
 
 OWN = "DejaVu Sans"
 UNASSIGNED = "\U00012f90"  # Cypro-Minoan, drawn by no font of a usual machine
@@ -42,6 +42,6 @@ def test_letters_of_no_font_are_said_once_and_drawn_all_the_same(tmp_path: Path,
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
         warnings.simplefilter("error")
         for number in range(2):
-            figures.sheet(tmp_path / str(number), images, labels=[f"cat {UNASSIGNED}"], heads=[UNASSIGNED, r"\xe9t\xe9"])
+            sheet.sheet(tmp_path / str(number), images, labels=[f"cat {UNASSIGNED}"], heads=[UNASSIGNED, r"\xe9t\xe9"])
     assert (tmp_path / "1.png").exists() and (tmp_path / "1.pdf").exists()
     assert caplog.text.count(f"no installed font has {UNASSIGNED}: drawn as boxes") == 1

@@ -15,7 +15,7 @@ EPOCHS = 2
 
 
 def ended(flat: dict[str, Any], word: str = "done", **changes: Any) -> dict[str, Any]:
-    """A constructed outcome.json of two epochs, mirrored online."""
+    """A constructed outcome.json of two epochs, tracked online."""
     return outcome(flat, word, **{"epochs": EPOCHS, "tracker": {"mode": "online", "path": None}, **changes})
 
 
