@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.reporting.constructed import Runs, config, outcome
 from PIL import Image
 from scipy import ndimage
 from torch import nn
@@ -22,16 +21,18 @@ from torch import nn
 from ablation.data.augment import Augment
 from ablation.data.images import Images
 from ablation.figures import diagram, samples, sharpness, sheet, trained_run
-from ablation.figures.module_graph import Box, anatomy
+from ablation.figures.draw import FIGURES
+from ablation.figures.module_graph import anatomy
 from ablation.models.cbam import CBAM, ChannelAttention, SpatialAttention
 from ablation.models.classifier import Classifier
 from ablation.models.resizer import Resizer
 from ablation.records.checkpoint import load_weights
 from ablation.sweep import settings
 from reports import make_figures
+from tests.reporting.constructed import Runs, config, outcome
 
 ROOT = Path(__file__).parents[2]
-FILES = [f"{number}-{name}" for number, name in enumerate(make_figures.NAMES, 1)]
+FILES = [f"{number}-{name}" for number, (name, _) in enumerate(FIGURES, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -468,9 +469,3 @@ def test_it_runs_from_anywhere_as_a_script(done: Path, tmp_path: Path) -> None:
     ]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
-
-
-def test_a_box_says_what_a_diagram_needs() -> None:
-    """`diagram.Box` is what `anatomy` gives; neither room imports the other."""
-    needed = {name for name in vars(diagram.Box) if isinstance(vars(diagram.Box)[name], property)}
-    assert needed == set(Box.__dataclass_fields__)

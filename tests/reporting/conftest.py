@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import wandb
-from tests.reporting.constructed import Runs
 
+from tests.reporting.constructed import Runs
 from tests.wandb_server import Server, serving
 
 

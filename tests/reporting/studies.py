@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
 
 from ablation.reporting.document.document import Table, build
 from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read import local_files
 from ablation.reporting.read.selection import select
 from ablation.reporting.statistics.analysis import Analysis, analyse
+from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
 
 Place = tuple[str, str]
 Fate = float | str | None  # of a seed: accuracy at the best epoch; the outcome of a run without one; None: never started

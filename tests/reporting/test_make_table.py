@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.reporting.constructed import TABLE1, Runs, config, outcome
 from rich.console import Console
-from tests.reporting.studies import analysis, argued, fill
 
 from ablation.reporting.formats import terminal
 from ablation.reporting.formats.csv_files import comma_separated
 from ablation.reporting.formats.markdown import markdown
+from tests.reporting.constructed import TABLE1, Runs, config, outcome
+from tests.reporting.studies import analysis, argued, fill
 
 ROOT = Path(__file__).parents[2]
 DEMO: dict[str, Any] = {"name": "demo", "title": "Digits", "note": None, "cells": [], "protocol": None}

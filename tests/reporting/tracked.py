@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
-
 from ablation.records.outcome import summary
+from tests.reporting.constructed import TABLE1, Runs, config, outcome, run_id
 from tests.wandb_server import Run, Server
 
 ONLINE = {"mode": "online", "project": "ablation", "entity": None}

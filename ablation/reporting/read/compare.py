@@ -33,7 +33,9 @@ def disagreements(one: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str]
     for run_id, mine, others in _pairs(one, other):
         if _ended(mine) and _ended(others):
             a, b = _flat(mine), _flat(others)
-            different += [(run_id, key, a.get(key, ABSENT), b.get(key, ABSENT)) for key in {**a, **b} if a.get(key) != b.get(key)]
+            different += [
+                (run_id, key, a.get(key, ABSENT), b.get(key, ABSENT)) for key in {**a, **b} if a.get(key) != b.get(key)
+            ]
         elif _ended(mine) or _ended(others) or mine["problem"] or others["problem"]:
             different.append((run_id, "outcome", _word(mine), _word(others)))
     return [f"{run_id}: {key}: {names[0]} {a}, {names[1]} {b}" for run_id, key, a, b in different]

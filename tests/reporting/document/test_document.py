@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.studies import argued, fill, logits, percent
 
 from ablation.reporting.formats.write import write
 from ablation.reporting.read.logits import correct_at
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
+from tests.reporting.studies import argued, fill, logits, percent
 
 GOLDEN = """\
 ## Accuracy (%)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.reporting.constructed import SIX, Runs, config
-from tests.reporting.studies import analysis, argued, fill, logits, percent
 
 from ablation.reporting.document.document import Table
 from ablation.reporting.document.entries import Column, Entry, Section
 from ablation.reporting.formats import terminal
-from ablation.reporting.formats.markdown import markdown
 from ablation.reporting.formats.html import page
 from ablation.reporting.formats.latex import latex
+from ablation.reporting.formats.markdown import markdown
 from ablation.reporting.read.logits import correct_at
 from ablation.reporting.read.provenance import without
+from tests.reporting.constructed import SIX, Runs, config
+from tests.reporting.studies import analysis, argued, fill, logits, percent
 
 ROOT = Path(__file__).parents[3]
 TEXTS = {  # column -> how the number in its text is rounded; all others of numbers are texts of the sections' own making

@@ -6,13 +6,13 @@ import math
 import re
 
 import pytest
-from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome
 from scipy import stats
-from tests.reporting.studies import NO_STUDY, argued, fill, logits, percent
 
 from ablation.reporting.document.document import Table
 from ablation.reporting.document.entries import Section
 from ablation.reporting.read.logits import correct_at
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome
+from tests.reporting.studies import NO_STUDY, argued, fill, logits, percent
 
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
 

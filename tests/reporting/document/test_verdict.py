@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome
-from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, fill, frame, logits, percent, said
 
 from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read.logits import correct_at
 from ablation.reporting.statistics.analysis import analyse
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome
+from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, fill, frame, logits, percent, said
 
 BASE, PLAIN, CBAM, BOTH = ("none", "base"), ("plain", "base"), ("cbam", "base"), ("cbam", "cutmix")
 NO_CONTROL = "What learning adds cannot be told (missing: bilinear base)."

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import wandb
-from tests.reporting.constructed import TABLE1, Runs, config
-from tests.reporting.tracked import ended, two_runs
 
 from ablation.records import wandb_process
 from ablation.reporting.document.csv_rows import numbers
 from ablation.reporting.formats.wandb_report import publish
 from ablation.reporting.read import local_files, wandb_online
 from ablation.reporting.read.selection import select
+from tests.reporting.constructed import TABLE1, Runs, config
+from tests.reporting.tracked import ended, two_runs
 from tests.wandb_server import Server
 
 Table = Callable[..., int]

@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import wandb
-from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.tracked import ONLINE, ended, show, two_runs
 
 from ablation.records.outcome import summary
 from ablation.reporting.read import local_files
 from ablation.reporting.read.compare import agreement, disagreements
 from ablation.reporting.read.selection import select
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
+from tests.reporting.tracked import ONLINE, ended, show, two_runs
 from tests.wandb_server import Server
 
 ROOT = Path(__file__).parents[3]

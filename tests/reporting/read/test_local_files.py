@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
 
 from ablation.records import tracker, wandb_process
 from ablation.records.tracker import WandbTracker
 from ablation.reporting.read import local_files
 from ablation.reporting.read.frame import COLUMNS
 from ablation.reporting.read.selection import Selection, select
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
 
 NAMES = ("table.md", "table.csv", "runs.csv")
 

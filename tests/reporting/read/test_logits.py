@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.reporting.constructed import Runs, config, run_id
-from tests.reporting.studies import logits
 
 from ablation.reporting.read.logits import correct_at
+from tests.reporting.constructed import Runs, config, run_id
+from tests.reporting.studies import logits
 
 NAME = run_id(config())
 SCORES, LABELS = np.eye(4, 3, dtype=np.float32), np.array([0, 1, 2, 1])

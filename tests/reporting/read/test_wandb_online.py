@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.tracked import EPOCHS, NEVER_SILENT, ONLINE, ended, show, two_runs
 
 from ablation.records import wandb_process
 from ablation.records.tracker import WandbTracker
 from ablation.reporting.read import local_files, source, wandb_online
 from ablation.reporting.read.frame import COLUMNS, ENDED, WORDS
 from ablation.reporting.read.selection import Selection, select
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
+from tests.reporting.tracked import EPOCHS, NEVER_SILENT, ONLINE, ended, show, two_runs
 from tests.wandb_server import Run, Server
 
 ROOT = Path(__file__).parents[3]

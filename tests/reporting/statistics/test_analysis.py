@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.studies import IMAGES, NO_STUDY, analysis, argued, fill, frame, logits, percent, record
 
 from ablation.reporting.read.logits import correct_at
 from ablation.reporting.statistics.analysis import Analysis, Comparison, analyse, family
 from ablation.reporting.statistics.contrasts import Untold
 from ablation.reporting.statistics.seeds import joined
+from tests.reporting.constructed import SIX, TABLE1, Runs, config, outcome, run_id
+from tests.reporting.studies import IMAGES, NO_STUDY, analysis, argued, fill, frame, logits, percent, record
 
 T2 = 4.302652729911275  # Student's t at 97.5 %, 2 degrees of freedom
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
