@@ -11,12 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ablation.reporting.statistics.published import Comparison, Published
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,18 +33,19 @@ def main(arguments: list[str] | None = None) -> int:
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation
     from rich.console import Console
-    from rich.text import Text
 
-    from ablation.reporting.statistics import published
+    from ablation.reporting.document.published import accuracies, differences, effects, limits
+    from ablation.reporting.formats.terminal import show_lines, show_section
+    from ablation.reporting.statistics.published import comparisons, published, read_study
 
     try:
         if not 0 < options.seed_sd < 100:
             raise ValueError(f"--seed-sd {options.seed_sd}: must be in (0, 100) points")
-        study = published.read_study(ROOT / "conf" / "study", options.study)
-        cells = published.published(study)
+        study = read_study(ROOT / "conf" / "study", options.study)
+        protocol, cells = study.get("protocol") or {}, published(study)
         if len(cells) < 2:
             raise LookupError(f"study {options.study} holds {len(cells)} published numbers; two can be compared")
-        images = test_images(study.get("protocol") or {}) if options.images is None else options.images
+        images = test_images(protocol) if options.images is None else options.images
         if images < 1:
             raise ValueError(f"--images {images}: must be >= 1")
     except (LookupError, ValueError, OSError) as error:
@@ -57,13 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
     console = Console(highlight=False)
-    console.print(Text(str(study.get("title") or options.study), style="bold"))
-    console.print(f"The published numbers alone, each taken as one run; {images:,} test images.\n")
-    compared = published.comparisons(cells, study.get("baseline"), images)
-    show_cells(console, cells, images)
-    show_comparisons(console, compared, options.seed_sd)
-    show_factors(console, cells, study, images)
-    show_limits(console, compared, study.get("protocol") or {})
+    compared = comparisons(cells, study.get("baseline"), images)
+    show_lines([str(study.get("title") or options.study)], console, "bold")
+    show_lines([f"The published numbers alone, each taken as one run; {images:,} test images."], console)
+    for section in (accuracies(cells, images), differences(compared, options.seed_sd), effects(cells, study, images)):
+        if section is not None:
+            console.print()
+            show_section(section, console)
+    console.print()
+    show_lines(["What follows"], console, "bold")
+    show_lines([f"- {line}" for line in limits(compared, protocol)], console)
     return 0
 
 
@@ -81,112 +80,6 @@ def test_images(protocol: dict[str, Any]) -> int:
         raise LookupError("the study's protocol names no data: give --images N")
     data = yaml.safe_load((ROOT / "conf" / "data" / f"{protocol['data']}.yaml").read_text(encoding="utf-8"))
     return int(protocol.get("data.test_limit") or facts(data["_target_"]).test)
-
-
-def grid(console: Console, title: str, header: list[str], rows: list[list[str]], lines: list[str]) -> None:
-    """Print a heading, a table whose first column is text, and lines under it."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, name in enumerate(header):
-        table.add_column(Text(name), justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(Text(title, style="bold"))
-    console.print(table)
-    for line in lines:
-        console.print(Text(line))
-    console.print()
-
-
-def show_cells(console: Console, cells: list[Published], images: int) -> None:
-    """Print each accuracy with the sampling error of the test set."""
-    from ablation.reporting.statistics.per_image import accuracy_interval, standard_error
-
-    rows = []
-    for cell in cells:
-        interval = accuracy_interval(cell.accuracy, images)
-        wrong = round(images * (1 - cell.accuracy / 100))
-        numbers = [f"{cell.accuracy:.2f}", f"{wrong:,}", f"{standard_error(cell.accuracy, images):.2f}"]
-        rows.append([cell.label, *numbers, f"[{interval.low:.2f}, {interval.high:.2f}]"])
-    line = "SE: of the choice of test images, in points. 95 %: Wilson's interval. Neither knows of seeds."
-    grid(console, "Each number", ["cell", "%", "wrong", "SE", "95 %"], rows, [line])
-
-
-def show_comparisons(console: Console, compared: list[Comparison], seed_sd: float) -> None:
-    """Print each difference with what the test images can tell, and the seeds that it needs."""
-    from ablation.reporting.statistics.power import needed_in_words
-
-    rows = []
-    for found in compared:
-        paired = f"{found.paired[0]:.2f}-{found.paired[1]:.2f}"
-        seeds = needed_in_words(found.points, seed_sd * 2**0.5)
-        numbers = [f"{found.points:+.2f}", f"{found.images:+,}", f"{found.unpaired:.2f}", paired]
-        answer = f"if <= {found.resolving:,} differ" if found.resolved is None else "yes" if found.resolved else "no"
-        rows.append([found.change, *numbers, answer, seeds])
-    lines = [
-        "SE: had each model test images of its own. paired: on the same images, smallest to largest that the unpublished "
-        "overlap of their errors allows.",
-        "resolved: exact McNemar, 95 %, for these two trained models alone: yes / no whatever the overlap, or only if they "
-        "differ on at most so many images. No adjustment for the number of comparisons.",
-        f"seeds: paired runs of both cells for 80 % power (t test, 5 %), if an accuracy scatters by {seed_sd} points over "
-        "seeds: assumed, not measured.",
-    ]
-    grid(console, "Each difference", ["change", "points", "images", "SE", "paired", "resolved", "seeds"], rows, lines)
-
-
-def show_factors(console: Console, cells: list[Published], study: dict[str, Any], images: int) -> None:
-    """Print the study's contrasts, main effects and interactions; what is missing in words."""
-    from ablation.reporting.statistics.published import factors
-    from ablation.reporting.statistics.seeds import joined
-
-    rows, missing = [], []
-    for effect, error in factors(cells, study, images):
-        if effect.estimate.mean is None:
-            missing.append(f"{effect.contrast.name}: {effect.contrast.of} cannot be told, {joined(effect.reasons)}")
-        else:
-            numbers = [f"{effect.estimate.mean:+.2f}", f"{effect.images:+,.0f}", f"{error:.2f}"]
-            rows.append([f"{effect.contrast.name}: {effect.contrast.of}", *numbers])
-    if rows:
-        line = "One run a cell: no interval over seeds. SE: of the test images alone, unpaired."
-        grid(console, "Each factor", ["effect", "points", "images", "SE"], rows, [*missing, line])
-
-
-def show_limits(console: Console, compared: list[Comparison], protocol: dict[str, Any]) -> None:
-    """Print in sentences what is resolved, what is not, and what no arithmetic can repair."""
-    from rich.text import Text
-
-    from ablation.reporting.statistics.images import holm, seeds_to_reject
-    from ablation.reporting.statistics.published import expected_maximum
-
-    count = len(compared)
-    still = sum(p is not None and p < 0.05 for p in holm([found.largest_p for found in compared]))
-    certain = [found for found in compared if found.resolved]
-    never = [f"{found.change}: {found.images:+,} images" for found in compared if found.resolved is False]
-    open_ones = [
-        f"{found.change}: they can differ on {found.differing[0]:,} to {found.differing[1]:,}, resolved to {found.resolving:,}"
-        for found in compared
-        if found.resolved is None
-    ]
-    lines = [f"resolved for these models whatever the overlap: {len(certain)} of {count}; with Holm's adjustment {still}"]
-    lines += [f"not resolved whatever the overlap: {len(never)} of {count} ({'; '.join(never)})"] if never else []
-    lines += [f"open: {len(open_ones)} of {count} ({'; '.join(open_ones)})"] if open_ones else []
-    lines.append(
-        "One run a cell: none of this says what training again would give. The exact test over seeds needs "
-        f"{seeds_to_reject(1)} of them for any p below 0.05, {seeds_to_reject(count)} with Holm's adjustment for {count}."
-    )
-    if epochs := protocol.get("train.epochs"):
-        half = max(2, epochs // 2)
-        above = expected_maximum(half)
-        lines.append(
-            f"The best of {epochs} epochs was chosen on the test set. If the last {half} scatter independently by 0.05 to "
-            f"0.1 points, the best lies {above:.1f} sd = {0.05 * above:.2f} to {0.1 * above:.2f} points above their mean: an "
-            "estimate (Blom 1958) on assumed numbers, not a measurement. A sweep measures it: best - last."
-        )
-    console.print(Text("What follows", style="bold"))
-    for line in lines:
-        console.print(Text(f"- {line}"))
 
 
 if __name__ == "__main__":

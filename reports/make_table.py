@@ -44,7 +44,7 @@ def parser() -> Parser:
         "--source",
         choices=["auto", "local", "wandb", "offline"],
         default="auto",
-        help="auto (default): a sweep mirrored online is read from W&B and held against the local records, which count;"
+        help="auto (default): a sweep tracked online is read from W&B and held against the local records, which count;"
         " any other from the local records",
     )
     add("--project", metavar="[ENTITY/]NAME", help="of W&B (default: the sweep's own)")
@@ -61,16 +61,17 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Select, then check, or make the table; return the exit code."""
+    """Select the runs, then check their sources or make the table; return the exit code."""
     command_line = parser()
     options = command_line.parse_args(arguments)
     if options.check and options.source == "local":
         command_line.error("--check holds a source against the local records: --source wandb or offline")
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation
-    from ablation.reporting.formats.terminal import visible
+    from ablation.reporting.document.text import visible
     from ablation.reporting.read.selection import select
     from ablation.reporting.read.wandb_online import Unavailable
+    from ablation.reporting.statistics.analysis import Unknown
 
     refused = "not checked" if options.check else "nothing written"
     try:
@@ -80,67 +81,65 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     try:
         return (check if options.check else make)(options, selection)
-    except Unavailable as error:
+    except (Unavailable, Unknown) as error:
         print(f"{refused}: {visible(str(error))}", file=sys.stderr)
         return 1
 
 
 def check(options: argparse.Namespace, selection: Selection) -> int:
     """Print each disagreement, or that there is none."""
-    from ablation.reporting.formats.terminal import visible
+    from ablation.reporting.document.text import visible
     from ablation.reporting.read import source
     from ablation.reporting.read.compare import agreement, compared, disagreements
     from ablation.reporting.read.wandb_online import Unavailable
 
     pair = source.pair(options.runs, selection, options.source, options.project)
-    found = disagreements(pair.local, pair.other, ("local record", pair.name))
-    if not found and not compared(pair.local, pair.other):
+    different = disagreements(pair.local, pair.other, ("local record", pair.name))
+    if not different and not compared(pair.local, pair.other):
         raise Unavailable(f"no run has ended, neither in the local records nor in {pair.name}")
-    for line in [*selection.warnings, *pair.lines, *found]:
+    for line in [*selection.warnings, *pair.lines, *different]:
         print(visible(line))
-    if not found:
-        print(f"{agreement(pair.local, pair.other)} ({pair.name} and local records, {visible(selection.said)})")
-    return 1 if found else 0
+    if not different:
+        print(f"{agreement(pair.local, pair.other)} ({pair.name} and local records, {visible(selection.description)})")
+    return 1 if different else 0
 
 
 def make(options: argparse.Namespace, selection: Selection) -> int:
-    """Read, build, write, print."""
+    """Read, analyse, write, print."""
     import numpy as np
     from rich.console import Console
 
     from ablation.reporting.document.csv_rows import numbers
     from ablation.reporting.document.document import build
+    from ablation.reporting.document.text import visible
     from ablation.reporting.formats import terminal, write
     from ablation.reporting.read import source
     from ablation.reporting.read.logits import correct_at
-    from ablation.reporting.statistics.analysis import Unknown, analyse
+    from ablation.reporting.read.wandb_online import Unavailable
+    from ablation.reporting.statistics.analysis import analyse
 
     reading = source.read(options.runs, selection, options.source, options.project)
     if reading.frame.empty:
-        looked = f"{options.runs / 'sweeps' / '*' / 'manifest.json'} and {reading.looked}"
-        print(f"nothing written: no run found, looked for {looked}", file=sys.stderr)
-        return 1
+        manifests = options.runs / "sweeps" / "*" / "manifest.json"
+        raise Unavailable(f"no run found, looked for {manifests} and {reading.searched_in}")
     settings = {"against": options.against, "correct": correct_at(options.runs, options.images), "images_at": options.images}
-    try:
-        analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
-    except Unknown as error:
-        print(f"nothing written: {terminal.visible(str(error))}", file=sys.stderr)
-        return 1
+    analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
     table = build(analysis)
+    folder = write.folder(options.out, selection.study["name"])
     try:
-        folder = terminal.folder(options.out, selection.study["name"])
-        written = [*terminal.write(table, folder), *write.write(analysis, table, options.runs, folder, reading.said)]
+        files = write.write(table, folder)
+        files.append(write.write_page(analysis, table, options.runs, folder, reading.description))
     except OSError as error:
         print(f"not all written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
 
     terminal.show(table, Console(highlight=False, soft_wrap=False))
     for line in [*selection.warnings, *reading.lines]:
-        print(terminal.visible(line))
-    print(f"source: {terminal.visible(f'{reading.said}, {selection.said}')}")
-    print(f"written: {folder}/ {', '.join(file.name for file in written)}")
+        print(visible(line))
+    print(f"source: {visible(f'{reading.description}, {selection.description}')}")
+    print(f"written: {folder}/ {', '.join(file.name for file in files)}")
     if options.publish:
-        print(terminal.visible(publish(options, selection, folder, numbers(table.values))))
+        print(visible(publish(options, selection, folder, numbers(table.values))))
     if not table.complete:
         print("incomplete: the same run.py command goes on with what has no result")
     return 0 if table.complete else 2

@@ -2,7 +2,7 @@
 
     python reports/watch.py                 the last sweep, until nothing of it is open (Ctrl-C leaves the sweep alone)
     python reports/watch.py --once          the table once; so it is into a pipe, too
-    python reports/watch.py > live_view.log     one line a minute
+    python reports/watch.py > watch.log     one line a minute
 
 Exit codes: 0 shown, 1 there is no such sweep.
 """
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def into_file() -> bool:
-    """Return True if standard output is a file on disk, which gets lines as time goes by; a pipe gets the table."""
+    """Return True if standard output is a file on disk, which gets a line a minute; a pipe gets the table once."""
     return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
 
 

@@ -1,7 +1,7 @@
 """A module as a diagram: boxes from top to bottom, with every connection between them. Boxes in, files out.
 
 Owns the layout: the longest way is the main column, parallel ways stand beside it, skip connections go around. Knows no module:
-what the boxes are is read elsewhere, from the module that is trained.
+module_graph.py reads the boxes from the module that is trained.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
+from ablation.figures.module_graph import Box
 from ablation.figures.sheet import INK, MARK, PALE, saved
 from ablation.records.numbers import exact
 
@@ -27,27 +27,6 @@ TINTS = {
 }
 WIDE, SPACE, LANE = 2.35, 0.27, 0.2  # inches: of a box, below it, between skip connections
 SIDE = -WIDE - 0.65  # inches: from the main column to the side column
-
-
-class Box(Protocol):
-    """What a diagram needs of a step; see `ablation.figures.module_graph`."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def then(self) -> tuple[str, ...]: ...
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def parameters(self) -> int: ...
-    @property
-    def shared(self) -> bool: ...
-    @property
-    def inputs(self) -> tuple[int, ...]: ...
-    @property
-    def group(self) -> str: ...
 
 
 def draw(stem: Path, boxes: Sequence[Box]) -> None:

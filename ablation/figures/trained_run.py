@@ -33,7 +33,7 @@ class Refusal(Exception):
 
 
 @dataclass
-class Rebuilt:
+class TrainedRun:
     """One run of a runs folder.
 
     Args:
@@ -146,7 +146,7 @@ class Rebuilt:
         return f"python run.py -m profile=demo study=none resizer={stand_in().stem}{where}"
 
 
-def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = None) -> tuple[Rebuilt, str, str]:
+def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = None) -> tuple[TrainedRun, str, str]:
     """Return the run to show, the study's name, and a line about the choice.
 
     A run that is done comes before others, one with CBAM before one with the Resizer, then the best accuracy.
@@ -158,7 +158,7 @@ def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = 
         LookupError: there is no such sweep, study or run.
     """
     selection = select(runs, sweep, study)
-    name, said = selection.study["name"], selection.said
+    name, description = selection.study["name"], selection.description
     if run_id is not None:
         if not RUN_ID.fullmatch(run_id) or not (runs / run_id / "config.yaml").is_file():
             raise LookupError(f"--run {run_id}: no such run in {runs}")
@@ -167,9 +167,9 @@ def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = 
     rows = [row for row in rows if (runs / row["run_id"] / "config.yaml").is_file()]
     row = max(rows, key=_preference, default=None)
     if row is None:
-        return Rebuilt(runs, None), name, f"none found ({said})"
-    why = "as asked" if run_id else f"done before others, CBAM before Resizer, then the best accuracy; {said}"
-    return Rebuilt(runs, row), name, f"{row['run_id']}, {row['outcome']} ({why})"
+        return TrainedRun(runs, None), name, f"none found ({description})"
+    why = "as asked" if run_id else f"done before others, CBAM before Resizer, then the best accuracy; {description}"
+    return TrainedRun(runs, row), name, f"{row['run_id']}, {row['outcome']} ({why})"
 
 
 def _preference(row: dict[str, Any]) -> tuple[bool, bool, bool, float]:

@@ -20,7 +20,8 @@ from torch import nn
 from ablation.data.augment import Augment
 from ablation.data.images import Images
 from ablation.figures import diagram, samples, sharpness, sheet, trained_run
-from ablation.figures.module_graph import Box, anatomy
+from ablation.figures.draw import FIGURES
+from ablation.figures.module_graph import anatomy
 from ablation.models.cbam import CBAM, ChannelAttention, SpatialAttention
 from ablation.models.classifier import Classifier
 from ablation.models.resizer import Resizer
@@ -31,7 +32,7 @@ from tests.commands import script
 from tests.reporting.constructed_records import Runs, config, outcome
 
 ROOT = Path(__file__).parents[2]
-FILES = [f"{number}-{name}" for number, name in enumerate(make_figures.NAMES, 1)]
+FILES = [f"{number}-{name}" for number, (name, _) in enumerate(FIGURES, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -455,9 +456,3 @@ def test_wrong_usage_is_one_line_and_code_1(arguments: list[str], tmp_path: Path
 def test_it_runs_from_anywhere_as_a_script(done: Path, tmp_path: Path) -> None:
     result = script("reports/make_figures.py", "--runs", str(done), "--out", str(tmp_path), "--only", "2", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-
-
-def test_a_box_says_what_a_diagram_needs() -> None:
-    """`diagram.Box` is what `anatomy` gives; neither room imports the other."""
-    needed = {name for name in vars(diagram.Box) if isinstance(vars(diagram.Box)[name], property)}
-    assert needed == set(Box.__dataclass_fields__)

@@ -13,8 +13,8 @@ from ablation.reporting.document.entries import Entry, Section
 from ablation.reporting.document.text import ARROW, MINUS, TIMES, typeset, typeset_cell, visible
 
 HEAD = (
-    "% \\input this file into a document with \\usepackage{booktabs,tabularx}. pdfLaTeX compiles Latin names; other scripts, as "
-    "Korean, take XeLaTeX or LuaLaTeX with \\usepackage{fontspec}\\setmainfont{NanumGothic}, or another font that has them."
+    "% \\input this file into a document with \\usepackage{booktabs,tabularx}. pdfLaTeX compiles Latin names; other scripts, "
+    "as Korean, take XeLaTeX or LuaLaTeX with \\usepackage{fontspec}\\setmainfont{NanumGothic}, or another font that has them."
 )
 SPECIAL = {
     "\\": r"\textbackslash{}",

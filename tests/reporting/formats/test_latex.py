@@ -26,7 +26,7 @@ NAMES = [
 ]  # fmt: skip
 PRINTED = [  # of them, without spaces; what the font lacks is not in the PDF
     r"\input{/etc/passwd}\write18{id}\end{document}", "$x$%&#_^~{}", "}}}{{{", "[red]markup[/red]", "*starred", r"\\[100cm]",
-    r"twolines\\&more", "nulbellesc", "gnirtszerowidth", "한글ünïçøß", "日本語", "x" * 300, "<|>", "≤≥…“quoted”",
+    r"twolines\\&more", "nulbellesc", "gnirtszerowidth", "한글ünïçøß", "日本語", "x" * 300, "<|>", "Δ≤≥", "“quoted”",
     r"^^41^^M\char`\^",
 ]  # fmt: skip
 ARTICLE = r"""\documentclass{article}

@@ -1,0 +1,143 @@
+"""The report's figures 1 to 8, each drawn from a run and captioned.
+
+Owns what each figure shows. A figure is the same with and without the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ablation.figures import captions, diagram, samples, sharpness, sheet
+from ablation.figures.captions import Caption
+from ablation.figures.module_graph import anatomy
+from ablation.figures.trained_run import ROOT, Refusal, TrainedRun, stand_in
+from ablation.models.cbam import CBAM, ChannelAttention, SpatialAttention
+from ablation.sweep.refusal import Refused
+
+COLUMNS = 6  # images side by side in figures 5 to 8
+MEASURED = 500  # test images behind figure 8's numbers, or all there are
+BATCH = 20  # images a forward pass of figure 8
+ROWS = 20  # classes that figure 4 has room for
+
+
+def draw(run: TrainedRun, folder: Path, numbers: Sequence[int], seed: int) -> tuple[list[tuple[str, Caption]], list[str]]:
+    """Draw figures; return each one's stem and caption, and a line for each that is refused.
+
+    Args:
+        run: what they are drawn from.
+        folder: to write into; an old picture of a refused figure is deleted.
+        numbers: of the figures.
+        seed: of the images that are shown.
+    """
+    drawn, refused = [], []
+    for number in numbers:
+        name, function = FIGURES[number - 1]
+        stem = f"{number}-{name}"
+        generator = torch.Generator().manual_seed(10 * seed + number)
+        try:
+            drawn.append((stem, function(run, folder / stem, number, generator)))
+        except (Refusal, Refused, OSError, ValueError, KeyError, TypeError) as error:  # a foreign config.yaml too
+            refused.append(f"figure {number}: refused: {str(error).splitlines()[0]}")
+            for old in (folder / f"{stem}.png", folder / f"{stem}.pdf"):  # it would be of another run
+                old.unlink(missing_ok=True)
+    return drawn, refused
+
+
+def module(run: TrainedRun, stem: Path, number: int, _: torch.Generator) -> Caption:
+    """Draw figure 1, 2 or 3: the Resizer, CBAM, or the module that CBAM stands in."""
+    size = run.image_size or (32, 32)
+    position = run.config["resizer"].get("position", "none")
+    if number == 1:
+        boxes = anatomy(run.resizer(position="none"), (3, *size))
+    else:
+        resizer = run.resizer(position="block" if position == "none" else position)
+        owner: Any = next(part for part in resizer.modules() if isinstance(getattr(part, "attention", None), CBAM))
+        shape = next(box.shape for box in anatomy(resizer, (3, *size), (CBAM,)) if box.kind == "attention")
+        if number == 2:
+            boxes = anatomy(owner.attention, shape)
+        else:
+            boxes = anatomy(owner, (3, *size) if owner is resizer else shape, (ChannelAttention, SpatialAttention))
+    diagram.draw(stem, boxes)
+    return captions.module(number, boxes, run.row, run.image_size, stand_in().relative_to(ROOT).as_posix())
+
+
+def classes(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> Caption:
+    """Draw figure 4: ten random training images of each class."""
+    images, names = run.dataset.train, run.dataset.classes
+    chosen = samples.by_class(images, len(names), 10, generator)[:ROWS]
+    sheet.sheet(stem, [list(samples.shown(images.pixels[indices])) for indices in chosen], labels=names[:ROWS])
+    return captions.classes(run.data, len(names), len(chosen))
+
+
+def preprocessing(run: TrainedRun, stem: Path, number: int, generator: torch.Generator) -> Caption:
+    """Draw figure 5 or 6: the steps of the training or of the test preprocessing."""
+    dataset, augment = run.dataset, run.augment
+    if number == 5:
+        steps = samples.training_steps(augment, samples.one_each(dataset.train, COLUMNS, generator).pixels, generator)
+    else:
+        steps = samples.evaluation_steps(augment, samples.one_each(dataset.test, COLUMNS, generator).pixels)
+    sheet.sheet(
+        stem,
+        [list(step.images) for step in steps],
+        labels=[step.name.replace(" ", "\n", 1) for step in steps],
+        notes=[step.notes for step in steps],
+        windows=[step.windows for step in steps],
+    )
+    return captions.preprocessing(number, run.data, [step.name for step in steps], augment.mean, augment.std)
+
+
+def cutmix(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> Caption:
+    """Draw figure 7: random results of CutMix."""
+    augment, dataset, count = run.augment, run.dataset, 3 * COLUMNS
+    batch = run.config["train"]["batch_size"]
+    images, notes = samples.cutmix_results(augment, dataset.train, dataset.classes, count, batch, generator)
+    rows = [slice(start, start + COLUMNS) for start in range(0, count, COLUMNS)]
+    sheet.sheet(stem, [list(images[row]) for row in rows], notes=[notes[row] for row in rows])
+    return captions.cutmix(run.data, augment.mix, augment.probability, augment.alpha)
+
+
+def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> Caption:
+    """Draw figure 8: test images by plain interpolation, by the trained resizer, and their difference; and measure them."""
+    resizer, kind = run.trained_resizer()
+    assert run.row is not None
+    test, name = run.dataset.test, "Resizer_CBAM" if captions.attends(run.row) else "Resizer"
+    drawn = samples.one_each(test, COLUMNS, generator)
+    chosen = test.pixels[torch.randperm(len(test), generator=generator)[:MEASURED]]
+
+    @torch.inference_mode()
+    def both(pixels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        images = run.augment.test(pixels)
+        return samples.pictures(resizer.resize(images), run.augment), samples.pictures(resizer(images), run.augment)
+
+    measured = sharpness.summary([sharpness.measure(*both(pixels)) for pixels in chosen.split(BATCH)])
+    bilinear, learned = both(drawn.pixels)
+    difference = np.abs(learned - bilinear).mean(-1)
+    whites = np.quantile(difference, 0.99, axis=(1, 2))
+    rows = [bilinear.clip(0, 1), learned.clip(0, 1), difference / np.maximum(whites, 1e-6)[:, None, None]]
+    weights = captions.weights(run.row, kind)
+    sheet.sheet(
+        stem,
+        [list(row) for row in rows],
+        labels=["bilinear", name, "difference"],
+        heads=[run.dataset.classes[label] for label in drawn.labels],
+        notes=[[], [], [f"white = {white:.2f}" if white else "none" for white in whites]],
+        foot=weights,
+    )
+    return captions.resized(run.data, name, weights, resizer.resize.size, measured)
+
+
+FIGURES = (  # of the report, 1 to 8: the file's name, and what draws it
+    ("resizer", module),
+    ("cbam", module),
+    ("block", module),
+    ("classes", classes),
+    ("training", preprocessing),
+    ("test", preprocessing),
+    ("cutmix", cutmix),
+    ("resized", resized),
+)
