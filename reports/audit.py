@@ -102,7 +102,7 @@ def grid(console: Console, title: str, header: list[str], rows: list[list[str]],
 
 def show_cells(console: Console, cells: list[Published], images: int) -> None:
     """Print each accuracy with the sampling error of the test set."""
-    from ablation.reporting.statistics.per_image import accuracy_interval, standard_error
+    from ablation.reporting.statistics.published import accuracy_interval, standard_error
 
     rows = []
     for cell in cells:
@@ -116,12 +116,14 @@ def show_cells(console: Console, cells: list[Published], images: int) -> None:
 
 def show_comparisons(console: Console, compared: list[Comparison], seed_sd: float) -> None:
     """Print each difference with what the test images can tell, and the seeds that it needs."""
-    from ablation.reporting.statistics.power import needed_in_words
+    from ablation.reporting.statistics.power import MOST
+    from ablation.reporting.statistics.published import seeds_for
 
     rows = []
     for found in compared:
         paired = f"{found.paired[0]:.2f}-{found.paired[1]:.2f}"
-        seeds = needed_in_words(found.points, seed_sd * 2**0.5)
+        number = seeds_for(found.points, seed_sd)
+        seeds = f"{number:,}" if number else f"more than {MOST:,}"
         numbers = [f"{found.points:+.2f}", f"{found.images:+,}", f"{found.unpaired:.2f}", paired]
         answer = f"if <= {found.resolving:,} differ" if found.resolved is None else "yes" if found.resolved else "no"
         rows.append([found.change, *numbers, answer, seeds])
@@ -130,7 +132,7 @@ def show_comparisons(console: Console, compared: list[Comparison], seed_sd: floa
         "overlap of their errors allows.",
         "resolved: exact McNemar, 95 %, for these two trained models alone: yes / no whatever the overlap, or only if they "
         "differ on at most so many images. No adjustment for the number of comparisons.",
-        f"seeds: paired runs of both cells for 80 % power (t test, 5 %), if an accuracy scatters by {seed_sd} points over "
+        f"seeds: runs of each cell for 80 % power (Welch's t test, 5 %), if an accuracy scatters by {seed_sd} points over "
         "seeds: assumed, not measured.",
     ]
     grid(console, "Each difference", ["change", "points", "images", "SE", "paired", "resolved", "seeds"], rows, lines)
@@ -139,14 +141,15 @@ def show_comparisons(console: Console, compared: list[Comparison], seed_sd: floa
 def show_factors(console: Console, cells: list[Published], study: dict[str, Any], images: int) -> None:
     """Print the study's contrasts, main effects and interactions; what is missing in words."""
     from ablation.reporting.statistics.published import factors
-    from ablation.reporting.statistics.seeds import joined
 
     rows, missing = [], []
     for effect, error in factors(cells, study, images):
-        if effect.estimate.mean is None:
-            missing.append(f"{effect.contrast.name}: {effect.contrast.of} cannot be told, {joined(effect.reasons)}")
+        points = effect.estimate.points
+        if points is None:
+            lacking = ", ".join(effect.contrast.missing)
+            missing.append(f"{effect.contrast.name}: {effect.contrast.of} cannot be told, missing: {lacking}")
         else:
-            numbers = [f"{effect.estimate.mean:+.2f}", f"{effect.images:+,.0f}", f"{error:.2f}"]
+            numbers = [f"{points:+.2f}", f"{points * images / 100:+,.0f}", f"{error:.2f}"]
             rows.append([f"{effect.contrast.name}: {effect.contrast.of}", *numbers])
     if rows:
         line = "One run a cell: no interval over seeds. SE: of the test images alone, unpaired."
@@ -157,11 +160,11 @@ def show_limits(console: Console, compared: list[Comparison], protocol: dict[str
     """Print in sentences what is resolved, what is not, and what no arithmetic can repair."""
     from rich.text import Text
 
-    from ablation.reporting.statistics.images import holm, seeds_to_reject
+    from ablation.reporting.statistics.family import holm
     from ablation.reporting.statistics.published import expected_maximum
 
     count = len(compared)
-    still = sum(p is not None and p < 0.05 for p in holm([found.largest_p for found in compared]))
+    still = sum(each.shown for each in holm([found.largest_p for found in compared]))
     certain = [found for found in compared if found.resolved]
     never = [f"{found.change}: {found.images:+,} images" for found in compared if found.resolved is False]
     open_ones = [
@@ -173,8 +176,7 @@ def show_limits(console: Console, compared: list[Comparison], protocol: dict[str
     lines += [f"not resolved whatever the overlap: {len(never)} of {count} ({'; '.join(never)})"] if never else []
     lines += [f"open: {len(open_ones)} of {count} ({'; '.join(open_ones)})"] if open_ones else []
     lines.append(
-        "One run a cell: none of this says what training again would give. The exact test over seeds needs "
-        f"{seeds_to_reject(1)} of them for any p below 0.05, {seeds_to_reject(count)} with Holm's adjustment for {count}."
+        "One run a cell: none of this says what training again would give. It takes two seeds a cell to see how they scatter."
     )
     if epochs := protocol.get("train.epochs"):
         half = max(2, epochs // 2)

@@ -58,7 +58,7 @@ def load_imagefolder(
         cached = _mapped(folder, found)
         assert cached is not None
     train, test, checksum = cached
-    return assemble("imagefolder", train, test, found.classes, limit, test_limit, val_size, checksum)
+    return assemble(Path(root).resolve().name, train, test, found.classes, limit, test_limit, val_size, checksum)
 
 
 def _mapped(folder: Path, found: Listing) -> tuple[Images, Images, str] | None:

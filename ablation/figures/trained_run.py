@@ -134,7 +134,11 @@ class Rebuilt:
         dataset, node = self.dataset, self.config["data"]
         height, width = dataset.train.pixels.shape[2:]
         files = "PNG"
-        if dataset.name == "imagefolder" and not listing(str(node["root"])).train[0][0].lower().endswith(".png"):
+        if (
+            self.row
+            and self.row["config"].get("data.listing")
+            and not listing(str(node["root"])).train[0][0].lower().endswith(".png")
+        ):
             files = "JPEG"
         return captions.data(node, files, dataset.classes, (len(dataset.train), len(dataset.test)), (height, width))
 

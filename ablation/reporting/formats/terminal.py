@@ -66,7 +66,6 @@ def write(table: Table, folder: Path) -> list[Path]:
         "runs.csv": comma_separated(_with_config(RUN_COLUMNS, table.runs)),
         "differences.csv": comma_separated(table.differences),
         "effects.csv": comma_separated(table.contrasts),
-        "images.csv": comma_separated(table.images),
     }
     for name, text in texts.items():
         if text:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ablation.records.manifest import NAME, RUN_ID
 
-NO_STUDY: dict[str, Any] = {"name": "runs", "title": "Accuracy (%)"}
+NO_STUDY: dict[str, Any] = {"name": "runs", "title": None}
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Selection:
     said: str
     warnings: list[str] = field(default_factory=list)
     tracker: dict[str, Any] = field(default_factory=dict)
+    command: str | None = None  # of the newest sweep
 
 
 def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Selection:
@@ -63,7 +64,9 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
     others = wanted == "all" and not study
     said += " and every other run" if others else ""
     newest = chosen[max(chosen)]
-    return Selection(newest["study"], planned, others, f"{said} of {runs}", warnings, newest.get("tracker") or {})
+    return Selection(
+        newest["study"], planned, others, f"{said} of {runs}", warnings, newest.get("tracker") or {}, newest.get("command")
+    )
 
 
 def _studies(manifests: dict[str, dict[str, Any]]) -> str:
@@ -89,6 +92,8 @@ def _check(manifest: dict[str, Any]) -> None:
     """Raise unless the parts that are used later are there."""
     study = manifest["study"]
     (manifest.get("tracker") or {}).items()
+    if not isinstance(manifest.get("command"), str | None):
+        raise TypeError("command is no text")
     if not isinstance(study["name"], str):
         raise TypeError("study.name is no text")
     for cell in study.get("cells") or []:
