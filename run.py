@@ -100,7 +100,8 @@ def train(planned: Planned, record: Record) -> None:
     # Resume
     size = model_size.size(planned)
     facts = {"device": engine.name, "parameters": size.parameters, "macs": size.macs, "test_images": len(dataset.test)}
-    facts |= {"data_name": dataset.name, "peak_memory_bytes": engine.peak_memory}  # asked at the end, however the run ends
+    facts |= {"dataset": dataset.name, "classes": len(dataset.classes)}
+    facts |= {"peak_memory_bytes": engine.peak_memory}  # asked at the end, however the run ends
     text = yaml.safe_dump(planned.config, sort_keys=False, allow_unicode=True)
     record.describe(text, provenance(device=engine.name, data_checksum=dataset.checksum), **facts)
     checkpoints = Checkpoints(record.folder / "checkpoints", record.digest, **planned.config["records"])

@@ -48,9 +48,10 @@ def parser() -> Parser:
         " any other from the local records",
     )
     add("--project", metavar="[ENTITY/]NAME", help="of W&B (default: the sweep's own)")
-    add("--metric", choices=["best", "last", "val"], default="best", help="which accuracy comes first (default: best)")
+    add("--metric", choices=["best", "last", "val"], default="last", help="which accuracy is compared (default: last)")
     add("--against", metavar="CELL", help="compare every cell with this one too: its label, or key=value,key=value")
-    add("--images", choices=["last", "best", "val"], default="last", help="the epoch compared image by image (default: last)")
+    add("--smallest", type=float, metavar="POINTS", help="smallest difference that matters: what lies within it is the same")
+    add("--all", action="store_true", help="print every cell; else of many those alone that matter most")
     add("--out", type=Path, default=Path("reports"), metavar="DIR", help="tables go to DIR/<study> (default: reports)")
     either = result.add_mutually_exclusive_group()
     either.add_argument(
@@ -114,7 +115,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     from ablation.reporting.document.text import visible
     from ablation.reporting.formats import terminal, write
     from ablation.reporting.read import source
-    from ablation.reporting.read.logits import correct_at
+    from ablation.reporting.read.logits import CorrectReader
     from ablation.reporting.read.wandb_online import Unavailable
     from ablation.reporting.statistics.analysis import analyse
 
@@ -122,8 +123,9 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     if reading.frame.empty:
         manifests = options.runs / "sweeps" / "*" / "manifest.json"
         raise Unavailable(f"no run found, looked for {manifests} and {reading.searched_in}")
-    settings = {"against": options.against, "correct": correct_at(options.runs, options.images), "images_at": options.images}
-    analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
+    correct = CorrectReader(options.runs)
+    asked = {"against": options.against, "smallest": options.smallest, "command": selection.command, "correct": correct}
+    analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **asked)
     table = build(analysis)
     folder = write.folder(options.out, selection.study["name"])
     try:
@@ -133,13 +135,16 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
         print(f"not all written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
 
-    terminal.show(table, Console(highlight=False, soft_wrap=False))
-    for line in [*selection.warnings, *reading.lines]:
+    terminal.show(table if options.all else build(analysis, everything=False), Console(highlight=False, soft_wrap=False))
+    unread = [f"correct images of {name} unreadable, left out: {why}" for name, why in correct.problems.items()]
+    for line in [*selection.warnings, *reading.lines, *unread]:
         print(visible(line))
     print(f"source: {visible(f'{reading.description}, {selection.description}')}")
     print(f"written: {folder}/ {', '.join(file.name for file in files)}")
     if options.publish:
         print(visible(publish(options, selection, folder, numbers(table.values))))
+    if table.next_command:
+        print(f"would decide more: {visible(table.next_command)}")
     if not table.complete:
         print("incomplete: the same run.py command goes on with what has no result")
     return 0 if table.complete else 2

@@ -19,7 +19,6 @@ from ablation.sweep.refusal import Refused
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
 
-Pair = tuple[Mapping[int, float], Mapping[int, float]]
 FILES = 4  # resume files of a run that trains: of its last two epochs and the best one, and the one that is being written
 
 
@@ -60,7 +59,8 @@ class CommandCost:
     launcher: str
     resident: int  # bytes of a process on a CPU
     seeds: int  # that every cell will have
-    pairs: list[Pair]  # done accuracies by seed: a cell's, its baseline's
+    comparisons: int  # of a cell with its baseline, that the table will adjust for
+    accuracies: list[list[float]]  # of each cell's done seeds, percent
 
     @property
     def wall(self) -> float:
@@ -131,18 +131,15 @@ def slots(launcher: Mapping[str, Any]) -> int:
         return (len(named) if isinstance(named, list) else 1) * int(launcher["jobs_per_device"])
 
 
-def _comparisons(planned: Sequence[Planned], known: history.History) -> tuple[int, list[Pair]]:
-    """Return the seeds that every cell will have, and of each cell that has a baseline the done accuracies of both."""
+def _comparisons(planned: Sequence[Planned], known: history.History) -> tuple[int, int, list[list[float]]]:
+    """Return the seeds that every cell will have, the comparisons with a baseline, and each cell's done accuracies."""
     seeds: dict[str, set[int]] = {}
     for run in planned:
         seeds.setdefault(run.cell, set(known.accuracies.get(run.cell, ()))).add(run.seed)
     runs = {run.cell: run for run in planned}
-    pairs: list[Pair] = []
-    for name, run in runs.items():
-        other = _baseline(run, runs)
-        if other is not None and other != name:
-            pairs.append((known.accuracies.get(name, {}), known.accuracies.get(other, {})))
-    return min(map(len, seeds.values())), pairs
+    others = {name: _baseline(run, runs) for name, run in runs.items()}
+    compared = sum(other is not None and other != name for name, other in others.items())
+    return min(map(len, seeds.values())), compared, [list(known.accuracies.get(name, {}).values()) for name in runs]
 
 
 def _baseline(run: Planned, runs: Mapping[str, Planned]) -> str | None:

@@ -27,7 +27,7 @@ class History:
     """Of each cell that has a past on the hardware: what its records say, and the accuracies (%) of its done seeds."""
 
     records: dict[str, Epoch]
-    accuracies: dict[str, dict[int, float]]  # at the best epoch, whatever the hardware
+    accuracies: dict[str, dict[int, float]]  # at the last epoch, whatever the hardware
 
 
 def read(runs: Path, cells: Container[str], hardware: Hardware) -> History:
@@ -47,7 +47,7 @@ def read(runs: Path, cells: Container[str], hardware: Hardware) -> History:
             if name not in cells:
                 continue
             if record["outcome"] == "done":
-                accuracies[name][int(record["seed"])] = float(record["best"]["test_acc"])
+                accuracies[name][int(record["seed"])] = float(record["last"]["test_acc"])
             if not record.get("mixed") and _made_on(file.parent, hardware) and (seconds := _an_epoch(file.parent, record)):
                 times[name].append(seconds)
                 peaks[name].append(record.get("peak_memory_bytes") or 0)

@@ -19,7 +19,6 @@ from rich.table import Table
 from ablation.cost.estimate import FILES, CommandCost, RunCost, command_cost
 from ablation.records.numbers import count, duration, exact, figures, gpu_hours, size
 from ablation.records.outcome import FINISHED
-from ablation.reporting.statistics import forecast
 
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
@@ -36,6 +35,8 @@ COLUMNS: dict[str, Literal["left", "right"]] = {  # words stand to the left, num
 }
 WIDEST = 128  # characters of a line of words
 WIDEST_GRID = 10_000  # more than a grid can have
+ASSUMED_SD = 0.2  # points, of an accuracy over seeds where none was measured
+LEVEL = 0.05  # of all comparisons of the table together
 COLOURS = {"done": "green", "diverged": "yellow", "running": "cyan"}
 
 
@@ -47,8 +48,7 @@ def show(planned: Sequence[Planned]) -> int:
     lines = [*_price(cost), *[("memory", _memory(cost))] * guessed, ("left", _left(cost))]
     if any(item.left for item in cost.items):
         lines.append(("disk", _disk(cost, planned[0].folder.parent)))
-    seeds, *more = forecast.resolution(cost.seeds, cost.pairs, len(cost.pairs))
-    lines += [("seeds", seeds), *(("", line) for line in more)]
+    lines.append(("seeds", _seeds(cost)))
     width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
     for name, line in lines:
         print(textwrap.fill(f"{name:8}{line}", width, subsequent_indent=" " * 8, break_on_hyphens=False))
@@ -114,6 +114,24 @@ def _memory(cost: CommandCost) -> str:
         "~ estimated: weights, gradients, optimizer state, what the forward pass keeps, the images"
         f"{', the process itself' if cost.resident else ''}; without workspaces. No ~: measured"
     )
+
+
+def _seeds(cost: CommandCost) -> str:
+    """Say which differences the planned seeds would show, by the test of the table."""
+    if cost.seeds < 2:
+        return "1 seed a cell shows no spread over seeds, so no difference can be judged; seed=0,1,2 costs three times as much"
+    from ablation.reporting.statistics.power import (
+        detectable,
+        planned,
+        pooled_sd,
+    )  # SciPy: half a second for a plan of one seed
+
+    measured = pooled_sd(cost.accuracies)
+    found = detectable(planned(measured or ASSUMED_SD, cost.seeds), LEVEL / max(1, cost.comparisons))
+    assert found is not None
+    runs = sum(len(values) for values in cost.accuracies if len(values) > 1)
+    sd = f"seed sd {measured:.2g}, of the {runs} runs that are done" if measured else f"seed sd {ASSUMED_SD:g} assumed"
+    return f"With {cost.seeds} seeds only differences above about {figures(found.points, 2)} points would show ({sd})"
 
 
 def _left(cost: CommandCost) -> str:

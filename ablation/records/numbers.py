@@ -91,6 +91,12 @@ def interval(low: float, high: float) -> str:
     return f"[{points(low)}, {points(high)}]"
 
 
+def spoken(value: float, spread: float, sign: bool = False) -> str:
+    """Return points as a sentence has them: one decimal where their interval is `spread` >= 2 points wide, else two."""
+    text = f"{value:{'+' if sign else ''}.{1 if spread >= 2 else 2}f}"
+    return "0" if not float(text) else text
+
+
 def images(number: float | None) -> str:
     """Return a number of test images, signed; means over seeds may be fractions."""
     return "-" if number is None else f"{number:+,.1f}".removesuffix(".0") if round(number, 1) else "0"

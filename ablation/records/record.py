@@ -1,6 +1,7 @@
 """A run's folder: the truth about one run, written by one process.
 
-Owns config.yaml, provenance.json, epochs.jsonl, predictions.npz, outcome.json and run.log, and hands every row to the tracker.
+Owns config.yaml, provenance.json, epochs.jsonl, predictions.npz, correct.bits, outcome.json and run.log; hands every row to the
+tracker.
 Knows no model and no configuration: names and values come in as arguments.
 """
 
@@ -22,7 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ablation.records import files
+from ablation.records import correctness, files
 from ablation.records.lock import Busy, Lock, locked
 from ablation.records.numbers import duration
 from ablation.records.outcome import (
@@ -44,8 +45,8 @@ from ablation.records.outcome import (
 )
 from ablation.records.provenance import code, source_digest
 
-# not known before the model stands; data_name is for people, the identity holds the content
-FACTS = ("data_name", "device", "parameters", "macs", "test_images", "peak_memory_bytes", "mixed")
+# not known before the model stands; `dataset` is the data's name for people, the identity holds the content
+FACTS = ("device", "parameters", "macs", "test_images", "dataset", "classes", "peak_memory_bytes", "mixed")
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.DEBUG)
@@ -258,8 +259,15 @@ class Record:
         self._outcome |= {kind: {"epoch": row.epoch, "test_acc": row.test_acc} for kind, row in chosen.items()}
 
     def finish(self, logits: dict[str, np.ndarray], labels: np.ndarray) -> None:
-        """Write predictions.npz: test logits (N, classes) float32 of each chosen epoch, and labels (N,)."""
+        """Write what the run says of each test image: predictions.npz and, small enough to be published, correct.bits.
+
+        Args:
+            logits: (N, classes) float32 of each chosen epoch, by `best`, `last`, `val`.
+            labels: (N,), integers.
+        """
         files.write(self.folder / "predictions.npz", lambda file: np.savez(file, **logits, labels=labels))  # type: ignore[arg-type]
+        content = correctness.encode(correctness.from_logits(logits, labels))
+        files.write(self.folder / correctness.NAME, lambda file: file.write(content))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         """Write the outcome, close the tracker, give the lock back; swallow the error only if it is a result."""

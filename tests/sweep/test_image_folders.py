@@ -98,8 +98,8 @@ def test_a_record_names_its_data(pets: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (file,) = tmp_path.glob("runs/*/outcome.json")
     outcome = json.loads(file.read_text())
-    assert outcome["data_name"] == "pets" and len(outcome["config"]["data.content"]) == 64
-    assert not {"data.root", "data.train", "data.test", "data.cache", "data_name"} & set(outcome["config"])
+    assert outcome["dataset"] == "pets" and len(outcome["config"]["data.content"]) == 64
+    assert not {"data.root", "data.train", "data.test", "data.cache", "dataset"} & set(outcome["config"])
     shutil.move(pets, tmp_path / "animals")
     again = run(tmp_path, *TINY, f"data.root={tmp_path}/animals", "resizer=none", "aug=none")
     assert again.returncode == 0 and "skipped" in again.stdout and len(list(tmp_path.glob("runs/*/outcome.json"))) == 1

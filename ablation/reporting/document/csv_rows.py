@@ -1,6 +1,6 @@
-"""The table's numbers at full precision, for the CSV files and for W&B: a row a cell, an effect, a comparison image by image.
+"""The table's numbers at full precision, for the CSV files and for W&B: a row a cell, a comparison, an effect.
 
-Owns the columns' names. A number that does not exist is empty or the word for why, never a zero.
+Owns the columns' names. A number that does not exist is None, an empty field; why stands in a column of words beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from ablation.reporting.read.frame import WORDS
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row
 from ablation.reporting.statistics.cells import lacking
 from ablation.reporting.statistics.effects import Effect
-from ablation.reporting.statistics.seeds import Estimate, joined
+from ablation.reporting.statistics.estimate import LEVEL, Estimate
+from ablation.reporting.statistics.power import detectable
+from ablation.reporting.statistics.rows import METRICS
 
 
 def cell_values(analysis: Analysis) -> list[dict[str, Any]]:
@@ -25,60 +27,91 @@ def cell_values(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def _cell(row: Row, comparison: Comparison | None) -> dict[str, Any]:
-    cell = row.cell
-    outcomes = Counter(run["outcome"] for run in cell.runs)
-    nothing = "none" if outcomes["done"] else lacking(cell)
+    outcomes = Counter(run["outcome"] for run in row.cell.runs)
     return {
-        "cell": cell.label,
-        "planned": len(cell.runs),
+        "cell": row.cell.label,
+        "outcome": lacking(row.cell) or "done",
+        "planned": len(row.cell.runs),
         **{word: outcomes[word] for word in WORDS},
-        **{f"{kind}_acc": nothing if found.mean is None else found.mean for kind, found in row.accuracy.items()},
-        **{key: nothing if value is None else value for key, value in costs(cell).items()},
-        **{key: value for kind, found in row.accuracy.items() for key, value in _estimate(kind, found).items()},
-        **{f"best_minus_{kind}": found.mean for kind, found in row.optimism.items()},
+        **{f"{metric}_acc": row.samples[metric].mean for metric in METRICS},
+        **costs(row.cell),
+        **{key: value for metric in METRICS for key, value in _mean(metric, row).items()},
+        **{f"best_minus_{metric}": row.optimism.get(metric) for metric in ("last", "val")},
+        "baseline": comparison.other.cell.label if comparison else None,
         **_difference(comparison),
-        "report": cell.report,
-        "gap": row.gap.points if row.gap else None,
-        "gap_images": row.gap.images if row.gap else None,
-        "report_inside": row.gap.inside if row.gap else None,
-        "report_as_one_run": row.gap.as_one_run if row.gap else None,
-        "config": cell.config,
+        "report": row.cell.report,
+        "gap": row.report.gap if row.report else None,
+        "one_more_run_low": row.report.interval.low if row.report and row.report.interval else None,
+        "one_more_run_high": row.report.interval.high if row.report and row.report.interval else None,
+        "report_inside": row.report.inside if row.report else None,
+        "config": row.cell.config,
     }
 
 
-def _estimate(kind: str, found: Estimate) -> dict[str, Any]:
-    """Return n, sd, the t and the bootstrap interval of an accuracy."""
+def _mean(metric: str, row: Row) -> dict[str, Any]:
+    """Return n, sd and the interval of an accuracy; of one seed the interval is of the test images alone, and is left out."""
+    found, sample = row.means[metric].interval(), row.samples[metric]
+    bounds = found if sample.n > 1 else None
     return {
-        f"{kind}_n": found.n,
-        f"{kind}_sd": found.sd,
-        f"{kind}_low": found.interval.low if found.interval else None,
-        f"{kind}_high": found.interval.high if found.interval else None,
-        f"{kind}_bootstrap_low": found.bootstrap.low if found.bootstrap else None,
-        f"{kind}_bootstrap_high": found.bootstrap.high if found.bootstrap else None,
+        f"{metric}_n": sample.n,
+        f"{metric}_sd": sample.sd,
+        f"{metric}_low": bounds.low if bounds else None,
+        f"{metric}_high": bounds.high if bounds else None,
     }
+
+
+DIFFERENCE = (
+    *("difference", "difference_low", "difference_high", "p", "holm", "p_better", "answer", "won", "lost", "detects"),
+    *("permutation_p", "holds", "reason"),
+)
 
 
 def _difference(comparison: Comparison | None) -> dict[str, Any]:
-    """Return the paired difference to the baseline; the baseline itself has none."""
-    names = ("baseline", "difference", "difference_low", "difference_high", "difference_images", "difference_n")
-    tests = ("p", "p_exact", "smallest_p", "holm")
+    """Return a comparison; the baseline itself has none."""
     if comparison is None:
-        return dict.fromkeys((*names, *tests))
-    found = comparison.difference
-    bounds = found.estimate.interval
-    values = (comparison.other.cell.label, found.estimate.mean, bounds.low if bounds else None, bounds.high if bounds else None)
-    tested = (found.p, found.exact, found.smallest_p, found.holm)
-    return dict(zip((*names, *tests), (*values, found.images, found.estimate.n, *tested), strict=True))
+        return dict.fromkeys(DIFFERENCE)
+    estimate, bounds, won_lost = comparison.estimate, comparison.estimate.interval(), comparison.won_lost
+    limit = detectable(estimate, comparison.level)
+    values = (
+        estimate.points,
+        bounds.low if bounds else None,
+        bounds.high if bounds else None,
+        estimate.p,
+        comparison.adjusted.adjusted if comparison.adjusted else None,
+        estimate.better,
+        comparison.decision.answer.value,
+        won_lost[0] if won_lost else None,
+        won_lost[1] if won_lost else None,
+        limit.points if limit else None,
+        comparison.check,
+        *_words(estimate),
+    )
+    return dict(zip(DIFFERENCE, values, strict=True))
+
+
+def _words(estimate: Estimate) -> tuple[str | None, str | None]:
+    """Return for what a test holds, or why there is none."""
+    return estimate.scope.value if estimate.scope else None, estimate.reason.value if estimate.reason else None
 
 
 def difference_values(analysis: Analysis) -> list[dict[str, Any]]:
-    """Return every paired difference: to the baseline, and to the cell that was asked for."""
-    rows = []
-    for each in (*analysis.comparisons, *analysis.against):
-        values = _difference(each)
-        other = values.pop("baseline")
-        rows.append({"cell": each.row.cell.label, "other": other, **values, "left_out_seeds": each.difference.left_out})
-    return rows
+    """Return every difference: to the baseline, and to the cell that was asked for."""
+    return [
+        {
+            "cell": each.row.cell.label,
+            "other": each.other.cell.label,
+            "metric": analysis.metric,
+            "n": each.row.samples[analysis.metric].n,
+            "other_n": each.other.samples[analysis.metric].n,
+            **_difference(each),
+            "level": each.level,
+            "standard_error": each.estimate.error,
+            "degrees_of_freedom": each.estimate.freedom,
+            "best_difference": each.best,
+            "last_difference": each.last,
+        }
+        for each in (*analysis.comparisons, *analysis.against)
+    ]
 
 
 def effect_values(analysis: Analysis) -> list[dict[str, Any]]:
@@ -87,37 +120,30 @@ def effect_values(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def _effect(effect: Effect) -> dict[str, Any]:
-    found = effect.estimate
+    estimate, adjusted = effect.estimate, effect.adjusted
+    bounds, level = estimate.interval(), LEVEL if adjusted is None else adjusted.level
+    limit = detectable(estimate, level)
+    holds, reason = _words(estimate)
     return {
         "kind": effect.contrast.kind,
         "effect": effect.contrast.name,
         "of": effect.contrast.of,
-        "points": found.mean,
-        "low": found.interval.low if found.interval else None,
-        "high": found.interval.high if found.interval else None,
-        "images": effect.images,
-        "n": found.n,
-        "sd": found.sd,
-        "words": joined(effect.reasons),
+        "tested_on": effect.tested_on or None,
+        "planned": adjusted is not None,
+        "points": estimate.points,
+        "low": bounds.low if bounds else None,
+        "high": bounds.high if bounds else None,
+        "p": estimate.p,
+        "holm": adjusted.adjusted if adjusted else None,
+        "p_better": estimate.better,
+        "answer": effect.decision.answer.value,
+        "detects": limit.points if limit else None,
+        "standard_error": estimate.error,
+        "degrees_of_freedom": estimate.freedom,
+        "missing": ", ".join(effect.contrast.missing) or None,
+        "holds": holds,
+        "reason": reason,
     }
-
-
-def image_values(analysis: Analysis) -> list[dict[str, Any]]:
-    """Return each comparison image by image; these come from local logits, so no other file holds them."""
-    return [
-        {
-            "cell": comparison.row.cell.label,
-            "other": comparison.other.cell.label,
-            "epoch": analysis.images_at,
-            "seeds": test.seeds,
-            "won": test.won,
-            "lost": test.lost,
-            "differing_images": test.images,
-            "p": test.p,
-        }
-        for comparison in (*analysis.comparisons, *analysis.against)
-        if (test := comparison.images) is not None
-    ]
 
 
 def numbers(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | int]:

@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablation.reporting.document.csv_rows import cell_values, difference_values, effect_values, image_values
+from ablation.reporting.document.csv_rows import cell_values, difference_values, effect_values
 from ablation.reporting.document.entries import Section
 from ablation.reporting.document.sections import sections
+from ablation.reporting.document.title import holds, title
 from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read.frame import WORDS
 from ablation.reporting.statistics.analysis import Analysis
-from ablation.reporting.statistics.cells import Cell, absent, shown
+from ablation.reporting.statistics.cells import Cell, absent, duplicates
+from ablation.reporting.statistics.config_keys import shown
 
 __all__ = ["Section", "Table", "build", "counts"]
 
@@ -39,26 +41,34 @@ class Table:
     lines: list[str]
     values: list[dict[str, Any]]  # a row a cell, for table.csv
     runs: list[dict[str, Any]]  # a row a run, for runs.csv
-    differences: list[dict[str, Any]]  # a row a comparison over seeds, for differences.csv
+    differences: list[dict[str, Any]]  # a row a comparison, for differences.csv
     contrasts: list[dict[str, Any]]  # a row an effect, for effects.csv
-    images: list[dict[str, Any]]  # a row a comparison image by image, for images.csv
     complete: bool  # every planned run ended in a result
+    next_command: str | None = None  # that would decide what the verdict leaves open
 
 
-def build(analysis: Analysis) -> Table:
-    """Make the table of an analysis."""
+def build(analysis: Analysis, everything: bool = True) -> Table:
+    """Make the table of an analysis.
+
+    Args:
+        analysis: of the runs.
+        everything: grids of all cells; else of many those alone that matter most. The values for programs are always whole.
+    """
     found = [row.cell for row in analysis.rows]
     study, outcomes = analysis.study, analysis.outcomes
+    said = verdict(analysis)
     return Table(
-        title=str(study.get("title") or study["name"]),
-        note=study.get("note"),
-        verdict=verdict(analysis),
-        sections=sections(analysis),
+        title=title(analysis),
+        note=study.get("note") if holds(analysis) else None,
+        verdict=str(said),
+        sections=sections(analysis, everything),
         lines=[
             counts(outcomes),
             *_report_lines(found),
             *_mixture_lines(found),
             *_problem_lines(found),
+            *_duplicate_lines(found),
+            *_unfit_lines(analysis),
             *_absent_lines(found, study),
             *_untold_lines(analysis),
             _legend(analysis),
@@ -67,8 +77,8 @@ def build(analysis: Analysis) -> Table:
         runs=[{"cell": cell.label, **run} for cell in found for run in cell.runs],
         differences=difference_values(analysis),
         contrasts=effect_values(analysis),
-        images=image_values(analysis),
         complete=outcomes["done"] + outcomes["diverged"] == outcomes.total(),
+        next_command=said.command,
     )
 
 
@@ -79,14 +89,15 @@ def counts(outcomes: Mapping[str, int]) -> str:
 
 
 def _legend(analysis: Analysis) -> str:
-    metrics = [kind for kind in METRICS if any(row.accuracy[kind].n for row in analysis.rows)]
+    metrics = [kind for kind in METRICS if any(row.samples[kind].n for row in analysis.rows)]
     legend = "; ".join(METRICS[kind] for kind in metrics)
-    spread = any(row.accuracy[analysis.metric].interval for row in analysis.rows)
-    return f"accuracy in %, mean of the done runs{', ± 95 % (t over seeds)' if spread else ''}; {legend}"
+    spread = any(row.samples[analysis.metric].n > 2 for row in analysis.rows)
+    return f"accuracy in %, mean of the done runs{', ± 95 %' if spread else ''}; {legend}"
 
 
 def _report_lines(found: Sequence[Cell]) -> list[str]:
     """Say where the report's numbers cannot stand beside these, and why."""
+    found = [cell for cell in found if cell.published]
     theirs = {key: value for cell in found for key, (value, _) in cell.differences.items()}
     if not theirs:
         return []
@@ -98,7 +109,7 @@ def _report_lines(found: Sequence[Cell]) -> list[str]:
 def _mixture_lines(found: Sequence[Cell]) -> list[str]:
     """Say when numbers of this table come from different code or from different devices."""
     lines = []
-    runs = [run for cell in found for run in cell.runs if run["outcome"] == "done"]
+    runs = [run for cell in found for run in cell.done]
     codes = Counter(str(run["code_source"] or run["code_commit"]) for run in runs)
     if len(codes) > 1:
         versions = ", ".join(f"{code} ({number} runs)" for code, number in sorted(codes.items()))
@@ -123,6 +134,30 @@ def _problem_lines(found: Sequence[Cell]) -> list[str]:
     more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
     records = "1 record" if len(damaged) == 1 else f"{len(damaged)} records"
     return [f"unreadable: {records}, counted as without a result: {'; '.join(damaged[:NAMED])}{more}"]
+
+
+def _duplicate_lines(found: Sequence[Cell]) -> list[str]:
+    """Name the done runs that do not count: nothing says which of two records of one seed is the run."""
+    lines = []
+    for (label, seed), names in list(duplicates(found).items())[:NAMED]:
+        if seed is None:
+            lines.append(f"without a seed, not counted: {', '.join(names[:NAMED])} ({label})")
+        else:
+            lines.append(
+                f"seed {seed} of {label} stands in {len(names)} records, none of them counted: {', '.join(names[:NAMED])}"
+            )
+    return lines
+
+
+def _unfit_lines(analysis: Analysis) -> list[str]:
+    """Name the runs whose correct images are not those of their recorded accuracy."""
+    unfit = [name for row in analysis.rows for name in row.unfit]
+    more = f" and {len(unfit) - NAMED} more" if len(unfit) > NAMED else ""
+    return (
+        [f"correct images that are not those of the recorded accuracy, left out: {', '.join(unfit[:NAMED])}{more}"]
+        if unfit
+        else []
+    )
 
 
 def _untold_lines(analysis: Analysis) -> list[str]:

@@ -1,4 +1,4 @@
-"""Plots of differences: each cell against another, and what each factor adds. A row each: its seeds, its mean, its interval.
+"""Plots of differences: each cell against another, and what each factor adds. A row each: its mean, its interval.
 
 Owns what a row shows. Computes nothing: every number is the analysis'. A missing number is a word in its place, never a point.
 """
@@ -13,14 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablation.reporting.document.plot_style import INK, MUTED, PAPER, SERIES, WIDTH, Plot, draw, plain_numbers, short
-from ablation.reporting.document.sections import distinct, estimated
+from ablation.reporting.document.sections import estimated
 from ablation.reporting.document.text import typeset, typeset_cell
 from ablation.reporting.statistics.analysis import Analysis, Comparison
-from ablation.reporting.statistics.seeds import Estimate, Reasons
+from ablation.reporting.statistics.estimate import Estimate
 
 MOST = 40  # rows of a drawing; the table has them all
 LETTERS = 54  # of a row's name and number together
-SEEDS = 60  # of a row that are drawn; more are a cloud that the interval says better
 ROW, HEAD, AXIS = 40.0, 28.0, 52.0  # heights in units of a pixel
 
 
@@ -31,17 +30,13 @@ class Item:
     head: str
     label: str
     estimate: Estimate
-    reasons: Reasons  # where there is no number, or no interval
 
 
 def forest(analysis: Analysis, comparisons: Sequence[Comparison], key: str = "forest") -> Plot:
-    """Draw each cell's difference to the other, with its seeds and its interval."""
+    """Draw each cell's difference to the other, with its interval."""
     others = list(dict.fromkeys(comparison.other.cell.label for comparison in comparisons))
     other = others[0] if len(others) == 1 else "its own baseline"
-    found = [
-        Item("", comparison.row.cell.label, comparison.difference.estimate, comparison.difference.reasons)
-        for comparison in comparisons
-    ]
+    found = [Item("", comparison.row.cell.label, comparison.estimate) for comparison in comparisons]
     name = f"Difference of each cell to {other}, in points ({analysis.metric})"
     return _differences(name, f"{analysis.metric} accuracy minus that of {short(other, 24)}, points", key, found)
 
@@ -53,9 +48,9 @@ def factorial(analysis: Analysis) -> Plot:
             effect.contrast.name[:1].upper() + effect.contrast.name[1:],
             typeset_cell(effect.contrast.of),
             effect.estimate,
-            effect.reasons,
         )
-        for effect in distinct(analysis.effects)
+        for effect in analysis.effects
+        if effect.contrast.weights
     ]
     name = f"What each factor adds, in points ({analysis.metric})"
     return _differences(name, f"{analysis.metric} accuracy, points", "factorial", found)
@@ -63,14 +58,14 @@ def factorial(analysis: Analysis) -> Plot:
 
 def _differences(name: str, unit: str, key: str, found: Sequence[Item]) -> Plot:
     drawn = found[:MOST]
-    if not any(item.estimate.n for item in drawn):
+    if not any(item.estimate.points is not None for item in drawn):
         return Plot(name, "", "Nothing to draw: no difference has a number.")
     heads = len({item.head for item in drawn} - {""})
     height = ROW * len(drawn) + HEAD * heads + AXIS
-    several = any(0 < item.estimate.n <= SEEDS for item in drawn)
-    caption = "Circles: one a seed, without an interval where they stand alone." if several else ""
-    if any(item.estimate.interval for item in drawn):
-        caption = f"Square: mean with its 95 % interval, filled where the interval excludes 0. {caption}".strip()
+    known = any(item.estimate.interval() for item in drawn)
+    caption = (
+        "Square: the difference with its 95 % interval, filled where that excludes 0." if known else "Circles: differences."
+    )
     more = f" The first {MOST} of {len(found)} are drawn." if len(found) > MOST else ""
     return Plot(name, draw(name, key, height, lambda figure: _paint(figure, drawn, unit, height)), caption + more)
 
@@ -98,22 +93,21 @@ def _paint(figure: Figure, drawn: Sequence[Item], unit: str, height: float) -> N
 
 def _item(axes: Axes, item: Item, place: float) -> None:
     """Write a row's name and number, and under them draw what is known."""
-    found = item.estimate
+    found, bounds = item.estimate, item.estimate.interval()
     room = LETTERS - min(len(item.label), 30)
-    said = typeset(estimated(found)) if found.n else short((item.reasons or found.reasons)[0].text, room)
-    said += f" (n={found.n})" if found.n and not found.interval else ""
+    said = typeset(estimated(found)) if found.points is not None else short(found.reason.value if found.reason else "", room)
     over = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}  # the lines of the grid
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 12.5, "bbox": over}
     axes.text(0, place + 14, short(item.label, LETTERS - len(said)), **style)
-    axes.text(1, place + 14, said, ha="right", color=INK if found.n else MUTED, **style)
+    axes.text(1, place + 14, said, ha="right", color=MUTED if found.points is None else INK, **style)
     middle, colour = place + 27, SERIES[1]
-    seed: dict[str, Any] = {"markersize": 5, "markeredgecolor": MUTED}
-    seed |= {} if found.interval else {"markersize": 7, "markeredgecolor": colour}
-    values = found.values if found.n <= SEEDS or not found.interval else ()
-    axes.plot(values, [middle] * len(values), "o", markerfacecolor="none", **seed)
-    if found.interval and found.mean is not None:
-        ends = [found.interval.low, found.interval.high]
+    if bounds and found.points is not None:
+        ends = [bounds.low, bounds.high]
         axes.plot(ends, [middle, middle], color=colour, linewidth=2.2)
         axes.plot(ends, [middle, middle], "|", color=colour, markersize=9, markeredgewidth=2.2)
-        face = PAPER if 0 in found.interval else colour
-        axes.plot([found.mean], [middle], "s", markersize=8, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.8)
+        face = PAPER if 0 in bounds else colour
+        axes.plot(
+            [found.points], [middle], "s", markersize=8, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.8
+        )
+    elif found.points is not None:
+        axes.plot([found.points], [middle], "o", markersize=7, markerfacecolor="none", markeredgecolor=colour)

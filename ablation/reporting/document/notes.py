@@ -1,73 +1,83 @@
-"""What is said under a grid of differences: which test the p values are of, what it can and what it cannot resolve.
+"""What is said under a grid: which test its numbers are of, for what they hold, how much seeds scatter.
 
-Owns the words about tests and power; the numbers come from `paired` and `power`.
+Owns these words; the numbers are the analysis'.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablation.records.numbers import probability
+from ablation.records.numbers import percent
 from ablation.reporting.statistics.analysis import Analysis, Comparison, family
-from ablation.reporting.statistics.images import seeds_to_reject, smallest_p
-from ablation.reporting.statistics.power import needed_in_words, resolvable
-from ablation.reporting.statistics.seeds import LEVEL
+from ablation.reporting.statistics.effects import Effect
+from ablation.reporting.statistics.estimate import Estimate, Scope
+from ablation.reporting.statistics.power import POWER
+
+NAMED = 8  # cells that a line names before it only counts
+TESTS = {
+    Scope.SEEDS_AND_IMAGES: "over seeds and test images (variance components, Student's t)",
+    Scope.SEEDS: "over seeds, for this test set (Welch's t): no correct images are here",
+    Scope.IMAGES: "of these trained models, image by image: a cell has one seed",
+}
 
 
-def test_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[str]:
-    """Say what the p values are of, and the smallest that so many seeds allow."""
-    tested = sorted({comparison.difference.estimate.n for comparison in comparisons if comparison.difference.p is not None})
-    together = family(analysis)
+def comparison_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[str]:
+    """Say what the numbers of a grid of differences are, and which cells have none, and why."""
+    planned = family([*analysis.comparisons, *analysis.against])
+    lines = _scopes([each.estimate for each in comparisons])
+    if any(each.p is not None for each in comparisons):
+        adjusted = f"p: two-sided, Holm over {planned}" if planned > 1 else "p: two-sided"
+        lines.append(f"{adjusted}; the interval is 95 % of one difference; detects: shown with a power of {100 * POWER:.0f} %")
+    if any(each.won_lost for each in comparisons):
+        lines.append("won : lost: test images that a larger share of the cell's seeds, of the other's, has right")
+    return [*lines, *_reasons(comparisons)]
+
+
+def effect_lines(effects: Sequence[Effect]) -> list[str]:
+    """Say what the numbers of a grid of effects are, and of which nothing is known."""
+    planned = sum(effect.adjusted is not None for effect in effects)
+    lines = _scopes([effect.estimate for effect in effects])
+    if planned:
+        lines.append(f"p: two-sided, Holm over {planned} planned effects; exploratory ones stand without an adjustment")
+    missing = [f"{effect.contrast.name} ({effect.contrast.change})" for effect in effects if not effect.contrast.weights]
+    if missing:
+        lines.append(f"no runs for: {_some(missing)}")
+    left = list(dict.fromkeys(place for effect in effects for place in effect.contrast.without))
+    return lines + ([f"means over other factors leave out what has no result: {_some(left)}"] if left else [])
+
+
+def spread_line(analysis: Analysis) -> list[str]:
+    """Say how much an accuracy scatters over seeds."""
+    found = analysis.spread
+    if found is None:
+        return []
+    bounds = f"{percent(found.interval.low)} to {percent(found.interval.high)}"
+    return [f"an accuracy scatters over seeds by {percent(found.sd)} points (sd of {found.runs} runs, pooled; 95 %: {bounds})"]
+
+
+def _scopes(estimates: Sequence[Estimate]) -> list[str]:
+    """Say for what the tests of some estimates hold, with how many of each where they differ."""
+    scopes = [estimate.scope for estimate in estimates if estimate.scope]
+    found = [scope for scope in Scope if scope in scopes]
+    counts = {scope: f" ({scopes.count(scope)})" if len(found) > 1 else "" for scope in found}
+    return [f"test{counts[scope]}: {TESTS[scope]}" for scope in found]
+
+
+def _reasons(comparisons: Sequence[Comparison]) -> list[str]:
+    """Name the cells that have no test by their reason."""
     lines = []
-    if tested:
-        least = "; ".join(
-            f"n = {n}: {probability(smallest_p(n))}{' (not enough seeds)' if smallest_p(n) > LEVEL else ''}" for n in tested
+    for reason in dict.fromkeys(each.estimate.reason for each in comparisons if each.estimate.reason):
+        cells = [each.row.cell.label for each in comparisons if each.estimate.reason is reason]
+        apart = dict.fromkeys(
+            f"{found.kind.value} {found.one} and {found.other}"
+            for each in comparisons
+            if each.estimate.reason is reason
+            for found in each.mismatches
         )
-        needed = seeds_to_reject(together)
-        lines.append(
-            f"p: sign-flip test over seeds, two-sided{_monte_carlo(comparisons)}; smallest p possible: {least};"
-            f" with Holm over {together}, p below {LEVEL:g} takes at least {needed} seeds"
-        )
-    if any(comparison.images for comparison in comparisons):
-        lines.append(
-            f"won : lost: test images that only the cell, only the other gets right ({analysis.images_at} epoch, summed over"
-            " seeds);"
-            " McNemar p: exact, an image counts once, of these trained models: it says nothing of other seeds"
-        )
-    left = [comparison for comparison in comparisons if comparison.difference.left_out]
-    if left:
-        seeds = ", ".join(f"{comparison.row.cell.label} ({comparison.difference.left_out})" for comparison in left[:8])
-        lines.append(f"seeds that only one of the two has, left out: {seeds}{' and more' if len(left) > 8 else ''}")
+        lines.append(f"no test of {_some(cells)}: {reason.value}{f' ({_some(list(apart))})' if apart else ''}")
     return lines
 
 
-def _monte_carlo(comparisons: Sequence[Comparison]) -> str:
-    several = [comparison for comparison in comparisons if not comparison.difference.exact]
-    return (
-        ", exact" if not several else ", Monte Carlo from 14 seeds on" if len(several) < len(comparisons) else ", Monte Carlo"
-    )
-
-
-def power_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[str]:
-    """Say what this number of seeds resolves, and what the report's differences would take."""
-    if analysis.sd is None or not analysis.sd > 0:
-        return ["power: unknown, it needs two seeds of two cells whose differences vary"]
-    n = max(comparison.difference.estimate.n for comparison in comparisons)
-    resolved = resolvable(n, analysis.sd)
-    lines = [
-        f"power: seeds scatter by {analysis.sd:.2f} points here (sd of differences, pooled);"
-        f" n = {n} resolves {'nothing' if resolved is None else f'{resolved:.2f} points'} with a power of 80 % (paired t test)"
-    ]
-    needed = [f"{name} {size:+.2f}: {needed_in_words(size, analysis.sd)}" for name, size in _published(analysis)]
-    return lines + ([f"seeds that the report's differences would take at this spread: {'; '.join(needed)}"] if needed else [])
-
-
-def _published(analysis: Analysis) -> list[tuple[str, float]]:
-    """Return the report's differences: each cell to the baseline, and between its two best."""
-    cells = [cell for cell in analysis.study.get("cells") or [] if cell.get("report") is not None]
-    base = [cell for cell in cells if cell["where"] == analysis.study.get("baseline")]
-    found = [(cell["label"], cell["report"] - base[0]["report"]) for cell in cells if base and cell is not base[0]]
-    best = sorted(cells, key=lambda cell: -cell["report"])[:2]
-    if len(best) == 2:
-        found.append((f"{best[0]['label']} over {best[1]['label']}", best[0]["report"] - best[1]["report"]))
-    return found
+def _some(names: Sequence[str]) -> str:
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join([*names[:NAMED], *more])

@@ -30,8 +30,8 @@ from ablation.reporting.document.sections import done, mean, seconds_per_epoch
 from ablation.reporting.read.provenance import Curve
 from ablation.reporting.statistics.analysis import Analysis, Row
 from ablation.reporting.statistics.cells import Cell
+from ablation.reporting.statistics.estimate import Interval
 from ablation.reporting.statistics.factors import factors
-from ablation.reporting.statistics.seeds import Estimate
 
 CELLS = 12  # cells in one panel of curves, or of cost: beyond, nobody can tell them apart
 PANEL, LEFT, BELOW, ABOVE = 300.0, 40.0, 46.0, 26.0  # units of a pixel: height without the legend, what the axes leave
@@ -129,8 +129,8 @@ class _Spot:
     row: Row
     look: Look
     price: float
-    accuracy: Estimate
-    mean: float  # of the accuracy, percent
+    interval: Interval | None  # of the accuracy, percent
+    mean: float
 
     def mark(self) -> dict[str, Any]:
         return self.look.line(marker=self.look.mark, linestyle="none", markersize=8, markeredgewidth=1.8)
@@ -153,7 +153,7 @@ def cost(analysis: Analysis, kind: str) -> Plot:
     drawn = [found[place] for place in sorted([*front, *others][:CELLS])]
     entries = [(spot.row.cell.label, spot.mark()) for spot in drawn]
     best = "; ".join(found[place].row.cell.label for place in front[:CELLS])
-    parts = ["Bars: 95 % over seeds."] if any(spot.accuracy.interval for spot in drawn) else []
+    parts = ["Bars: 95 %."] if any(spot.interval for spot in drawn) else []
     parts += [f"On the Pareto front of the means: {best}."]
     parts += [f"{CELLS} of {len(found)} cells are drawn, those of the front first."] if len(found) > CELLS else []
 
@@ -176,15 +176,15 @@ def cost(analysis: Analysis, kind: str) -> Plot:
 
 def _spots(analysis: Analysis, kind: str) -> list[_Spot]:
     return [
-        _Spot(row, look, mean(numbers), estimate, estimate.mean)
+        _Spot(row, look, mean(numbers), row.means[analysis.metric].interval() if sample.n > 2 else None, sample.mean)
         for row, look in _with_looks(analysis)
-        if (numbers := COSTS[kind](row.cell)) and (estimate := row.accuracy[analysis.metric]).mean is not None
+        if (numbers := COSTS[kind](row.cell)) and (sample := row.samples[analysis.metric]).mean is not None
     ]
 
 
 def _spot(axes: Axes, spot: _Spot, place: float) -> None:
-    if spot.accuracy.interval:
-        ends = [spot.accuracy.interval.low, spot.accuracy.interval.high]
+    if spot.interval:
+        ends = [spot.interval.low, spot.interval.high]
         axes.plot([place, place], ends, color=spot.look.colour, linewidth=1.6)
     axes.plot([place], [spot.mean], **spot.mark())
 

@@ -10,11 +10,17 @@ from typing import Any
 
 from ablation.records.numbers import exact, images, percent, points
 from ablation.reporting.document.entries import Column, Entry, Section
-from ablation.reporting.statistics.images import holm, seeds_to_reject
-from ablation.reporting.statistics.per_image import accuracy_interval, standard_error
-from ablation.reporting.statistics.power import needed_in_words
-from ablation.reporting.statistics.published import Comparison, Published, expected_maximum, factors
-from ablation.reporting.statistics.seeds import LEVEL, joined
+from ablation.reporting.statistics.family import holm
+from ablation.reporting.statistics.power import MOST
+from ablation.reporting.statistics.published import (
+    Comparison,
+    Published,
+    accuracy_interval,
+    expected_maximum,
+    factors,
+    seeds_for,
+    standard_error,
+)
 
 
 def accuracies(cells: Sequence[Published], test_images: int) -> Section:
@@ -40,6 +46,7 @@ def differences(compared: Sequence[Comparison], seed_sd: float) -> Section:
     """Return each difference with what the test images can tell, and the seeds that it needs."""
     rows = []
     for each in compared:
+        needed = seeds_for(each.points, seed_sd)
         answer = f"if <= {exact(each.resolving or 0)} differ" if each.resolved is None else "yes" if each.resolved else "no"
         rows.append(
             [
@@ -49,7 +56,7 @@ def differences(compared: Sequence[Comparison], seed_sd: float) -> Section:
                 Entry(f"{each.unpaired:.2f}", each.unpaired),
                 Entry(f"{each.paired[0]:.2f}-{each.paired[1]:.2f}", each.paired[0]),
                 Entry(answer, each.resolved),
-                Entry(needed_in_words(each.points, seed_sd * 2**0.5)),
+                Entry(exact(needed) if needed else f"more than {exact(MOST)}", needed),
             ]
         )
     lines = [
@@ -57,7 +64,7 @@ def differences(compared: Sequence[Comparison], seed_sd: float) -> Section:
         "overlap of their errors allows.",
         "resolved: exact McNemar, 95 %, for these two trained models alone: yes / no whatever the overlap, or only if they "
         "differ on at most so many images. No adjustment for the number of comparisons.",
-        f"seeds: paired runs of both cells for 80 % power (t test, 5 %), if an accuracy scatters by {seed_sd} points over "
+        f"seeds: runs of each cell for 80 % power (Welch's t test, 5 %), if an accuracy scatters by {seed_sd} points over "
         "seeds: assumed, not measured.",
     ]
     columns = _columns("change", "points", "images", "SE", "paired", "resolved", "seeds")
@@ -69,10 +76,11 @@ def effects(cells: Sequence[Published], study: Mapping[str, Any], test_images: i
     rows, missing = [], []
     for effect, error in factors(cells, study, test_images):
         name = f"{effect.contrast.name}: {effect.contrast.of}"
-        if effect.estimate.mean is None or error is None:
-            missing.append(f"{name} cannot be told, {joined(effect.reasons)}")
+        size = effect.estimate.points
+        if size is None or error is None:
+            missing.append(f"{name} cannot be told, missing: {', '.join(effect.contrast.missing)}")
             continue
-        size, count = effect.estimate.mean, effect.images
+        count = size * test_images / 100
         rows.append([Entry(name, name), Entry(points(size), size), Entry(images(count), count), Entry(f"{error:.2f}", error)])
     line = "One run a cell: no interval over seeds. SE: of the test images alone, unpaired."
     columns = _columns("effect", "points", "images", "SE")
@@ -86,7 +94,7 @@ def _columns(text: str, *numbers: str) -> list[Column]:
 def limits(compared: Sequence[Comparison], protocol: Mapping[str, Any]) -> list[str]:
     """Say in sentences what is resolved, what is not, and what no arithmetic can repair."""
     count = len(compared)
-    adjusted = sum(p is not None and p < LEVEL for p in holm([each.largest_p for each in compared]))
+    adjusted = sum(each.shown for each in holm([each.largest_p for each in compared]))
     certain = sum(bool(each.resolved) for each in compared)
     never = [f"{each.change}: {images(each.images)} images" for each in compared if each.resolved is False]
     unknown = [
@@ -99,8 +107,7 @@ def limits(compared: Sequence[Comparison], protocol: Mapping[str, Any]) -> list[
     lines += [f"not resolved whatever the overlap: {len(never)} of {count} ({'; '.join(never)})"] if never else []
     lines += [f"open: {len(unknown)} of {count} ({'; '.join(unknown)})"] if unknown else []
     lines.append(
-        "One run a cell: none of this says what training again would give. The exact test over seeds needs "
-        f"{seeds_to_reject(1)} of them for any p below {LEVEL:g}, {seeds_to_reject(count)} with Holm's adjustment for {count}."
+        "One run a cell: none of this says what training again would give. It takes two seeds a cell to see how they scatter."
     )
     if epochs := protocol.get("train.epochs"):
         half = max(2, epochs // 2)

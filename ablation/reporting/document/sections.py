@@ -7,50 +7,80 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ablation.records.numbers import count, exact, figures, images, interval, percent, points, probability, size
+from ablation.records.numbers import count, exact, figures, interval, percent, points, probability, size
 from ablation.reporting.document.entries import Column, Entry, Section
-from ablation.reporting.document.notes import power_lines, test_lines
+from ablation.reporting.document.notes import comparison_lines, effect_lines, spread_line
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row
 from ablation.reporting.statistics.cells import Cell, lacking
 from ablation.reporting.statistics.effects import Effect
-from ablation.reporting.statistics.seeds import Estimate, Reasons
+from ablation.reporting.statistics.estimate import Estimate
+from ablation.reporting.statistics.power import detectable
+from ablation.reporting.statistics.sameness import Answer
+
+FOLDED = 12  # cells that a grid shows; of more, those that matter
+DASH = Entry("-")
 
 
-def sections(analysis: Analysis) -> list[Section]:
-    """Return the grids that the study's runs have something to say in, in reading order."""
-    found = [accuracy(analysis)]
+def sections(analysis: Analysis, everything: bool = True) -> list[Section]:
+    """Return the grids that the study's runs have something to say in, in reading order.
+
+    Args:
+        analysis: of the runs.
+        everything: all cells; else of more than FOLDED the best, the baseline and those that are decided.
+    """
+    rows, hidden = (analysis.rows, 0) if everything else _first(analysis)
+    more = [f"{hidden} more cells: --all"] if hidden else []
+    found = [accuracy(analysis, rows, more)]
     for key, comparisons in (("differences", analysis.comparisons), ("against", analysis.against)):
-        if comparisons:
-            found.append(_differences(analysis, key, comparisons, power=len(found) == 1))
+        kept = [each for each in comparisons if any(each.row is row for row in rows)]
+        if kept:
+            found.append(_differences(analysis, key, kept))
     if analysis.effects:
         found.append(_factorial(analysis))
-    return [*found, _cost(analysis)]
+    return [*found, _cost(rows)]
 
 
-def accuracy(analysis: Analysis) -> Section:
+def _first(analysis: Analysis) -> tuple[list[Row], int]:
+    """Return the rows that matter most, best and baseline first, then the decided ones, and how many are left."""
+    if len(analysis.rows) <= FOLDED:
+        return analysis.rows, 0
+    compared = [*analysis.comparisons, *analysis.against]
+    decided = [each.row for each in compared if each.decision.answer not in (Answer.CANNOT_TELL, Answer.NO_TEST)]
+    best = [row for group in analysis.groups for row in group.ranked[:2]]
+    own = [each.other for each in analysis.comparisons if any(each.row is row for row in best)]
+    others = list({id(each.other): each.other for each in compared}.values())
+    ranked = [row for group in analysis.groups for row in group.ranked]
+    wanted = list(
+        {
+            id(row): row for row in [*best, *own, *(others if len(others) < 3 else []), *decided, *ranked, *analysis.rows]
+        }.values()
+    )
+    kept = wanted[:FOLDED]
+    return kept, len(analysis.rows) - len(kept)
+
+
+def accuracy(analysis: Analysis, rows: Sequence[Row], lines: Sequence[str] = ()) -> Section:
     """Return the accuracies side by side, what choosing the epoch on the test set adds, and the report's number."""
-    metrics = list(dict.fromkeys([analysis.metric, "best", "last", *(["val"] if _any(analysis, "val") else [])]))
-    adds = [kind for kind in ("last", "val") if kind in metrics and "best" in metrics]
-    compared = any(row.cell.report is not None for row in analysis.rows)
+    metrics = list(dict.fromkeys([analysis.metric, "last", "best", *(["val"] if _any(analysis, "val") else [])]))
+    adds = [kind for kind in ("last", "val") if kind in metrics and _any(analysis, kind)]
+    reported = any(row.cell.report is not None for row in analysis.rows)
     columns = [Column("cell"), *(Column(metric, "estimate") for metric in metrics)]
-    for kind in adds:
-        intervals = any(row.optimism[kind].interval for row in analysis.rows)
-        columns.append(Column(f"best - {kind}", "estimate" if intervals else "number"))
-    if compared:
-        columns += [Column("report", "number"), Column("gap", "estimate")]
-    rows = [
+    columns += [Column(f"best - {kind}", "number") for kind in adds]
+    columns += [Column("report", "number"), Column("gap", "number"), Column("one more run", "estimate")] if reported else []
+    body = [
         [
             _named(row),
-            *(Entry(_accuracy(row, metric, first=metric == metrics[0]), row.accuracy[metric].mean) for metric in metrics),
-            *(Entry(estimated(row.optimism[kind]), row.optimism[kind].mean) for kind in adds),
-            *(_report(row) if compared else []),
+            *(Entry(_accuracy(row, metric, first=metric == metrics[0]), row.samples[metric].mean) for metric in metrics),
+            *(Entry(points(row.optimism.get(kind)), row.optimism.get(kind)) for kind in adds),
+            *(_report(row) if reported else []),
         ]
-        for row in analysis.rows
+        for row in rows
     ]
-    return Section("accuracy", "Accuracy (%)", columns, rows)
+    said = ["report: a single run at its best epoch; one more run: where one more of ours would lie (95 %)"] if reported else []
+    return Section("accuracy", "Accuracy (%)", columns, body, [*lines, *spread_line(analysis), *said])
 
 
 def _named(row: Row) -> Entry:
@@ -58,131 +88,121 @@ def _named(row: Row) -> Entry:
 
 
 def _any(analysis: Analysis, metric: str) -> bool:
-    return any(row.accuracy[metric].n for row in analysis.rows)
+    return any(row.samples[metric].n for row in analysis.rows)
 
 
 def _accuracy(row: Row, metric: str, first: bool) -> str:
-    """Return `94.02 ± 0.31 (n=3 of 4; 1 failed)`: the first metric says what is lacking; below 3 seeds the values stand."""
-    found, planned, why = row.accuracy[metric], len(row.cell.runs), lacking(row.cell)
+    """Return `94.02 ± 0.31 (n=3 of 4; 1 failed)`: the first metric says what is lacking; of two seeds the values stand."""
+    found, planned, why = row.samples[metric], len(row.cell.runs), lacking(row.cell)
     parts = [f"n={found.n}" + (f" of {planned}" if first and found.n < planned else "")]
     parts += [why] if first and found.n and found.n < planned and why else []
-    parts += [", ".join(percent(value) for value in found.values)] if found.n == 2 else []
-    parts += ["equal"] if found.n > 2 and not found.interval else []
-    return f"{_mean(found) if found.n else why or f'no {metric}'} ({'; '.join(parts)})"
+    parts += [", ".join(percent(value) for value in row.cell.accuracies(metric).values())] if found.n == 2 else []
+    return f"{mean_text(row, metric) if found.n else why or f'no {metric}'} ({'; '.join(parts)})"
 
 
-def _mean(found: Estimate) -> str:
-    """Return a mean with its t interval: as ± where it is symmetric, as both ends where the scale clips it."""
-    assert found.mean is not None
-    if found.interval is None:
-        return percent(found.mean)
-    low, high = found.mean - found.interval.low, found.interval.high - found.mean
+def mean_text(row: Row, metric: str) -> str:
+    """Return a mean with its interval from three seeds on: as ± where symmetric, as both ends where the scale clips it."""
+    mean, found = row.samples[metric].mean or 0.0, row.means[metric].interval()
+    if found is None or row.samples[metric].n < 3:
+        return percent(mean)
+    low, high = mean - found.low, found.high - mean
     if math.isclose(low, high, abs_tol=0.005):
-        return f"{percent(found.mean)} ± {percent(high)}"
-    return f"{percent(found.mean)} [{percent(found.interval.low)}, {percent(found.interval.high)}]"
+        return f"{percent(mean)} ± {percent(high)}"
+    return f"{percent(mean)} [{percent(found.low)}, {percent(found.high)}]"
 
 
 def estimated(found: Estimate) -> str:
-    """Return a mean difference with its interval where there is one: `+0.50 [+0.12, +0.88]`."""
-    return points(found.mean) + (f" {interval(found.interval.low, found.interval.high)}" if found.interval else "")
+    """Return a difference with its interval where there is one: `+0.50 [+0.12, +0.88]`."""
+    bounds = found.interval()
+    return points(found.points) + (f" {interval(bounds.low, bounds.high)}" if bounds else "")
 
 
 def _report(row: Row) -> list[Entry]:
-    """Return the report's accuracy and how far the mean is from it, in points and in test images."""
-    number, gap = row.cell.report, row.gap
-    if number is None:
-        return [Entry("-"), Entry("-")]
-    if gap is None:
-        return [Entry(percent(number), number), Entry(lacking(row.cell) or "-")]
-    parts = [f"{images(gap.images)} images"] if gap.images is not None else []
-    parts += [] if gap.inside is None else ["inside" if gap.inside else "outside"]
-    text = points(gap.points) + (f" ({', '.join(parts)})" if parts else "")
-    return [Entry(percent(number), number), Entry(text, gap.points)]
+    """Return the report's accuracy, how far our mean at the best epoch is from it, and where one more run would lie."""
+    number, found = row.cell.report, row.report
+    if number is None or found is None:
+        return [DASH] * 3
+    gap = Entry(points(found.gap), found.gap) if found.gap is not None else Entry(lacking(row.cell) or "-")
+    if found.interval is None:
+        return [Entry(percent(number), number), gap, DASH]
+    bounds = f"{percent(found.interval.low)} to {percent(found.interval.high)}"
+    word = "inside" if found.inside else "outside"
+    return [Entry(percent(number), number), gap, Entry(f"{bounds}: {word}", found.interval.low)]
 
 
-def _differences(analysis: Analysis, key: str, comparisons: Sequence[Comparison], power: bool) -> Section:
-    """Return differences seed by seed and image by image; what the seeds resolve is said once, under the first grid."""
+def _differences(analysis: Analysis, key: str, comparisons: Sequence[Comparison]) -> Section:
+    """Return each cell's difference with what it decides."""
     others = list(dict.fromkeys(comparison.other.cell.label for comparison in comparisons))
     named = others[0] if len(others) == 1 else "each one's baseline"
     columns = [
-        Column("cell"),
-        Column("points", "number"),
-        Column("95 % interval", "estimate"),
-        *(Column(name, "number") for name in ("images", "n", "p", "Holm")),
-        Column("won : lost", "estimate"),
-        Column("McNemar p", "number"),
+        *(Column("cell"), Column("points", "number"), Column("95 % interval", "estimate"), Column("p", "number")),
+        *(Column("P(better)", "number"), Column("answer"), Column("won : lost", "estimate"), Column("detects", "number")),
     ]
     rows = [[_named(comparison.row), *_difference(comparison)] for comparison in comparisons]
-    lines = test_lines(analysis, comparisons) + (power_lines(analysis, comparisons) if power else [])
-    return Section(key, f"Difference to {named} ({analysis.metric}, points)", columns, rows, lines)
+    title = f"Difference to {named} ({analysis.metric}, points)"
+    return Section(key, title, *_filled(columns, rows), comparison_lines(analysis, comparisons))
 
 
 def _difference(comparison: Comparison) -> list[Entry]:
-    found, test = comparison.difference, comparison.images
+    found, won_lost = comparison.estimate, comparison.won_lost
+    limit = detectable(found, comparison.level)
+    answer = comparison.decision.answer
     return [
-        Entry(points(found.estimate.mean), found.estimate.mean),
-        _interval(found.estimate, found.reasons),
-        Entry(images(found.images), found.images),
-        Entry(str(found.estimate.n), found.estimate.n),
-        Entry(probability(found.p), found.p),
-        Entry(probability(found.holm), found.holm),
-        Entry(f"{exact(test.won)} : {exact(test.lost)}", test.won) if test else Entry(comparison.image_reasons[0].text),
-        Entry(probability(test.p), test.p) if test else Entry("-"),
+        Entry(points(found.points), found.points),
+        _interval(found),
+        Entry(probability(comparison.p), comparison.p),
+        Entry("-" if found.better is None else f"{found.better:.3f}", found.better),
+        Entry(answer.value, answer.value),
+        Entry(f"{exact(won_lost[0])} : {exact(won_lost[1])}", won_lost[0]) if won_lost else DASH,
+        Entry(percent(limit.points), limit.points) if limit else DASH,
     ]
 
 
-def _interval(found: Estimate, reasons: Reasons) -> Entry:
-    """Return an interval, sorted by its lower end, or the first reason why there is none."""
-    return (
-        Entry(interval(found.interval.low, found.interval.high), found.interval.low)
-        if found.interval
-        else Entry(reasons[0].text)
-    )
+def _filled(columns: Sequence[Column], rows: Sequence[list[Entry]]) -> tuple[list[Column], list[list[Entry]]]:
+    """Return a grid without the columns in which nothing stands."""
+    kept = [place for place, column in enumerate(columns) if any(row[place].text != "-" for row in rows)]
+    return [columns[place] for place in kept], [[row[place] for place in kept] for row in rows]
+
+
+def _interval(found: Estimate) -> Entry:
+    """Return an interval, sorted by its lower end."""
+    bounds = found.interval()
+    return Entry(interval(bounds.low, bounds.high), bounds.low) if bounds else DASH
 
 
 def _factorial(analysis: Analysis) -> Section:
     """Return the study's contrasts, then main effects that are none of them, then interactions."""
     columns = [
         *(Column("effect"), Column("of"), Column("points", "number"), Column("95 % interval", "estimate")),
-        *(Column("images", "number"), Column("n", "number")),
+        *(Column("p", "number"), Column("answer")),
     ]
-    found = distinct(analysis.effects)
-    lines = ["each effect is a sum of cells seed by seed, so its interval is that of paired seeds"]
-    lines += ["seeds that some cells of an effect lack are left out of it"] if any(effect.left_out for effect in found) else []
+    several = len({effect.tested_on for effect in analysis.effects}) > 1
+    rows = [_effect(effect, several) for effect in analysis.effects if effect.contrast.weights]
     title = f"What each factor adds ({analysis.metric}, points)"
-    return Section("factorial", title, columns, [_effect(effect) for effect in found], lines)
+    return Section("factorial", title, *_filled(columns, rows), effect_lines(analysis.effects))
 
 
-def distinct(effects: Iterable[Effect]) -> list[Effect]:
-    """Return the effects without those that are the same contrast as one before: a study may name a main effect."""
-    kept: list[Effect] = []
-    seen: set[frozenset[tuple[int, float]]] = set()
-    for effect in effects:
-        weights = frozenset(effect.contrast.weights.items())
-        if not weights or weights not in seen:
-            kept.append(effect)
-        seen.add(weights)
-    return kept
-
-
-def _effect(effect: Effect) -> list[Entry]:
-    found = effect.estimate
+def _effect(effect: Effect, several: bool) -> list[Entry]:
+    found, adjusted = effect.estimate, effect.adjusted
+    p = found.p if adjusted is None else adjusted.adjusted
+    answer = effect.decision.answer.value if adjusted else f"exploratory: {effect.decision.answer.value}"
+    of = f"{effect.contrast.of}, {effect.tested_on}" if several else effect.contrast.of
     return [
         Entry(effect.contrast.name, effect.contrast.name),
-        Entry(effect.contrast.of, effect.contrast.of),
-        Entry(points(found.mean), found.mean),
-        _interval(found, effect.reasons),
-        Entry(images(effect.images), effect.images),
-        Entry(str(found.n), found.n),
+        Entry(of, of),
+        Entry(points(found.points), found.points),
+        _interval(found),
+        Entry(probability(p), p),
+        Entry(answer, answer),
     ]
 
 
-def _cost(analysis: Analysis) -> Section:
+def _cost(rows: Sequence[Row]) -> Section:
     """Return what a cell costs: time, memory, size."""
     columns = [Column("cell"), *(Column(name, "number") for name in ("s/epoch", "img/s", "memory", "params", "MACs", "epoch"))]
-    rows = [[_named(row), *_costs(row.cell)] for row in analysis.rows]
+    body = [[_named(row), *_costs(row.cell)] for row in rows]
     line = "memory = highest peak while training; epoch = of the best; times are medians of the done runs"
-    return Section("cost", "Cost", columns, rows, [line])
+    return Section("cost", "Cost", columns, body, [line])
 
 
 def _costs(cell: Cell) -> list[Entry]:
@@ -219,12 +239,12 @@ def costs(cell: Cell) -> dict[str, Any]:
 
 def done(cell: Cell, key: str) -> list[Any]:
     """Return a value of each done run, by seed: no other run has a number in this table."""
-    return [run[key] for run in cell.runs if run["outcome"] == "done" and run[key] is not None]
+    return [run[key] for run in cell.done if run[key] is not None]
 
 
 def seconds_per_epoch(cell: Cell) -> list[float]:
     """Return seconds an epoch of each done run, evaluation included."""
-    runs = [run for run in cell.runs if run["outcome"] == "done" and run["seconds"] is not None and run["epochs"]]
+    runs = [run for run in cell.done if run["seconds"] is not None and run["epochs"]]
     return [run["seconds"] / run["epochs"] for run in runs]
 
 

@@ -1,183 +1,237 @@
-"""The verdict: what the numbers allow to be said, in sentences that a paper could print.
+"""The verdict: a headline and at most four sentences, one fact each, that a paper could print.
 
-Owns the words for win, tie and not resolved. Every number comes from the analysis; nothing is claimed beyond its interval.
+Owns which facts are told, and in which order. Their words are `claims`'; every number is the analysis'.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from ablation.records.numbers import exact, images, interval, p_is, percent, points
-from ablation.reporting.read.frame import WORDS
-from ablation.reporting.statistics.analysis import Analysis, Comparison, Row, family, varying
-from ablation.reporting.statistics.images import seeds_to_reject
-from ablation.reporting.statistics.per_image import standard_error
-from ablation.reporting.statistics.seeds import GRAIN, LEVEL, joined
+from ablation.records.numbers import percent, spoken
+from ablation.reporting.document import claims
+from ablation.reporting.document.next_step import Step, more_seeds
+from ablation.reporting.read.frame import WORDS, plain
+from ablation.reporting.statistics.analysis import Analysis, Comparison, Group, Row
+from ablation.reporting.statistics.config_keys import shown
+from ablation.reporting.statistics.effects import Effect
+from ablation.reporting.statistics.estimate import Scope
+from ablation.reporting.statistics.sameness import Answer
 
-NAMED = 4  # cells that share the highest mean, before they are only counted
-
-
-def verdict(analysis: Analysis) -> str:
-    """Return one paragraph: the best cell, against the baseline, against the next; the headline contrast; what is lacking."""
-    ranked = [row for row in analysis.rows if row.accuracy[analysis.metric].n]
-    if not ranked:
-        found = ", ".join(f"{analysis.outcomes[word]} {word}" for word in WORDS if analysis.outcomes[word])
-        return f"No verdict: none of the planned runs has a {analysis.metric} accuracy ({found})."
-    sentences = [_best(analysis, ranked)]
-    sentences += _against_baseline(analysis)
-    sentences += _against_next(analysis)
-    sentences += _headline(analysis)
-    return " ".join([*sentences, *_diverged(analysis.rows), *_lacking(analysis)])
+MOST = 4  # sentences under the headline
+EFFECTS = 3  # of them that tell effects
+NAMED = 3  # cells or kinds of images that a sentence lists before it only counts
+WHEN = {
+    "last": "at the last epoch",
+    "best": "at the epoch best on the test set",
+    "val": "at the epoch best on held-out images",
+}
 
 
-def _top(analysis: Analysis, ranked: Sequence[Row]) -> Row:
-    return analysis.leaders.row if analysis.leaders else ranked[0]
+@dataclass(frozen=True)
+class Verdict:
+    """What the numbers allow to be said."""
+
+    headline: str
+    sentences: tuple[str, ...] = ()
+    command: str | None = None  # that would decide the first thing that is open
+
+    def __str__(self) -> str:
+        """Return one paragraph."""
+        return " ".join((self.headline, *self.sentences))
 
 
-def _best(analysis: Analysis, ranked: Sequence[Row]) -> str:
-    """Name the highest mean, or all that share it."""
-    top = _top(analysis, ranked)
-    found = top.accuracy[analysis.metric]
-    mean = f"{percent(found.mean or 0.0)} %"
-    if len(ranked) == 1:
-        return f"{top.cell.label} reaches {mean} ({analysis.metric}, {_seeds(found.n)}); {_alone(analysis)}."
-    means = [row.accuracy[analysis.metric].mean or 0.0 for row in ranked]
-    equal = [row.cell.label for row, each in zip(ranked, means, strict=True) if abs(each - (found.mean or 0.0)) < GRAIN]
-    if len(equal) > 1:
-        last = equal[-1] if len(equal) <= NAMED else f"{len(equal) - NAMED + 1} more"
-        return f"Highest are {', '.join(equal[:-1][: NAMED - 1])} and {last}, equal: {mean} ({analysis.metric})."
-    return f"Highest is {top.cell.label}: {mean} ({analysis.metric}, {_seeds(found.n)})."
+@dataclass(frozen=True)
+class _Fact:
+    text: str
+    step: Step | None = None
 
 
-def _alone(analysis: Analysis) -> str:
-    """Say why there is no second cell."""
-    return "there is no other cell to compare it with" if len(analysis.rows) == 1 else "no other cell has a result"
+def verdict(analysis: Analysis) -> Verdict:
+    """Return the headline, the facts that matter most, and what is lacking."""
+    groups = [group for group in analysis.groups if group.ranked]
+    warnings = [_Fact(text) for text in _warnings(analysis, groups)]
+    if not groups:
+        states = ", ".join(f"{analysis.outcomes[word]} {word}" for word in WORDS if analysis.outcomes[word])
+        return Verdict(f"No verdict: none of the planned runs has a {analysis.metric} accuracy ({states}).")
+    if len(groups) > 1:
+        names = _listed([group.name for group in groups])
+        headline = _Fact(f"Nothing is compared across {len(groups)} kinds of test images ({names}).")
+        facts = [_lead(analysis, group, prefix=f"{group.name}: ") for group in groups]
+    else:
+        headline, *facts = _argued(analysis, groups[0])
+    told = [*facts[: max(0, MOST - len(warnings))], *warnings][:MOST]
+    command = next((fact.step.command for fact in (headline, *told) if fact.step and fact.step.command), None)
+    return Verdict(headline.text, tuple(fact.text for fact in told), command)
 
 
-def _seeds(n: int) -> str:
-    return "1 seed" if n == 1 else f"{n} seeds"
+def _argued(analysis: Analysis, group: Group) -> list[_Fact]:
+    """Return the headline and the further facts of cells that were tested on the same images, the weightiest first."""
+    if group.winner is None:
+        return _one_seed(analysis, group)
+    facts, known = [_lead(analysis, group)], _known(analysis, group)
+    planned = _planned(analysis, group.winner)
+    if planned is not None and group.next is not None and group.next.other is not planned.other:
+        facts.append(_judged(analysis, group.next, next_one=True, known=known))
+    return [*facts, *_effects(analysis, group, known), *_reports(analysis)]
 
 
-def _against_baseline(analysis: Analysis) -> list[str]:
-    """Say whether the best beats its baseline; if the baseline leads, `_against_next` says it all."""
-    leader = analysis.leaders.row if analysis.leaders else None
-    found = next((comparison for comparison in analysis.comparisons if comparison.row is leader), None)
-    if found is None or (analysis.leaders and found.other is analysis.leaders.other):
-        return []
-    return [f"Against {found.other.cell.label}: {_judged(analysis, found)}"]
+def _known(analysis: Analysis, group: Group) -> Scope | None:
+    """Return for what the headline says that it holds; further sentences need not say it again."""
+    main = _main(analysis, group)
+    return main.estimate.scope if main else None
 
 
-def _against_next(analysis: Analysis) -> list[str]:
-    """Say whether the best beats the next."""
-    if analysis.leaders is None:
-        return []
-    planned = [comparison for comparison in analysis.comparisons if comparison.row is analysis.leaders.row]
-    same = next((comparison for comparison in planned if comparison.other is analysis.leaders.other), None)
-    return [f"Against the next, {analysis.leaders.other.cell.label}: {_judged(analysis, same or analysis.leaders)}"]
+def _main(analysis: Analysis, group: Group) -> Comparison | None:
+    """Return the comparison of the headline: the winner with its baseline, else with the next."""
+    planned = _planned(analysis, group.winner) if group.winner else None
+    return planned or group.next or group.single_next
 
 
-def _judged(analysis: Analysis, comparison: Comparison) -> str:
-    """Return the difference with its evidence and one of: a win, a loss, a tie, not resolved."""
-    found = comparison.difference
-    estimate = found.estimate
-    if not estimate.n:
-        return f"not comparable, {found.reasons[0].text}."
-    share = (
-        f", {images(found.images)} of {exact(analysis.images)} test images"
-        if found.images is not None and analysis.images
-        else ""
-    )
-    bounds = f" {interval(estimate.interval.low, estimate.interval.high)}" if estimate.interval else ""
-    mixed = varying([comparison.row.cell.config, comparison.other.cell.config], tuple(analysis.study.get("baseline") or ()))
-    if analysis.study.get("baseline") and mixed:
-        return f"{points(estimate.mean)} points{bounds}{share}, not one factor's: they differ in {', '.join(mixed)} too."
-    return f"{points(estimate.mean)} points{bounds}{share}, {_decided(analysis, comparison)}."
+def _planned(analysis: Analysis, row: Row) -> Comparison | None:
+    """Return a cell's comparison with its baseline."""
+    return next((each for each in analysis.comparisons if each.row is row), None)
 
 
-def _decided(analysis: Analysis, comparison: Comparison) -> str:
-    """Return a win or a loss only where the interval excludes 0 and the adjusted p is below the level."""
-    found = comparison.difference
-    estimate = found.estimate
-    if estimate.n == 1:
-        return f"not resolved: one seed says nothing of the spread between seeds{_image_words(analysis, comparison)}"
-    if estimate.interval is None:
-        reasons = tuple(reason for reason in found.reasons if reason.code != "left-out")
-        return f"not resolved: {joined(reasons)}{_image_words(analysis, comparison)}"
-    if 0.0 in estimate.interval:
-        word = "a tie" if _within_noise(analysis, comparison) else "not resolved"
-        return f"{word}: the interval over {estimate.n} seeds holds 0{_image_words(analysis, comparison)}"
-    number, p, how = _adjusted(analysis, comparison)
-    if p is not None and p < LEVEL:
-        return f"a {'win' if (estimate.mean or 0) > 0 else 'loss'} ({p_is(p)}{how and f', {how}'})"
-    if found.smallest_p * number >= LEVEL:
-        enough = f"it takes at least {seeds_to_reject(number)}"
-        few = f"its interval excludes 0, but {estimate.n} seeds are too few for a test"
-        return f"{few} ({how or 'one comparison'}: {enough})"
-    return f"its interval excludes 0, but {p_is(p)}{how and f', {how}'}: not resolved"
+def _lead(analysis: Analysis, group: Group, prefix: str = "") -> _Fact:
+    """Say whether the best cell beats its baseline, or the next where it has none or is one."""
+    best = group.winner or group.ranked[0]
+    main = _planned(analysis, best) or group.next or group.single_next
+    if main is None or group.winner is None:
+        others = (
+            "there is no other cell to compare it with" if len(analysis.rows) == 1 else "no other cell can be compared with it"
+        )
+        more = f"; {others}" if main is None else ""
+        return _Fact(f"{prefix}{best.cell.label} reaches {_mean(analysis, best)}{more}.")
+    fact = _judged(analysis, main, next_one=main is group.next, lead=True)
+    return _Fact(f"{prefix}{fact.text}", fact.step)
 
 
-def _within_noise(analysis: Analysis, comparison: Comparison) -> bool:
-    """Return True if a difference's whole interval is below the binomial standard error of two accuracies on so many images."""
-    number, bounds = analysis.images, comparison.difference.estimate.interval
-    means = [each.accuracy[analysis.metric].mean for each in (comparison.row, comparison.other)]
-    if number is None or bounds is None:
-        return False
-    return max(-bounds.low, bounds.high) < math.hypot(*(standard_error(mean, number) for mean in means if mean is not None))
+def _judged(
+    analysis: Analysis, found: Comparison, next_one: bool = False, lead: bool = False, known: Scope | None = None
+) -> _Fact:
+    """Say what a comparison decides, or what would decide it."""
+    if found.decision.answer in (Answer.BETTER, Answer.WORSE):
+        return _Fact(claims.better(found, next_one, known))
+    if found.decision.answer is Answer.SAME:
+        return _Fact(claims.same(found))
+    would, step = claims.decides(analysis, found.estimate, found.level, [found.row, found.other])
+    other = f"the next, {found.other.cell.label}," if next_one else found.other.cell.label
+    told = claims.untold(analysis, found, known)
+    if lead:
+        best = f"{found.row.cell.label} is highest with {_mean(analysis, found.row)}"
+        return _Fact(f"{best}, but whether it beats {other} cannot be told: {told}{would}.", step)
+    return _Fact(f"Whether {found.row.cell.label} beats {other} cannot be told: {told}{would}.", step)
 
 
-def _adjusted(analysis: Analysis, comparison: Comparison) -> tuple[int, float | None, str]:
-    """Return over how many comparisons p is adjusted, p, and how: the two best were chosen by looking at all pairs."""
-    found = comparison.difference
-    if comparison is not analysis.leaders:
-        number = family(analysis)
-        return number, found.holm, f"Holm over {number}" if number > 1 else ""
-    ranked = sum(row.accuracy[analysis.metric].n > 0 for row in analysis.rows)
-    pairs = ranked * (ranked - 1) // 2
-    p = None if found.p is None else min(1.0, found.p * pairs)
-    return pairs, p, f"Bonferroni over {pairs} pairs" if pairs > 1 else ""
+def _mean(analysis: Analysis, row: Row) -> str:
+    sample = row.samples[analysis.metric]
+    seeds = f"{sample.n} seed{'s'[: sample.n != 1]}"
+    return f"{percent(sample.mean or 0.0)} % {WHEN[analysis.metric]} ({seeds})"
 
 
-def _image_words(analysis: Analysis, comparison: Comparison) -> str:
-    """Add what the images say of these trained models, and at which epoch: it need not be that of `metric`."""
-    test = comparison.images
-    if test is None:
-        return ""
-    counts = f"{exact(test.won)} won, {exact(test.lost)} lost, {p_is(test.p)}"
-    return f" (image by image at the {analysis.images_at} epoch: {counts}, of these trained models alone)"
+def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
+    """Say what one seed a cell can: which is highest, and image by image what holds of these trained models."""
+    best = group.ranked[0]
+    if len(group.ranked) == 1:
+        return [_lead(analysis, group)]
+    headline = _Fact(f"One seed a cell decides nothing: {best.cell.label} is highest with {_mean(analysis, best)}.")
+    found = _planned(analysis, best) or group.single_next
+    said = claims.image_by_image(found) if found else None
+    facts = [_Fact(said)] if said else []
+    step = more_seeds(analysis, group.ranked, 2)
+    if not said:
+        facts.append(_Fact("Two more seeds a cell would show how much seeds scatter.", step))
+    else:
+        facts[0] = _Fact(facts[0].text, step)
+    return [headline, *facts, *(fact for fact in _effects(analysis, group, missing_alone=True))]
 
 
-def _headline(analysis: Analysis) -> list[str]:
-    """Say what the study's headline contrast comes to: the one that it names, else the first that can be computed."""
+def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missing_alone: bool = False) -> list[_Fact]:
+    """Tell the study's headline contrast, its other contrasts, main effects; of each kind the decided ones first, by size."""
     wanted = analysis.study.get("headline")
-    contrasts = [effect for effect in analysis.effects if effect.contrast.kind == "contrast"]
-    effect = next((each for each in contrasts if each.contrast.name == wanted or (not wanted and each.estimate.n)), None)
-    if effect is None or not effect.contrast.ended:
+    found = [effect for effect in analysis.effects if effect.tested_on == group.name]
+    first = next((effect for effect in found if effect.contrast.kind == "contrast" and effect.contrast.name == wanted), None)
+    facts = [fact for fact in [_missing(analysis, first)] if fact] if first else []
+    if missing_alone:
+        return facts
+    rest = [effect for effect in found if effect.adjusted is not None and effect is not first]
+    rest.sort(key=_weight)
+    for effect in [*([first] if first else []), *rest]:
+        rows = [group.rows[cell] for cell in effect.contrast.weights]
+        if rows and effect.estimate.points is not None and not _is_the_lead(analysis, group, rows):
+            facts.append(_Fact(*claims.effect(analysis, effect, rows, known)))
+    return facts[:EFFECTS]
+
+
+def _weight(effect: Effect) -> tuple[bool, bool, float]:
+    open_ = effect.decision.answer in (Answer.CANNOT_TELL, Answer.NO_TEST)
+    return effect.contrast.kind != "contrast", open_, -abs(effect.estimate.points or 0.0)
+
+
+def _is_the_lead(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:
+    """Return True if an effect is the difference that the headline tells."""
+    main = _main(analysis, group)
+    return main is not None and {id(row) for row in rows} == {id(main.row), id(main.other)}
+
+
+def _missing(analysis: Analysis, effect: Effect) -> _Fact | None:
+    """Say which control the headline contrast lacks; nothing where the study has no cell that it ends in."""
+    if effect.contrast.weights or not effect.contrast.ended:
+        return None
+    change = (analysis.study.get("contrasts") or {}).get(effect.contrast.name) or {}
+    for end in (0, 1):
+        side = {key: plain(levels[end]) for key, levels in change.items()}
+        if not any(side.items() <= row.cell.config.items() for row in analysis.rows):
+            added = " ".join(f"{key}={shown(value)}" for key, value in side.items())
+            return _Fact(f"What {effect.contrast.name} adds cannot be told: no run has {added}; add it to the sweep.")
+    return _Fact(f"What {effect.contrast.name} adds cannot be told yet: missing {_listed(effect.contrast.missing)}.")
+
+
+def _reports(analysis: Analysis) -> list[_Fact]:
+    """Say how many of the report's numbers lie where one more run of ours would."""
+    inside = [row.report.inside for row in analysis.rows if row.report and row.report.inside is not None]
+    if not inside:
         return []
-    if effect.estimate.mean is None:
-        return [f"What {effect.contrast.name} adds cannot be told ({joined(effect.reasons)})."]
-    bounds = effect.estimate.interval
-    told = interval(bounds.low, bounds.high) if bounds else f"({effect.reasons[0].text})"
-    judged = "not resolved" if bounds is None or 0.0 in bounds else "its interval excludes 0 (not adjusted for other effects)"
-    name = effect.contrast.name[:1].upper() + effect.contrast.name[1:]
-    return [f"{name}, {effect.contrast.of}: {points(effect.estimate.mean)} points {told}, {judged}."]
+    verb = "lies" if len(inside) == 1 else "lie"
+    return [
+        _Fact(f"{sum(inside)} of {len(inside)} published numbers {verb} where one more run of ours would (95 %, best epoch).")
+    ]
 
 
-def _diverged(rows: Sequence[Row]) -> list[str]:
-    """Name cells with diverged runs: that is a result, and their mean is of the others."""
-    found = [
+def _warnings(analysis: Analysis, groups: Sequence[Group]) -> Iterator[str]:
+    """Say what qualifies the headline: the order turned by the choice of the epoch, a lone seed on top, runs that lack."""
+    for group in groups if len(groups) == 1 else []:
+        main = _main(analysis, group)
+        if main and main.turned:
+            epoch, found = ("last", main.last) if analysis.metric == "best" else ("best", main.best)
+            ahead = main.row if (found or 0.0) > 0 else main.other
+            size = spoken(abs(found or 0.0), 0.0)
+            yield f"At the {epoch} epoch the order is the other way round: {ahead.cell.label} is {size} points ahead."
+        if group.single:
+            mean = percent(group.single.samples[analysis.metric].mean or 0.0)
+            yield f"{group.single.cell.label} stands higher, {mean} %, but one seed makes no winner."
+    yield from _lacking(analysis)
+
+
+def _lacking(analysis: Analysis) -> Iterator[str]:
+    """Say which runs have no result yet, and which cells diverged: a result, but no part of any mean."""
+    lacking = {word: number for word, number in sorted(analysis.outcomes.items()) if word not in ("done", "diverged")}
+    total, missing = analysis.outcomes.total(), sum(lacking.values())
+    diverged = [
         f"{row.cell.label} diverged in {number} of {len(row.cell.runs)} runs"
-        for row in rows
+        for row in analysis.rows
         if (number := sum(run["outcome"] == "diverged" for run in row.cell.runs))
     ]
-    return [f"{'; '.join(found)}: a result too, and no part of any mean."] if found else []
+    parts = []
+    if lacking:
+        named = ", ".join(f"{number} {word}" for word, number in lacking.items())
+        parts.append(f"{missing} of {total} planned runs {'has' if missing == 1 else 'have'} no result ({named})")
+    parts += [f"{_listed(diverged)}, which is no part of any mean"] if diverged else []
+    if parts:
+        yield f"{'Provisional: ' if lacking else ''}{'; '.join(parts)}."
 
 
-def _lacking(analysis: Analysis) -> list[str]:
-    """Say what has no result yet."""
-    lacking = [(word, number) for word, number in sorted(analysis.outcomes.items()) if word not in ("done", "diverged")]
-    if not lacking:
-        return []
-    total, missing = analysis.outcomes.total(), sum(number for _, number in lacking)
-    named = ", ".join(f"{number} {word}" for word, number in lacking)
-    return [f"Provisional: {missing} of {total} planned runs {'has' if missing == 1 else 'have'} no result ({named})."]
+def _listed(names: Sequence[str]) -> str:
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join([*names[:NAMED], *more])

@@ -48,7 +48,6 @@ def csv_files(table: Table) -> dict[str, str]:
         "runs.csv": comma_separated(_with_config(RUN_COLUMNS, table.runs)),
         "differences.csv": comma_separated(table.differences),
         "effects.csv": comma_separated(table.contrasts),
-        "images.csv": comma_separated(table.images),
     }
 
 

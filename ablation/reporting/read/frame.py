@@ -35,9 +35,11 @@ WHOLE = {
     "parameters": "parameters",
     "macs": "macs",
     "test_images": "test_images",
+    "classes": "classes",
 }
 TEXT = {
     "device": "device",
+    "dataset": "dataset",
     "started": "started",
     "ended": "ended",
     "code_source": "code/source",
@@ -61,6 +63,9 @@ def checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"outcome {flat['outcome']!r}, expected one of {', '.join((*ENDED, 'running'))}")
     if flat["outcome"] == "done" and None in (_decimal(flat.get("best/test_acc")), _decimal(flat.get("last/test_acc"))):
         raise ValueError("done, but without an accuracy")
+    for kind in ("best", "last", "val"):
+        if not 0 <= (_decimal(flat.get(f"{kind}/test_acc")) or 0.0) <= 100:
+            raise ValueError(f"{kind} accuracy {flat[f'{kind}/test_acc']}: must be 0 to 100 percent")
     return flat | {"config": dict(config.items())}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ablation.records.manifest import NAME, RUN_ID
 
-NO_STUDY: dict[str, Any] = {"name": "runs", "title": "Accuracy (%)"}
+NO_STUDY: dict[str, Any] = {"name": "runs", "title": None}
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Selection:
     description: str  # of the choice, one line
     warnings: list[str] = field(default_factory=list)  # a line for each manifest left out
     tracker: dict[str, Any] = field(default_factory=dict)  # the newest sweep's tracker node
+    command: str | None = None  # of the newest sweep
 
 
 def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Selection:
@@ -59,7 +60,9 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
     sweeps = f"sweep {next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} sweeps"
     description = f"{sweeps}{' and every other run' if others else ''} of {runs}"
     newest = chosen[max(chosen)]
-    return Selection(newest["study"], planned, others, description, warnings, newest.get("tracker") or {})
+    return Selection(
+        newest["study"], planned, others, description, warnings, newest.get("tracker") or {}, newest.get("command")
+    )
 
 
 def _studies(manifests: dict[str, dict[str, Any]]) -> str:
@@ -85,6 +88,8 @@ def _check(manifest: dict[str, Any]) -> None:
     """Raise unless the parts that are used later are there."""
     study = manifest["study"]
     (manifest.get("tracker") or {}).items()
+    if not isinstance(manifest.get("command"), str | None):
+        raise TypeError("command is no text")
     if not isinstance(study["name"], str):
         raise TypeError("study.name is no text")
     for cell in study.get("cells") or []:

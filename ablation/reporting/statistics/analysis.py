@@ -1,28 +1,32 @@
 """Every number that the table, the page and the verdict argue with, computed once from the runs of a study.
 
-Owns which cells are compared with which and which runs count. The statistics themselves are their own files'. Pure.
+Owns which cells are compared with which. The statistics themselves are their own files'. Pure.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ablation.reporting.read.logits import Correct
-from ablation.reporting.statistics.cells import Cell, cells
+from ablation.reporting.statistics.cells import cells
+from ablation.reporting.statistics.comparisons import Comparison, compared, family
 from ablation.reporting.statistics.contrasts import Untold
-from ablation.reporting.statistics.effects import Effect, effects
-from ablation.reporting.statistics.images import Difference, differences, holm
-from ablation.reporting.statistics.per_image import ImageTest, by_image
-from ablation.reporting.statistics.power import pooled_sd
-from ablation.reporting.statistics.seeds import Estimate, Gap, Reason, Reasons, Seeds, gap, optimism, over_seeds
+from ablation.reporting.statistics.effects import Effect, effects, on
+from ablation.reporting.statistics.estimate import Interval
+from ablation.reporting.statistics.family import rank
+from ablation.reporting.statistics.power import sd_interval
+from ablation.reporting.statistics.rows import Correct, Row, mismatch, row_of
+from ablation.reporting.statistics.same_images import Difference
+
+__all__ = ["Analysis", "Comparison", "Correct", "Group", "Row", "Spread", "Unknown", "analyse", "family"]
 
 
 class Unknown(LookupError):
@@ -30,130 +34,98 @@ class Unknown(LookupError):
 
 
 @dataclass(frozen=True)
-class Row:
-    """A cell with what its done runs say."""
+class Spread:
+    """The standard deviation of an accuracy over seeds, pooled over the cells, in points."""
 
-    cell: Cell
-    accuracy: dict[str, Estimate]  # best, last, val: percent
-    optimism: dict[str, Estimate]  # last, val: best minus it, points
-    gap: Gap | None  # to the report's number, where the protocol is the report's
-
-    @property
-    def seeds(self) -> dict[str, Seeds]:
-        """Accuracy by seed of the done runs, by metric."""
-        return {metric: accuracies(self.cell, metric) for metric in self.accuracy}
+    sd: float
+    interval: Interval  # of the sd, 95 %
+    runs: int
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A cell against another. `images` compares image by image; without it `image_reasons` say why."""
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Cells that were tested on the same images, and who leads among them."""
 
-    row: Row
-    other: Row
-    difference: Difference
-    images: ImageTest | None
-    image_reasons: Reasons
+    name: str  # what tells its images apart, `data cifar10`; empty where there is one group
+    rows: list[Row]
+    ranked: list[Row]  # highest mean first
+    winner: Row | None  # of two seeds and more
+    next: Comparison | None  # the winner with the next, of two seeds both; chosen by looking, and valid without an adjustment
+    single: Row | None  # the highest cell of one seed, where it lies above the winner
+    single_next: Comparison | None  # where no cell has two seeds: the highest with the next, as trained models
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Analysis:
-    """A study's runs, analysed. Comparisons and effects are of `metric`; those image by image of `images_at`."""
+    """A study's runs, analysed. Comparisons and effects are of `metric`."""
 
     study: Mapping[str, Any]
     metric: str
-    images_at: str
     rows: list[Row]
     outcomes: Counter[str]
     comparisons: list[Comparison]  # each cell with its baseline
     against: list[Comparison]  # each cell with the one that was asked for
-    leaders: Comparison | None  # the highest mean with the next one; chosen by looking, so its p is not adjusted for that
+    groups: list[Group]
     effects: list[Effect]
     untold: list[Untold]  # factors and interactions that have no effect, and why
     images: int | None  # test images, if they are known and the same for all runs
-    sd: float | None  # of the seeds' differences, pooled over the comparisons
+    spread: Spread | None
+    smallest: float | None  # points that matter, as stated
+    command: str | None  # of the newest sweep
 
 
 def analyse(
     frame: pd.DataFrame,
     study: Mapping[str, Any],
     generator: np.random.Generator,
-    metric: str = "best",
+    metric: str = "last",
     against: str | None = None,
     correct: Correct | None = None,
-    images_at: str = "last",
+    smallest: float | None = None,
+    command: str | None = None,
 ) -> Analysis:
     """Analyse a study's runs.
 
     Args:
-        frame: of `sources`, at least one row.
+        frame: of `source`, at least one row.
         study: the study's node.
-        generator: for the bootstrap and, beyond 13 seeds, the sign-flip test.
+        generator: for the permutation check of many seeds.
         metric: `best`, `last` or `val`: the accuracy that is compared.
         against: a cell to compare all others with: its label, or what tells it apart, as `key=value,key=value`.
-        correct: gives a run's correctly classified test images at `images_at`, where its logits are here.
-        images_at: the epoch whose logits those are.
+        correct: gives a run's correct test images, where they are here.
+        smallest: difference in points that matters; None: the study's `smallest`, which may state none.
+        command: that planned the runs, for the command that would decide what is open.
 
     Raises:
         Unknown: `against` names no cell, or several; one line says what there is.
+        ValueError: `smallest` is not above 0.
     """
-    found = cells(frame, study)
-    images = _images(frame)
-    rows = _rows(found, metric, images, generator)
+    margin = study.get("smallest") if smallest is None else smallest
+    if margin is not None and not margin > 0:
+        raise ValueError(f"smallest {margin}: must be above 0 points")
+    rows = [row_of(cell, metric, correct) for cell in cells(frame, study)]
     asked = _named(rows, against)
     pairs = [(row, other) for row, other in _baselines(rows, study) if other is not row]
     wanted = [(row, asked) for row in rows if asked is not None and row is not asked]
-    compared = _compare([*pairs, *wanted], metric, images, generator, correct)
-    factorial, untold = effects(
-        [row.cell.config for row in rows], [accuracies(row.cell, metric) for row in rows], study, images
-    )
+    found = compared([*pairs, *wanted], metric, margin, generator, family=True)
+    groups = _groups(rows, metric, margin, generator)
+    told, untold = _effects(groups, study, metric, margin)
+    counts = {images.count for row in rows if row.cell.done for images in row.tested_on}
     return Analysis(
         study=study,
         metric=metric,
-        images_at=images_at,
         rows=rows,
         outcomes=Counter(frame["outcome"]),
-        comparisons=compared[: len(pairs)],
-        against=compared[len(pairs) :],
-        leaders=next(iter(_compare(_leaders(rows, metric), metric, images, generator, correct)), None),
-        effects=factorial,
+        comparisons=found[: len(pairs)],
+        against=found[len(pairs) :],
+        groups=groups,
+        effects=told,
         untold=untold,
-        images=images,
-        sd=pooled_sd(comparison.difference.estimate for comparison in compared),
+        images=next(iter(counts)) if len(counts) == 1 else None,
+        spread=_spread(rows, metric),
+        smallest=margin,
+        command=command,
     )
-
-
-def family(analysis: Analysis) -> int:
-    """Return how many comparisons Holm's adjustment is over: those that have a p, each counted once."""
-    tested = [each for each in (*analysis.comparisons, *analysis.against) if each.difference.p is not None]
-    return max(1, len({_pair(each.row, each.other) for each in tested}))
-
-
-def accuracies(cell: Cell, metric: str) -> dict[int, float]:
-    """Return the accuracy in percent of each done run, by seed: no other run has a number here."""
-    name = f"{metric}_acc"
-    done = [run for run in cell.runs if run["outcome"] == "done" and run[name] is not None]
-    return {run["seed"]: run[name] for run in done if isinstance(run["seed"], int)}  # a foreign record may lack a seed
-
-
-def _images(frame: pd.DataFrame) -> int | None:
-    """Return the number of test images, if it is known and one; records of before it was kept say it if it was limited."""
-    known = {row["test_images"] or row["config"].get("data.test_limit") for row in frame.to_dict("records")}
-    known.discard(None)
-    return int(known.pop()) if len(known) == 1 else None
-
-
-def _rows(found: Sequence[Cell], metric: str, images: int | None, generator: np.random.Generator) -> list[Row]:
-    seeds = {kind: [accuracies(cell, kind) for cell in found] for kind in ("best", "last", "val")}
-    estimates = {kind: over_seeds(each, images, generator) for kind, each in seeds.items()}
-    return [
-        Row(
-            cell=cell,
-            accuracy={kind: estimates[kind][place] for kind in estimates},
-            optimism={kind: optimism(seeds["best"][place], seeds[kind][place], images) for kind in ("last", "val")},
-            gap=None if cell.report is None else gap(estimates["best"][place], cell.report, images),  # the report's protocol
-        )
-        for place, cell in enumerate(found)
-    ]
 
 
 def _baselines(rows: Sequence[Row], study: Mapping[str, Any]) -> Iterable[tuple[Row, Row]]:
@@ -178,12 +150,6 @@ def _baselines(rows: Sequence[Row], study: Mapping[str, Any]) -> Iterable[tuple[
             yield row, other
 
 
-def varying(configs: Sequence[Mapping[str, Any]], factors: Iterable[str]) -> list[str]:
-    """Return the keys in which those configurations differ that have them, beside the factors' own."""
-    keys = {key for config in configs for key in config if key.partition(".")[0] not in factors}
-    return sorted(key for key in keys if len({json.dumps(config[key]) for config in configs if key in config}) > 1)
-
-
 def _values(row: Row, keys: Iterable[str]) -> str:
     return json.dumps({key: row.cell.config[key] for key in keys}, sort_keys=True)
 
@@ -202,51 +168,79 @@ def _named(rows: Sequence[Row], against: str | None) -> Row | None:
     raise Unknown(f"--against {against}: {'no cell' if not found else f'{len(found)} cells'}; choose one label of: {labels}")
 
 
-def _compare(
-    pairs: Sequence[tuple[Row, Row]], metric: str, images: int | None, generator: np.random.Generator, correct: Correct | None
-) -> list[Comparison]:
-    """Compare over seeds, Holm's adjustment over all pairs, each counted once, and image by image."""
-    seeds = [(accuracies(row.cell, metric), accuracies(other.cell, metric)) for row, other in pairs]
-    found = _adjusted(pairs, differences(seeds, images, generator))
-    return [
-        Comparison(row, other, difference, *_image_test(row.cell, other.cell, correct))
-        for (row, other), difference in zip(pairs, found, strict=True)
-    ]
+def _groups(rows: Sequence[Row], metric: str, margin: float | None, generator: np.random.Generator) -> list[Group]:
+    """Put cells together that were tested on the same images; a cell whose own seeds were not stands alone."""
+    together: list[list[Row]] = []
+    kinds: list[dict[Any, Row]] = []  # of each group a row for each set of images that some record names
+    for row in rows:
+        kin = next((place for place, seen in enumerate(kinds) if not any(mismatch(each, row) for each in seen.values())), None)
+        if kin is None:
+            together.append([])
+            kinds.append({})
+            kin = len(kinds) - 1
+        together[kin].append(row)
+        kinds[kin].setdefault(row.tested_on, row)
+    names = _names(together)
+    return [_led(name, group, metric, margin, generator) for name, group in zip(names, together, strict=True)]
 
 
-def _pair(row: Row, other: Row) -> Hashable:
-    """Return what two comparisons share that are the same, or the same the other way round."""
-    return frozenset((id(row), id(other)))
+def _names(groups: Sequence[Sequence[Row]]) -> list[str]:
+    """Return what tells the groups' test images apart."""
+    if len(groups) < 2:
+        return [""] * len(groups)
+    firsts = [group[0] for group in groups]
+    apart: dict[str, Difference] = {}
+    for other in firsts[1:]:
+        apart |= {each.kind.value: each for each in mismatch(firsts[0], other)}
+    fields = {"data": "data", "number of test images": "count", "test_limit": "limit", "labels": "labels", "listing": "listing"}
+    kind = next((kind for kind in fields if kind in apart), "labels")
+    values = [getattr(row.tested_on[0], fields[kind]) for row in firsts]
+    if len({*values}) < len(values):
+        return [f"test images {place}" for place, _ in enumerate(values, 1)]
+    return [f"{kind} {str(value)[:12]}" if kind != "number of test images" else f"{value} test images" for value in values]
 
 
-def _adjusted(pairs: Sequence[tuple[Row, Row]], found: Sequence[Difference]) -> Sequence[Difference]:
-    """Adjust over what is tested, not over how often it is shown: `--against` repeats a comparison or turns it round."""
-    tested: dict[Hashable, float | None] = {}
-    for pair, difference in zip(pairs, found, strict=True):
-        tested.setdefault(_pair(*pair), difference.p)
-    if len(tested) == len(pairs):
-        return found
-    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
-    return [replace(difference, holm=adjusted[_pair(*pair)]) for pair, difference in zip(pairs, found, strict=True)]
+def _led(name: str, rows: list[Row], metric: str, margin: float | None, generator: np.random.Generator) -> Group:
+    samples = [row.samples[metric] for row in rows]
+    found = rank(samples)
+
+    def against(one: int | None, other: int | None) -> Comparison | None:
+        if one is None or other is None:
+            return None
+        return compared([(rows[one], rows[other])], metric, margin, generator, family=False)[0]
+
+    several = len(found.order) > 1
+    return Group(
+        name=name,
+        rows=rows,
+        ranked=[rows[place] for place in found.order],
+        winner=None if found.winner is None else rows[found.winner],
+        next=against(found.winner, found.runner_up),
+        single=None if found.single is None else rows[found.single],
+        single_next=against(found.order[0], found.order[1]) if found.winner is None and several else None,
+    )
 
 
-def _image_test(cell: Cell, other: Cell, correct: Correct | None) -> tuple[ImageTest | None, Reasons]:
-    """Compare the seeds that both have image by image."""
-    no_logits = Reason("no-logits", "no logits here")
-    if correct is None:
-        return None, (no_logits,)
-    mine, theirs = ({run["seed"]: run["run_id"] for run in each.runs if run["outcome"] == "done"} for each in (cell, other))
-    pairs = [(correct(mine[seed]), correct(theirs[seed])) for seed in sorted(mine.keys() & theirs.keys())]
-    both = [(first, second) for first, second in pairs if first is not None and second is not None]
-    if len({marks.labels for pair in both for marks in pair}) > 1:
-        return None, (Reason("other-images", "other test images"),)
-    if not both or len(both) < len(pairs):
-        return None, (no_logits if pairs else Reason("no-common-seed", "no seed in common"),)
-    return by_image(np.stack([first.right for first, _ in both]), np.stack([second.right for _, second in both])), ()
+def _effects(
+    groups: Sequence[Group], study: Mapping[str, Any], metric: str, margin: float | None
+) -> tuple[list[Effect], list[Untold]]:
+    """Return the effects within each group: test images are no factor, and no sum goes over two kinds of them."""
+    told: list[Effect] = []
+    untold: dict[Untold, None] = {}
+    for group in groups:
+        samples = [row.samples[metric] for row in group.rows]
+        found, without = effects([row.cell.config for row in group.rows], samples, study, margin)
+        told += [on(effect, group.name) for effect in found]
+        untold |= dict.fromkeys(without)
+    return told, list(untold)
 
 
-def _leaders(rows: Sequence[Row], metric: str) -> list[tuple[Row, Row]]:
-    """Return the two cells of the highest means, as one pair; of equal means the first in the table leads."""
-    found = [row for row in rows if row.accuracy[metric].n]
-    ranked = sorted(found, key=lambda row: -round(row.accuracy[metric].mean or 0.0, 6))  # rounding makes no leader
-    return [(ranked[0], ranked[1])] if len(ranked) > 1 else []
+def _spread(rows: Sequence[Row], metric: str) -> Spread | None:
+    """Pool the variances over seeds, each weighted by its n - 1."""
+    parts = [(sample.n, sample.variance) for row in rows if (sample := row.samples[metric]).variance is not None]
+    freedom = sum(n - 1 for n, _ in parts)
+    variance = math.fsum((n - 1) * (value or 0.0) for n, value in parts) / freedom if freedom else 0.0
+    if not variance > 0:
+        return None
+    sd = math.sqrt(variance)
+    return Spread(sd, sd_interval(sd, freedom + 1), sum(n for n, _ in parts))

@@ -12,8 +12,8 @@ from itertools import combinations, product
 from typing import Any, Literal
 
 from ablation.reporting.read.frame import plain
-from ablation.reporting.statistics.cells import ABSENT, shown
-from ablation.reporting.statistics.factors import Config, Factor, factors
+from ablation.reporting.statistics.config_keys import ABSENT, Config, shown
+from ablation.reporting.statistics.factors import Factor, factors
 
 Kind = Literal["contrast", "main effect", "interaction"]
 Context = tuple[str | None, ...]  # levels of the factors that a contrast is not about, one a factor; None: it is, or has none
@@ -27,7 +27,8 @@ class Contrast:
 
     kind: Kind
     name: str  # the study's name of it, the factor's, or `interaction`
-    of: str  # `none -> plain (base, cutmix)`: its levels, and the levels of other factors that it is a mean over
+    change: str  # `none -> plain`: its levels
+    of: str  # `none -> plain (base, cutmix)`: the levels of other factors, too, that it is a mean over
     weights: Mapping[int, float]  # by cell
     missing: tuple[str, ...] = ()  # cells without a result that it needs
     without: tuple[str, ...] = ()  # levels of other factors that its mean leaves out, for a cell there has no result
@@ -205,14 +206,14 @@ def _mean(
             for side, cells in zip(sides, split, strict=True)
             if context not in cells
         )
-        return Contrast(kind, name, _over(grid, of, seen), {}, tuple(missing), ended=ended)
+        return Contrast(kind, name, of, _over(grid, of, seen), {}, tuple(missing), ended=ended)
     weights: dict[int, float] = defaultdict(float)
     for context in whole:
         for side, cells in zip(sides, split, strict=True):
             for cell in cells[context]:
                 weights[cell] += side.sign / (len(whole) * len(cells[context]))
     without = tuple(_place(grid, context, {}) for context in seen if context not in whole)
-    return Contrast(kind, name, _over(grid, of, whole), dict(weights), (), without, ended)
+    return Contrast(kind, name, of, _over(grid, of, whole), dict(weights), (), without, ended)
 
 
 def _place(grid: _Grid, context: Context, levels: Mapping[int, str]) -> str:

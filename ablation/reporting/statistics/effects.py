@@ -1,86 +1,106 @@
 """What each factor of a study adds, in points: every contrast estimated from the accuracies of its cells.
 
-Owns the estimate and its order; which cells an effect takes is the part of `contrasts`. Pure.
+Owns the estimate, its family and its order; which cells an effect takes is `contrasts`' part. Pure.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from ablation.reporting.statistics.contrasts import Config, Contrast, Untold, contrasts
-from ablation.reporting.statistics.seeds import Estimate, Reason, Reasons, Seeds, estimate, in_images
+from ablation.reporting.statistics.config_keys import Config
+from ablation.reporting.statistics.contrasts import Contrast, Untold, contrasts
+from ablation.reporting.statistics.estimate import LEVEL, Estimate, Reason
+from ablation.reporting.statistics.family import Adjusted, holm
+from ablation.reporting.statistics.sameness import Decision, decide
+from ablation.reporting.statistics.sample import Sample
+from ablation.reporting.statistics.weighted_sum import contrast
 
 KINDS = ("contrast", "main effect", "interaction")  # in the order in which they are read
-NAMED = 6  # cells or levels that a reason lists before it only counts
 
 
 @dataclass(frozen=True)
 class Effect:
-    """A contrast in points; `reasons` say what is missing. Without a mean there is no effect, not one of zero."""
+    """A contrast in points. Without points there is no effect, not one of zero; `estimate.reason` says why."""
 
     contrast: Contrast
     estimate: Estimate
-    images: float | None
-    left_out: int  # seeds that some of its cells lack
-    reasons: Reasons
+    adjusted: Adjusted | None  # among the planned effects; None: exploratory, not adjusted for anything
+    decision: Decision  # at the level of `adjusted`, else at LEVEL
+    tested_on: str = ""  # the test images, where the table has several kinds
 
 
 def effects(
-    configs: Sequence[Config], accuracies: Sequence[Seeds], study: Mapping[str, Any], images: int | None = None
+    configs: Sequence[Config], samples: Sequence[Sample], study: Config, margin: float | None = None
 ) -> tuple[list[Effect], list[Untold]]:
     """Return the study's contrasts in its order, then main effects, then interactions, the largest first; and what has none.
 
-    Fewer than two cells with a result have no effects, and no reasons for it either.
+    Planned are the study's contrasts as a mean over the other factors and all main effects; Holm's adjustment is over them,
+    those that are not run yet included. Contrasts at one level of another factor and interactions are exploratory. An effect
+    that is the same sum of cells as one before is left out.
 
     Args:
         configs: flat configurations without the seed, one a cell.
-        accuracies: of each cell, in percent by seed; empty where it has no result.
+        samples: of each cell, on the same test images; of no seed where it has no result.
         study: its baseline, cells and contrasts.
-        images: test images, if known.
+        margin: smallest difference that matters, points; None if none was stated.
     """
-    done = [cell for cell, seeds in enumerate(accuracies) if seeds]
+    done = [cell for cell, sample in enumerate(samples) if sample.n]
     if len(done) < 2:
         return [], []
     chosen, untold = contrasts(configs, study, done)
-    found = [estimated(contrast, accuracies, images) for contrast in chosen]
-    return sorted(found, key=_rank), untold
+    found = _distinct(chosen)
+    wanted = _planned(found)
+    whole = wanted if len(done) == len(configs) else _planned(_distinct(contrasts(configs, study)[0]))
+    estimates = [_estimate(each, samples) for each in found]
+    planned = [place for place, each in enumerate(found) if each in wanted and each.weights]
+    to_come = max(0, sum(1 for each in whole if each.weights) - len(planned))
+    adjusted = dict(zip(planned, holm([*(estimates[place].p for place in planned), *[None] * to_come]), strict=False))
+    result = [
+        Effect(each, estimate, adjusted.get(place), decide(estimate, _level(adjusted.get(place)), margin))
+        for place, (each, estimate) in enumerate(zip(found, estimates, strict=True))
+    ]
+    return sorted(result, key=_rank), untold
 
 
-def estimated(contrast: Contrast, accuracies: Sequence[Seeds], images: int | None = None) -> Effect:
-    """Compute a contrast at each seed that all its cells have; its interval is that of paired seeds.
+def _level(adjusted: Adjusted | None) -> float:
+    return LEVEL if adjusted is None else adjusted.level
 
-    Args:
-        contrast: its weights are by cell.
-        accuracies: of each cell, in percent by seed.
-        images: test images, if known.
-    """
-    if not contrast.weights:
-        return Effect(contrast, estimate({}), None, 0, (Reason("missing", f"missing: {_listed(contrast.missing)}"),))
-    rows = [accuracies[cell].keys() for cell in contrast.weights]
-    shared, any_of = set.intersection(*map(set, rows)), set.union(*map(set, rows))
-    by_seed = {seed: math.fsum(w * accuracies[cell][seed] for cell, w in contrast.weights.items()) for seed in shared}
-    found = estimate(by_seed, images, -200.0, 200.0)
-    left_out = len(any_of) - len(shared)
-    reasons: list[Reason] = []
-    if contrast.without:
-        reasons.append(Reason("missing", f"without {_listed(contrast.without)}, whose cells are missing"))
-    reasons += found.reasons if shared else [Reason("no-common-seed", "no seed that all its cells have")]
-    if left_out and shared:
-        reasons.append(Reason("left-out", f"{left_out} seed{'s' if left_out > 1 else ''} left out: not in all its cells"))
-    return Effect(contrast, found, in_images(found.mean, images), left_out, tuple(reasons))
+
+def _estimate(each: Contrast, samples: Sequence[Sample]) -> Estimate:
+    """Estimate a contrast; seeds need not be the same in its cells."""
+    if not each.weights:
+        return Estimate.without_test(Reason.NO_SEED)
+    return contrast([samples[cell] for cell in each.weights], list(each.weights.values()))
+
+
+def _planned(found: Iterable[Contrast]) -> list[Contrast]:
+    """Return the study's contrasts as a mean over the other factors (the first of each name), and the main effects."""
+    whole = {each.name: each for each in reversed([each for each in found if each.kind == "contrast"])}
+    return [*whole.values(), *(each for each in found if each.kind == "main effect")]
+
+
+def _distinct(found: Iterable[Contrast]) -> list[Contrast]:
+    """Return contrasts without those that are the same sum of cells as one before: a study may name a main effect."""
+    kept: list[Contrast] = []
+    seen: set[frozenset[tuple[int, float]]] = set()
+    for each in found:
+        weights = frozenset(each.weights.items())
+        if not weights or weights not in seen:
+            kept.append(each)
+        seen.add(weights)
+    return kept
 
 
 def _rank(effect: Effect) -> tuple[int, float, str, str]:
     """Order effects by kind, then by size; the study's contrasts stay as it names them."""
-    kind, mean = KINDS.index(effect.contrast.kind), effect.estimate.mean
+    kind, points = KINDS.index(effect.contrast.kind), effect.estimate.points
     if kind == 0:
         return kind, 0.0, "", ""
-    return kind, math.inf if mean is None else -round(abs(mean), 6), effect.contrast.name, effect.contrast.of
+    return kind, math.inf if points is None else -round(abs(points), 6), effect.contrast.name, effect.contrast.of
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
-    return ", ".join([*names[:NAMED], *more])
+def on(effect: Effect, images: str) -> Effect:
+    """Return an effect that says on which test images it was found."""
+    return replace(effect, tested_on=images)

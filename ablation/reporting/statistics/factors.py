@@ -6,14 +6,12 @@ Owns what a factor is. No factor is known by name: a study may name some, every 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ablation.reporting.read.frame import plain
-from ablation.reporting.statistics.cells import ABSENT, named_keys, ordered_keys, shown, sortable
-
-Config = Mapping[str, Any]
+from ablation.reporting.statistics.config_keys import ABSENT, Config, named_keys, ordered_keys, shown, sortable, units
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Factor:
     cells: tuple[str | None, ...]  # the level of each cell; None: its option has no such key
     levels: tuple[str, ...]  # in the study's order, else by value
     reference: str  # the baseline's level, else the most common one
-    unit: str  # before a level that stands beside those of other factors: `lr=` of a value, nothing of an option
+    unit: str  # before a level that stands beside those of other factors: `lr ` of a value, nothing of an option
 
 
 def factors(configs: Sequence[Config], study: Config) -> list[Factor]:
@@ -49,10 +47,9 @@ def factors(configs: Sequence[Config], study: Config) -> list[Factor]:
             parts[option].add(key)
         elif key in named or _varies(column):
             together.setdefault(key if key in named else _pattern(column), []).append(key)
-    units = _units([keys[0] for keys in together.values()])
     return [
         _factor(keys, frozenset(keys).union(*(parts[key] for key in keys)), configs, study, unit)
-        for keys, unit in zip(together.values(), units, strict=True)
+        for keys, unit in zip(together.values(), units([keys[0] for keys in together.values()]), strict=True)
     ]
 
 
@@ -75,14 +72,6 @@ def _pattern(column: Sequence[str | None]) -> tuple[int, ...]:
     """Return for each cell the first that has the same value: equal for keys that change together."""
     first: dict[str | None, int] = {}
     return tuple(first.setdefault(value, place) for place, value in enumerate(column))
-
-
-def _units(keys: Sequence[str]) -> list[str]:
-    """Return what stands before a level of each key: the last part of its name, where that is clear."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return [
-        "" if "." not in key else f"{part if last.count(part) == 1 else key}=" for key, part in zip(keys, last, strict=True)
-    ]
 
 
 def _factor(keys: Sequence[str], stands_for: frozenset[str], configs: Sequence[Config], study: Config, unit: str) -> Factor:

@@ -1,72 +1,135 @@
-"""How many seeds an answer takes: what n seeds can resolve, and the seeds that a difference needs.
+"""What the printed test would detect, and how many seeds a difference takes.
 
-Owns the power of the paired t test, two-sided at 5 %, at 80 % unless asked otherwise. Pure, nothing random.
+The power is that of the test of `Estimate`, at the level at which it was made: noncentral t with its standard error and degrees
+of freedom, in the difference's own direction (the other tail adds nothing that counts).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from scipy import optimize
+from scipy import optimize, special
 
-from ablation.reporting.statistics.seeds import LEVEL, Estimate
+from ablation.reporting.statistics.estimate import EVERYWHERE, LEVEL, Estimate, Interval, Scope, SeedPart, quantile
 
 POWER = 0.8
-MOST = 1_000_000  # seeds beyond which the answer is a word
-LARGE = 20.0  # a difference of so many sd is seen by two seeds
+MOST = 10_000  # seeds a cell
 
 
-def pooled_sd(estimates: Iterable[Estimate]) -> float | None:
-    """Pool the seeds' sd over cells or comparisons, weighted by n - 1: usable where each has only two or three seeds."""
-    spread = [(found.n - 1, found.sd) for found in estimates if found.sd is not None]
-    freedom = sum(weight for weight, _ in spread)
-    return math.sqrt(math.fsum(weight * sd**2 for weight, sd in spread) / freedom) if freedom else None
+@dataclass(frozen=True)
+class Detectable:
+    """The difference that a test detects with the stated power (Cohen 1988, chapter 2), points.
 
-
-def resolvable(n: int, sd: float, power: float = POWER) -> float | None:
-    """Return the difference in points that n paired seeds detect with this power; None below 2 seeds or without spread.
-
-    Args:
-        n: seeds that both cells have.
-        sd: of the seeds' differences, in points.
-        power: chance to detect it.
+    `interval` is the same at both ends of the standard error's own 95 % interval: with few seeds it is wide.
     """
-    if n < 2 or not sd > 0:
+
+    points: float
+    interval: Interval
+    level: float
+    power: float
+
+
+@dataclass(frozen=True)
+class SeedsNeeded:
+    """Seeds that a difference takes; None if no number up to MOST is enough, as where `limit` lies above the difference."""
+
+    difference: float  # points
+    seeds: int | None  # a cell, in all; a cell that has more keeps them
+    more: tuple[int, ...] | None  # to add, per cell of the estimate
+    limit: float  # points: what endless seeds on these test images would detect; 0 if the images are not drawn again
+
+
+def chance(difference: float, error: float, freedom: float, level: float = LEVEL) -> float:
+    """Return the power: the chance to detect a difference in points, given its standard error and degrees of freedom."""
+    return _power(abs(difference) / error, freedom, level)
+
+
+def detectable(estimate: Estimate, level: float = LEVEL, power: float = POWER) -> Detectable | None:
+    """Return what this comparison would detect at its level; None where nothing can be tested."""
+    error, freedom = estimate.error, estimate.freedom
+    if not error or not freedom:
         return None
-    return sd * float(optimize.brentq(lambda effect: _power(effect, n) - power, 1e-9, LARGE))
+    points = _noncentrality(freedom, level, power) * error
+    # the variance is distributed as chi squared / df: its interval is that of the standard error
+    low, high = (math.sqrt(freedom / float(special.chdtri(freedom, tail))) for tail in (LEVEL / 2, 1 - LEVEL / 2))
+    return Detectable(points, Interval(points * low, points * high), level, power)
 
 
-def seeds_needed(difference: float, sd: float, power: float = POWER) -> int | None:
-    """Return the fewest paired seeds, at least 2, that detect a difference in points; None: more than MOST, or undefined."""
-    if not sd > 0 or not abs(difference) > 0:
-        return None
-    effect = abs(difference) / sd
-    if _power(effect, MOST) < power:
-        return None
-    few, enough = 1, 2
-    while _power(effect, enough) < power:
-        few, enough = enough, min(2 * enough, MOST)
-    while enough - few > 1:
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if _power(effect, middle) >= power else (middle, enough)
-    return enough
+def seeds_needed(estimate: Estimate, difference: float, level: float = LEVEL, power: float = POWER) -> SeedsNeeded | None:
+    """Return the seeds a cell that show a difference, with the spread that was seen; None where no spread over seeds is known.
 
-
-def needed_in_words(difference: float, sd: float, power: float = POWER) -> str:
-    """Return the seeds as text: `867`, `more than 1,000,000`, or why there is no number."""
+    Raises:
+        ValueError: a difference of 0, or no number.
+    """
     if not abs(difference) > 0:
-        return "no number of seeds: the difference is 0"
-    if not sd > 0:
-        return "unknown: the seeds show no spread"
-    seeds = seeds_needed(difference, sd, power)
-    return f"more than {MOST:,}" if seeds is None else f"{seeds:,}"
+        raise ValueError(f"difference {difference}: must not be 0 points")
+    if estimate.scope not in (Scope.SEEDS, Scope.SEEDS_AND_IMAGES):
+        return None
+    limit = 0.0
+    if estimate.images and estimate.image_variance:
+        limit = _noncentrality(estimate.images - 1, level, power) * math.sqrt(estimate.image_variance)
+
+    def enough(n: int) -> bool:
+        grown = _with_seeds(estimate, n)
+        return grown.error is not None and chance(difference, grown.error, grown.freedom or math.nan, level) >= power
+
+    if not enough(MOST):
+        return SeedsNeeded(difference, None, None, limit)
+    seeds = 2
+    while not enough(seeds):
+        seeds = min(2 * seeds, MOST)
+    few = seeds // 2  # not enough, or below 2
+    while seeds - few > 1:
+        middle = (few + seeds) // 2
+        few, seeds = (few, middle) if enough(middle) else (middle, seeds)
+    return SeedsNeeded(difference, seeds, tuple(max(0, seeds - part.n) for part in estimate.seeds), limit)
 
 
-def _power(effect: float, n: int) -> float:
-    """Return the chance to find a difference of `effect` sd, in its own direction."""
-    from statsmodels.stats.power import TTestPower
+def planned(sd: float, seeds: int) -> Estimate:
+    """Return what a comparison of two cells would rest on: seeds a cell with an assumed sd in points; nothing was run yet.
 
-    # one tail at half the level: the other adds nothing that counts, but is NaN at random from 7 standard errors on
-    power = float(TTestPower().power(effect, n, LEVEL / 2, alternative="larger"))
-    return 1.0 if math.isnan(power) else power  # beyond 36 standard errors its density underflows
+    Raises:
+        ValueError: fewer than 2 seeds, or an sd that is not above 0.
+    """
+    if seeds < 2 or not sd > 0:
+        raise ValueError(f"{seeds} seeds with sd {sd}: must be 2 seeds or more and above 0 points")
+    parts = (SeedPart(sd**2, seeds),) * 2
+    return Estimate(0.0, Scope.SEEDS, parts, 0.0, None, EVERYWHERE)
+
+
+def pooled_sd(cells: Sequence[Sequence[float]]) -> float | None:
+    """Pool the sd over seeds of several cells' accuracies (percent), weighted by n - 1; None without a spread."""
+    several = [values for values in cells if len(values) > 1]
+    squares = math.fsum((value - math.fsum(values) / len(values)) ** 2 for values in several for value in values)
+    return math.sqrt(squares / sum(len(values) - 1 for values in several)) if squares > 0 else None
+
+
+def sd_interval(sd: float, n: int) -> Interval:
+    """Return the 95 % interval of a standard deviation of n normal values, in the unit of `sd`.
+
+    Raises:
+        ValueError: fewer than 2 values.
+    """
+    if n < 2:
+        raise ValueError(f"{n} values: an sd needs 2")
+    low, high = (sd * math.sqrt((n - 1) / float(special.chdtri(n - 1, tail))) for tail in (LEVEL / 2, 1 - LEVEL / 2))
+    return Interval(low, high)
+
+
+def _with_seeds(estimate: Estimate, n: int) -> Estimate:
+    """Return the estimate as if each cell had n seeds or those that it has, whichever is more."""
+    return replace(estimate, seeds=tuple(replace(part, n=max(part.n, n)) for part in estimate.seeds))
+
+
+def _power(effect: float, freedom: float, level: float) -> float:
+    """Return the upper tail of noncentral t beyond the critical value; `effect` in standard errors."""
+    return 1 - float(special.nctdtr(freedom, effect, quantile(1 - level / 2, freedom)))
+
+
+def _noncentrality(freedom: float, level: float, power: float) -> float:
+    """Return the difference in standard errors that is detected with this power."""
+    # the largest plausible error estimate times the critical value, and room for the noise
+    highest = quantile(1 - level / 2, freedom) * math.sqrt(float(special.chdtri(freedom, 1 - power)) / freedom)
+    return float(optimize.brentq(lambda effect: _power(effect, freedom, level) - power, 0.0, 3 * highest + 10, xtol=1e-6))

@@ -16,8 +16,10 @@ import yaml  # type: ignore[import-untyped]
 from scipy import stats
 
 from ablation.reporting.statistics.effects import Effect, effects
-from ablation.reporting.statistics.per_image import sign_test, standard_error
-from ablation.reporting.statistics.seeds import LEVEL
+from ablation.reporting.statistics.estimate import LEVEL, Interval
+from ablation.reporting.statistics.power import planned, seeds_needed
+from ablation.reporting.statistics.sample import summarise
+from ablation.reporting.statistics.two_cells import mcnemar_p
 
 
 @dataclass(frozen=True)
@@ -99,19 +101,19 @@ def compare(first: Published, second: Published, images: int) -> Comparison:
         unpaired=math.hypot(standard_error(first.accuracy, images), standard_error(second.accuracy, images)),
         paired=(errors[0], errors[1]),
         differing=(gained, most),
-        largest_p=sign_test((most + gained) // 2, (most - gained) // 2),
+        largest_p=mcnemar_p((most + gained) // 2, (most - gained) // 2),
         resolving=_resolving(gained, most),
     )
 
 
 def _resolving(gained: int, most: int) -> int | None:
     """Return the most images on which two models may differ for a difference of `gained` images to have p < LEVEL."""
-    if sign_test(gained, 0) >= LEVEL:
+    if mcnemar_p(gained, 0) >= LEVEL:
         return None
     enough, too_many = 0, (most - gained) // 2 + 1  # images that the worse model alone gets right
     while too_many - enough > 1:
         middle = (enough + too_many) // 2
-        enough, too_many = (middle, too_many) if sign_test(gained + middle, middle) < LEVEL else (enough, middle)
+        enough, too_many = (middle, too_many) if mcnemar_p(gained + middle, middle) < LEVEL else (enough, middle)
     return gained + 2 * enough
 
 
@@ -126,9 +128,33 @@ def _named(first: Published, second: Published) -> str:
     return f"{changes} ({shared})" if shared else changes
 
 
+def standard_error(accuracy: float, images: int) -> float:
+    """Return the binomial standard error of one model's accuracy (percent), in points."""
+    return 100 * math.sqrt(accuracy / 100 * (1 - accuracy / 100) / images)
+
+
+def accuracy_interval(accuracy: float, images: int) -> Interval:
+    """Return Wilson's (1927) 95 % interval of one model's accuracy, in percent, as far as N test images can tell."""
+    found = stats.binomtest(round(accuracy * images / 100), images).proportion_ci(1 - LEVEL, method="wilson")
+    return Interval(100 * float(found.low), 100 * float(found.high))
+
+
+def seeds_for(points: float, sd: float) -> int | None:
+    """Return the seeds a cell that show a difference between two cells (Welch's t test, power 0.8); None: more than 10,000.
+
+    Args:
+        points: the difference.
+        sd: of an accuracy over seeds, points: assumed.
+    """
+    if not abs(points) > 0:
+        return None
+    needed = seeds_needed(planned(sd, 2), points)
+    return None if needed is None else needed.seeds
+
+
 def factors(cells: Sequence[Published], study: Mapping[str, Any], images: int) -> list[tuple[Effect, float | None]]:
     """Return the effects of a study with their unpaired standard errors in points, None where a cell is missing."""
-    found, _ = effects([cell.where for cell in cells], [{0: cell.accuracy} for cell in cells], study, images)
+    found, _ = effects([cell.where for cell in cells], [summarise([cell.accuracy]) for cell in cells], study)
     squares = [standard_error(cell.accuracy, images) ** 2 for cell in cells]
     weights = [effect.contrast.weights for effect in found]
     errors = [math.sqrt(math.fsum(w**2 * squares[cell] for cell, w in each.items())) if each else None for each in weights]

@@ -10,7 +10,7 @@ from enum import Enum
 
 from scipy import special
 
-from ablation.reporting.inference.estimate import LEVEL, Estimate, Interval
+from ablation.reporting.statistics.estimate import LEVEL, Estimate, Interval
 
 
 class Answer(Enum):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.reporting.inference.correctness import CorrectImages, decode, encode, label_digest, pack, unpack
+from ablation.records.correctness import CorrectImages, decode, encode, label_digest, pack, unpack
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=70))

@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
-from ablation.reporting.inference.contrasts import contrast
-from ablation.reporting.inference.estimate import Estimate, Interval, Scope
-from ablation.reporting.inference.sample import Sample
+from ablation.reporting.statistics.estimate import EVERYWHERE, Estimate, Scope
+from ablation.reporting.statistics.sample import Sample
+from ablation.reporting.statistics.weighted_sum import contrast
 
 
 def compare(a: Sample, b: Sample) -> Estimate:
@@ -68,10 +68,10 @@ def mcnemar(won: int, lost: int, images: int) -> Estimate:
         raise ValueError(f"won {won}, lost {lost} of {images} images: must not be negative, nor more than all")
     points, centre = 100 * (won - lost) / images, (won - lost) / (images + 2)
     variance = 1e4 * ((won + lost + 2) / (images + 2) - centre**2) / (images + 2)
-    found = Estimate(points, Scope.IMAGES, (), variance, max(images, 2), Interval(-100.0, 100.0))
-    return replace(found, exact_p=_exact(won, lost))
+    found = Estimate(points, Scope.IMAGES, (), variance, max(images, 2), EVERYWHERE)
+    return replace(found, exact_p=mcnemar_p(won, lost))
 
 
-def _exact(won: int, lost: int) -> float:
-    """Return the two-sided binomial p of two counts: twice the smaller tail."""
+def mcnemar_p(won: int, lost: int) -> float:
+    """Return the exact two-sided p of two counts of images: twice the smaller tail of fair tosses."""
     return min(1.0, 2 * float(special.bdtr(min(won, lost), won + lost, 0.5))) if won + lost else 1.0

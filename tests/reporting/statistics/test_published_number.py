@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from ablation.reporting.inference.estimate import Interval, Reason
-from ablation.reporting.inference.published_number import one_more_run
-from ablation.reporting.inference.sample import summarise
+from ablation.reporting.statistics.estimate import Interval, Reason
+from ablation.reporting.statistics.published_number import one_more_run
+from ablation.reporting.statistics.sample import summarise
 
 
 def test_by_hand() -> None:

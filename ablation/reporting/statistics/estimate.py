@@ -24,6 +24,7 @@ class Reason(Enum):
     """Why there is no test."""
 
     NO_SEED = "a cell has no finished run"
+    OTHER_IMAGES = "not tested on the same images"
     ONE_SEED = "one seed shows no spread over seeds"
     NO_SPREAD = "no spread to judge by: equal in all seeds"
     NOT_A_NUMBER = "an accuracy is not a number"
@@ -39,6 +40,9 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         """Return True if a value lies in it, its ends included."""
         return self.low <= value <= self.high
+
+
+EVERYWHERE = Interval(-100.0, 100.0)  # points: what a difference of two accuracies can be
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ class Estimate:
     bounds: Interval  # what is possible
     reason: Reason | None = None
     exact_p: float | None = None  # in place of Student's
+
+    @classmethod
+    def without_test(cls, reason: Reason, points: float | None = None) -> Estimate:
+        """Return an estimate that says nothing but its points, and why."""
+        return cls(points, None, (), 0.0, None, EVERYWHERE, reason)
 
     @property
     def variance(self) -> float | None:

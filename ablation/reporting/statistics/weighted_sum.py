@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ablation.reporting.inference.estimate import Estimate, Interval, Reason, Scope, SeedPart
-from ablation.reporting.inference.sample import Sample
+from ablation.reporting.statistics.estimate import Estimate, Interval, Reason, Scope, SeedPart
+from ablation.reporting.statistics.sample import Sample
 
 
 def contrast(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ablation.reporting.inference.estimate import LEVEL
-from ablation.reporting.inference.sample import Sample
+from ablation.reporting.statistics.estimate import LEVEL
+from ablation.reporting.statistics.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Ranking:
 def rank(samples: Sequence[Sample]) -> Ranking:
     """Rank cells by their means over all seeds; equal means keep the order given."""
     means = {at: s.mean for at, s in enumerate(samples) if s.mean is not None and not math.isnan(s.mean)}
-    order = tuple(sorted(means, key=lambda at: -means[at]))
+    order = tuple(sorted(means, key=lambda at: -round(means[at], 6)))  # 0.1 + 0.2 is no winner over 0.3
     several = [at for at in order if samples[at].n > 1]
     winner = several[0] if several else None
     single = next((at for at in order if samples[at].n == 1), None)
-    if winner is not None and single is not None and means[single] <= means[winner]:
+    if winner is not None and single is not None and round(means[single] - means[winner], 6) <= 0:
         single = None
     return Ranking(order, winner, several[1] if len(several) > 1 else None, single)

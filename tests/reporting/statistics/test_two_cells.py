@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from ablation.reporting.inference.estimate import Estimate, Reason, Scope
-from ablation.reporting.inference.sample import Sample, summarise
-from ablation.reporting.inference.two_cells import compare, won_lost
+from ablation.reporting.statistics.estimate import Estimate, Reason, Scope
+from ablation.reporting.statistics.sample import Sample, summarise
+from ablation.reporting.statistics.two_cells import compare, won_lost
 
 PERCENT = st.lists(st.floats(0, 100), min_size=2, max_size=6)
 

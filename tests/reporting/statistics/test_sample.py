@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ablation.reporting.inference.sample import summarise
+from ablation.reporting.statistics.sample import summarise
 
 BITS = st.integers(2, 5).flatmap(
     lambda k: st.integers(2, 12).flatmap(

@@ -39,6 +39,22 @@ class CorrectImages:
         return None if correct is None else 100 * int(correct.sum()) / self.images
 
 
+def from_logits(logits: Mapping[str, NDArray[Any]], labels: NDArray[np.integer[Any]]) -> CorrectImages:
+    """Return the correct images of logits (N, classes) by metric, with labels (N,).
+
+    Raises:
+        ValueError: a shape that does not fit; numpy would stretch one label over all images.
+    """
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"labels of shape {labels.shape}: must be (images,)")
+    packed = {}
+    for metric, values in logits.items():
+        if values.ndim != 2 or len(values) != len(labels) or not values.shape[1]:
+            raise ValueError(f"{metric}: logits of shape {values.shape} for {len(labels)} labels: must be (images, classes)")
+        packed[metric] = pack(values.argmax(axis=1) == labels)
+    return CorrectImages(len(labels), label_digest(labels), packed)
+
+
 def pack(correct: NDArray[np.bool_]) -> bytes:
     """Return (N,) booleans as ceil(N / 8) bytes."""
     return np.packbits(correct).tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 EXACT = 20_000  # ways to deal the runs to the two cells up to which all are looked at: 8 against 8 seeds
 DRAWS = 9_999  # at random beyond
+PART = 1_000_000  # runs dealt at once
 
 
 def permutation_p(a: NDArray[np.float64], b: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
@@ -25,16 +27,24 @@ def permutation_p(a: NDArray[np.float64], b: NDArray[np.float64], generator: np.
     """
     runs, first = np.concatenate([np.sort(a, axis=1), np.sort(b, axis=1)], axis=1), a.shape[1]
     total = runs.shape[1]
-    exact = math.comb(total, first) <= EXACT
-    if exact:
-        dealt = np.array(list(combinations(range(total), first)), dtype=np.intp).reshape(-1, first)
-    else:
-        dealt = generator.permuted(np.tile(np.arange(total), (DRAWS, 1)), axis=1)[:, :first]
-    chosen = np.zeros((len(dealt), total))
-    np.put_along_axis(chosen, dealt, 1.0, axis=1)
     # distance of the first cell's sum from its expectation, over all ways; percentages carry rounding, which must not untie
     expected = first * runs.mean(axis=1, keepdims=True)
-    distances = np.abs(runs @ chosen.T - expected)
-    seen = np.abs(runs[:, :first].sum(axis=1, keepdims=True) - expected)
-    extreme = (distances >= seen - 1e-6).sum(axis=1)
-    return np.asarray(extreme / len(dealt) if exact else (extreme + 1) / (DRAWS + 1))
+    seen = np.abs(runs[:, :first].sum(axis=1, keepdims=True) - expected) - 1e-6
+    extreme, ways = np.zeros(len(runs)), 0
+    for dealt in _dealt(total, first, generator):
+        chosen = np.zeros((len(dealt), total))
+        np.put_along_axis(chosen, dealt, 1.0, axis=1)
+        extreme += (np.abs(runs @ chosen.T - expected) >= seen).sum(axis=1)
+        ways += len(dealt)
+    return extreme / ways if math.comb(total, first) <= EXACT else (extreme + 1) / (ways + 1)
+
+
+def _dealt(total: int, first: int, generator: np.random.Generator) -> Iterator[NDArray[np.intp]]:
+    """Yield ways to choose the first cell's runs, (ways, first): all of them, or DRAWS at random in parts of some 10 MB."""
+    if math.comb(total, first) <= EXACT:
+        yield np.array(list(combinations(range(total), first)), dtype=np.intp).reshape(-1, first)
+        return
+    at_once = max(1, PART // total)
+    for start in range(0, DRAWS, at_once):
+        ways = min(at_once, DRAWS - start)
+        yield generator.permuted(np.tile(np.arange(total), (ways, 1)), axis=1)[:, :first]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.reporting.inference.estimate import LEVEL
-from ablation.reporting.inference.family import holm, rank
-from ablation.reporting.inference.sample import summarise
+from ablation.reporting.statistics.estimate import LEVEL
+from ablation.reporting.statistics.family import holm, rank
+from ablation.reporting.statistics.sample import summarise
 
 P = st.floats(0, 1)
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablation.reporting.inference.estimate import Estimate, Interval, Scope, SeedPart
-from ablation.reporting.inference.power import MOST, chance, detectable, planned, sd_interval, seeds_needed
-from ablation.reporting.inference.sample import summarise
-from ablation.reporting.inference.two_cells import compare, mcnemar
+from ablation.reporting.statistics.estimate import Estimate, Interval, Scope, SeedPart
+from ablation.reporting.statistics.power import MOST, chance, detectable, planned, sd_interval, seeds_needed
+from ablation.reporting.statistics.sample import summarise
+from ablation.reporting.statistics.two_cells import compare, mcnemar
 
 BOUNDS = Interval(-100, 100)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ablation.reporting.inference.same_images import Difference, ImageSet, Mismatch, comparable, differences
+from ablation.reporting.statistics.same_images import Difference, ImageSet, Mismatch, comparable, differences
 
 OURS = ImageSet(data="cifar10", listing=None, limit=None, count=10_000, labels="a" * 64)
 

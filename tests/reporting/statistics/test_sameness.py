@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablation.reporting.inference.estimate import Estimate as Found
-from ablation.reporting.inference.estimate import Interval, Scope, SeedPart
-from ablation.reporting.inference.family import holm
-from ablation.reporting.inference.sameness import Answer, decide
-from ablation.reporting.inference.sample import summarise
-from ablation.reporting.inference.two_cells import compare, mcnemar
+from ablation.reporting.statistics.estimate import Estimate as Found
+from ablation.reporting.statistics.estimate import Interval, Scope, SeedPart
+from ablation.reporting.statistics.family import holm
+from ablation.reporting.statistics.sameness import Answer, decide
+from ablation.reporting.statistics.sample import summarise
+from ablation.reporting.statistics.two_cells import compare, mcnemar
 
 
 def difference(points: float, sd: float = 1.0, n: int = 3) -> Found:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ablation.reporting.inference.estimate import LEVEL, Interval, Reason, quantile
-from ablation.reporting.inference.sample import Sample
+from ablation.reporting.statistics.estimate import LEVEL, Interval, Reason, quantile
+from ablation.reporting.statistics.sample import Sample
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from ablation.reporting.inference.estimate import Reason, Scope
-from ablation.reporting.inference.sample import Sample, summarise
-from ablation.reporting.inference.two_cells import compare, mcnemar, won_lost
+from ablation.reporting.statistics.estimate import Reason, Scope
+from ablation.reporting.statistics.sample import Sample, summarise
+from ablation.reporting.statistics.two_cells import compare, mcnemar, won_lost
 
 
 def sample(correct: NDArray[np.bool_]) -> Sample:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablation.reporting.inference.permutation import permutation_p
+from ablation.reporting.statistics.permutation import permutation_p
 
 
 def test_it_is_scipys_exact_test() -> None:

@@ -1,0 +1,66 @@
+"""The command that would decide what is open, and how long it takes: the sweep's own, of the cells in question, with new seeds.
+
+Owns the rewriting of a command line. Runs nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from ablation.reporting.statistics.analysis import Analysis, Row
+from ablation.reporting.statistics.config_keys import named_keys, shown
+
+LISTED = 12  # seeds that a command lists one by one; more are a range
+
+
+@dataclass(frozen=True)
+class Step:
+    """More seeds for some cells."""
+
+    seeds: int  # a cell, to add
+    seconds: float | None  # of all its runs one after another, by the records' wall times
+    command: str | None  # None where no sweep's command is known
+
+
+def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int) -> Step:
+    """Return the step that adds so many seeds to each of some cells.
+
+    Its command trains no other cells where the cells are a grid of options; else the grid that holds them.
+    """
+    wall = [row.wall_seconds for row in rows if row.wall_seconds]
+    if analysis.command is None:
+        return Step(seeds, seeds * sum(wall) if len(wall) == len(rows) else None, None)
+    taken = [run["seed"] for row in rows for run in row.cell.runs if isinstance(run["seed"], int)]
+    first = max(taken, default=-1) + 1
+    words = [word for word in shlex.split(analysis.command) if not word.startswith("seed=")]
+    wanted = {word.partition("=")[0]: _narrowed(word, rows) for word in words if "," in word and "=" in word}
+    named = [key for key in named_keys(analysis.study) if not any(word.startswith(f"{key}=") for word in words)]
+    added = {key: f"{key}={','.join(_values(key, rows))}" for key in named if _values(key, rows)}
+    words = [wanted.get(word.partition("=")[0], word) for word in words]
+    words += [] if {"-m", "--multirun"} & {*words} else ["-m"]
+    cells = prod(word.count(",") + 1 for word in [*wanted.values(), *added.values()])
+    new = ",".join(map(str, range(first, first + seeds))) if seeds <= LISTED else f"range({first},{first + seeds})"
+    seconds = seeds * cells * sum(wall) / len(wall) if wall else None
+    return Step(seeds, seconds, shlex.join([*words, *added.values(), f"seed={new}"]))
+
+
+def _values(key: str, rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(shown(row.cell.config[key]) for row in rows if key in row.cell.config))
+
+
+def _narrowed(word: str, rows: Sequence[Row]) -> str:
+    """Return an override of several values with those alone that the cells have, as they were typed."""
+    key, _, values = word.partition("=")
+    wanted = _values(key, rows)
+    kept = [value for value in values.split(",") if any(_equal(value, other) for other in wanted)]
+    return f"{key}={','.join(kept)}" if kept and len(kept) >= len(wanted) else word
+
+
+def _equal(typed: str, value: str) -> bool:
+    try:
+        return typed == value or float(typed) == float(value)
+    except ValueError:
+        return False
