@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test faults system lint format clean
+.PHONY: demo test faults system gpu lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ faults: $(VENV)/.installed    ## kills, full disks, hostile input, a failing W&B
 
 system: $(VENV)/.installed    ## the page in a browser, the LaTeX table, SLURM: needs `.ci/packages` (Debian)
 	$(BIN)/python -m pytest -m system
+
+gpu: $(VENV)/.installed    ## what needs a CUDA device, then the GPU's table in benchmarks/README.md; without one both say so
+	$(BIN)/python -m pytest -m gpu -rs
+	$(BIN)/python benchmarks/gpu.py --write
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
