@@ -1,35 +1,45 @@
-"""A whole epoch on a GPU in all eight cells: seconds, images a second by CUDA events, MFU, peak memory; then the other tables.
+"""A whole epoch on a GPU in all eight cells: seconds, MFU, evaluation, checkpoint, peak memory; then the other tables.
 
     python benchmarks/gpu.py --write
     python benchmarks/gpu.py --cells cbam-cutmix --only-epochs
 
-An epoch is the real one: 50,000 images trained on and 10,000 evaluated by `Fit`, bf16, batches of 128. The first epoch warms up
-and is thrown away. Without a GPU the table says so, and that is no error.
+An epoch is the real one: 50,000 images trained on and 10,000 evaluated by `Fit`, bf16, batches of 128, compiled and not. The
+first one warms up or compiles, and is thrown away. Every turn is kept in results/gpu-<card>.json: send it if yours is missing.
+Without a GPU the table says so, and that is no error.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import re
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation
 
 import torch
+from ablation.sweep.price import FLOPS, PEAKS, TRAINING
 
 from ablation.cost import model_size
 from ablation.cost.flops import FLOPS, PEAKS, TRAINING
+from ablation.records.checkpoint import Checkpoints
 from ablation.sweep import planned_run
+from ablation.training.engine import MODES
+from ablation.training.fit import Fit
 from benchmarks.ours import CELLS, Ours, of_cell
-from benchmarks.side_by_side import NOT_MEASURED, ROOT, Table, Turns, machine, parser, publish, ratio, spread
+from benchmarks.side_by_side import HERE, NOT_MEASURED, ROOT, Table, Turns, machine, parser, publish, ratio, spread
 
 TRAINED, TESTED = 50_000, 10_000
 DENSE = {**PEAKS, "H200": PEAKS["H100"]}  # H200: H100's chip with other memory
-HEADER = ("cell", "s an epoch", "images a second", "ms a step", "MFU", "share of the limit", "peak memory, GiB")
+INTERVAL = 300  # seconds between two checkpoints: records.checkpoint_minutes
+HEADER = ("cell", "s an epoch", *(f"compiled: {mode}" for mode in MODES), "images a second", "ms a step", "MFU")
+HEADER += ("share of the limit", "evaluation", "checkpoint", "peak memory, GiB")
 
 
 def peak(name: str, precision: str) -> float | None:
@@ -59,9 +69,37 @@ def measure(cell: str, options: argparse.Namespace) -> Turns:
         row = {"seconds": epoch.seconds, "row": epoch.images_per_second, "step": milliseconds, "limit": next(limit)}
         row |= {"events": 1000 * options.batch / milliseconds, "GiB": fit.engine.peak_memory() / 2**30}
         row["MFU"] = utilisation(model_size.size(planned_run.plan(config)).macs, row["row"], options.precision)
+        row["evaluation"] = 1 - options.images / epoch.images_per_second / epoch.seconds
+        row |= saving(fit, epoch.epoch)
         for name, value in row.items() if number else ():
             turns.setdefault(name, []).append(value)
     return turns
+
+
+def saving(fit: Fit, epoch: int) -> dict[str, float]:
+    """Return the seconds that a checkpoint stops training for, those until it is on the disk, and its bytes."""
+    with tempfile.TemporaryDirectory() as folder, Checkpoints(Path(folder), "benchmark", 1, ["best"]) as checkpoints:
+        began = time.perf_counter()
+        checkpoints.save(epoch, fit.state_dict(), chosen={"best": epoch}, final=False)
+        stopped = time.perf_counter() - began
+        checkpoints.wait()
+        written = time.perf_counter() - began
+        return {"save": stopped, "written": written, "bytes": sum(file.stat().st_size for file in Path(folder).iterdir())}
+
+
+def compiled(cell: str, mode: str, options: argparse.Namespace) -> list[float]:
+    """Return the seconds of epochs under engine.compile, the one that compiles left out."""
+    config = of_cell(cell, f"train.batch_size={options.batch}", f"engine.compile={mode}")
+    fit = Ours(config, 1, "cuda", images=options.images, tested=options.images // 5).fit(options.precision)
+    rows = fit.run()
+    return [next(rows).seconds for _ in range(options.repeats + 1)][1:]
+
+
+def clean() -> None:
+    """Give back what a cell held, compiled code included."""
+    torch.compiler.reset()
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def utilisation(macs: int, rate: float, precision: str) -> float:
@@ -73,10 +111,13 @@ def row(cell: str, turns: Turns | None) -> list[object]:
     """Return a cell's line of the table."""
     if turns is None:
         return [cell, *[NOT_MEASURED] * (len(HEADER) - 1)]
-    told = [spread(turns[name]) for name in ("seconds", "row", "step")]
-    used = statistics.median(turns["MFU"])
+    seconds, *others = [spread(turns[name]) for name in ("seconds", "row", "step")]
+    modes = [spread(turns[mode]) if mode in turns else NOT_MEASURED for mode in MODES]
+    used, evaluated = statistics.median(turns["MFU"]), statistics.median(turns["evaluation"])
+    saved = statistics.median(turns["save"]) / max(INTERVAL, seconds.median)
     mfu = f"{used:.1%}" if used == used else "peak not known"
-    return [cell, *told, mfu, ratio(turns["events"], turns["limit"]), f"{max(turns['GiB']):.2f}"]
+    shares = (ratio(turns["events"], turns["limit"]), f"{evaluated:.1%}", f"{saved:.2%}")
+    return [cell, seconds, *modes, *others, mfu, *shares, f"{max(turns['GiB']):.2f}"]
 
 
 def main() -> int:
@@ -88,14 +129,20 @@ def main() -> int:
     add("--steps", type=int, default=50, help="of a turn of the limit (default: 50)")
     add("--images", type=int, default=TRAINED, help="of an epoch; a fifth as many are evaluated (default: 50,000)")
     add("--precision", choices=("bf16", "fp32", "fp16"), default="bf16")
+    add("--no-compile", action="store_true", help="leave out the compiled epochs")
     add("--only-epochs", action="store_true", help="leave out what step, memory and resizer print")
     options, about = command_line.parse_args(), machine()
     measured: dict[str, Turns] = {}
     lines = ["No GPU on this machine."]
-    for cell in options.cells if torch.cuda.is_available() else ():
+    if about["gpu"] and options.out == HERE / "results" / "gpu.json":
+        card = re.sub(r"[^a-z0-9]+", "-", about["gpu"].lower()).strip("-")
+        options.out = options.out.with_name(f"gpu-{card}.json")
+    for cell in options.cells if about["gpu"] else ():
         measured[cell] = measure(cell, options)
-        gc.collect()
-        torch.cuda.empty_cache()
+        clean()
+        for mode in () if options.no_compile else MODES:
+            measured[cell][mode] = compiled(cell, mode, options)
+            clean()
         rate = peak(about["gpu"], options.precision)
         lines = [
             f"Median (lowest to highest) of {options.repeats} epochs of {options.images:,} + {options.images // 5:,} images,"
@@ -103,6 +150,7 @@ def main() -> int:
         lines[0] += (
             f" batches of {options.batch}, {options.precision}; a step by CUDA events, from one step's end to the next's."
         )
+        lines += [f"Evaluation: of an epoch's seconds. Checkpoint: what it stops training for, of {INTERVAL} s or an epoch."]
         lines += [f"MFU: 2 x 3 x MACs x images a second, over {rate / 1e12:,.1f} TFLOP/s (dense, data sheet)." if rate else ""]
         publish("gpu", options, about, Table(HEADER, [row(name, measured.get(name)) for name in CELLS], lines), measured)
     if not measured:

@@ -53,16 +53,19 @@ class Calls(TorchDispatchMode):
         self.outputs += [(name, tensor) for tensor in made]
         if kwargs.get("pin_memory") or (name == "detach" and id(inputs[0]) in self._pinned):
             self._pinned |= {id(tensor) for tensor in made}  # held by `outputs`, so that no other gets the number
-        if {tensor.device.type for tensor in (*inputs, *made)} == {"cpu", "cuda"} and self._copies(name, inputs, made, kwargs):
+        if {tensor.device.type for tensor in (*inputs, *made)} == {"cpu", "cuda"} and self._copies(
+            name, inputs, made, args, kwargs
+        ):
             self.waits.append(f"{name} {[str(tensor.device) for tensor in (*inputs, *made)]}")
         return result
 
-    def _copies(self, name: str, inputs: list[Tensor], made: list[Tensor], kwargs: dict[str, Any]) -> bool:
+    def _copies(self, name: str, inputs: list[Tensor], made: list[Tensor], args: Any, kwargs: dict[str, Any]) -> bool:
         """Return True if a call copies between the device and memory that is not pinned, or waits until the copy is made."""
         if name not in ("_to_copy", "copy_", "to"):
             return False
         here = [tensor for tensor in (*inputs, *made) if tensor.device.type == "cpu"]
-        return not kwargs.get("non_blocking") or any(id(tensor) not in self._pinned for tensor in here)
+        going_on = kwargs.get("non_blocking") or args[2:3] == (True,)
+        return not going_on or any(id(tensor) not in self._pinned for tensor in here)
 
     @staticmethod
     def _by_mask(args: Any) -> bool:

@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import DynamicOutputShapeException
 from ablation.data.images import Dataset, Images
 from ablation.models.classifier import Classifier
 from ablation.models.resizer import Resizer
+from ablation.records.snapshot import snapshot
 from ablation.sweep import settings
 from ablation.training.fit import Fit
 from tests.conftest import ROOT
@@ -150,3 +151,21 @@ def test_under_autocast_every_map_of_the_resizer_is_bf16(position: str, count: i
     assert len(maps) == count and {tensor.dtype for tensor in maps} == {torch.bfloat16}
     assert maps[0].is_contiguous(memory_format=torch.channels_last)  # what was upsampled
     assert "bmm" in on_device and not [name for name in on_device if name.startswith("upsample")]
+
+
+def test_a_checkpoints_copy_waits_once_for_all_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into pinned memory, in the memory format that was there; then it waits, or what is written would not be there yet."""
+    waited: list[torch.device] = []
+
+    class Stream:
+        def __init__(self, device: torch.device) -> None:
+            self.synchronize = lambda: waited.append(device)
+
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    with fake_cuda() as calls:
+        live = {"model": {"weight": torch.empty(2, 3, 4, 5, device=DEVICE).contiguous(memory_format=torch.channels_last)}}
+        live["optimizer"] = {"momentum": torch.empty(7, device=DEVICE)}
+        copied = snapshot(live)
+        assert calls.waits == [] and waited == [DEVICE]
+    assert copied["model"]["weight"].device.type == "cpu"
+    assert copied["model"]["weight"].stride() == live["model"]["weight"].stride()
