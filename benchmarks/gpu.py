@@ -24,7 +24,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation
 
 import torch
-from ablation.sweep.price import FLOPS, PEAKS, TRAINING
 
 from ablation.cost import model_size
 from ablation.cost.flops import FLOPS, PEAKS, TRAINING

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import wandb
+from matplotlib.figure import Figure
 
 from tests.reporting.constructed_records import Runs
 from tests.wandb_server import Server, serving
@@ -20,8 +21,9 @@ def runs(tmp_path: Path) -> Runs:
 
 
 @pytest.fixture
-def make_table(tmp_path: Path) -> Callable[..., int]:
-    """The script's own main on the built folder; tables go to tmp_path/reports."""
+def make_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The script's own main on the built folder; tables go to tmp_path/reports. The page's plots are painted, not written."""
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **options: file.write("<svg></svg>"))
     main = runpy.run_path(str(Path(__file__).parents[2] / "reports" / "make_table.py"))["main"]
 
     def run(*arguments: str, out: str = "reports") -> int:

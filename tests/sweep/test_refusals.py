@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Callable
 
 import pytest
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.cost import model_size
@@ -117,12 +121,21 @@ BAD_TARGETS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("target", BAD_TARGETS)
-@pytest.mark.parametrize("place", ["resizer._target_", "+tracker.nested._target_", "+engine.a.b._target_"])
-def test_targets_are_allow_listed_in_the_whole_tree(composed: Compose, target: str, place: str) -> None:
-    override = f"{place}='{target}'"
-    with pytest.raises(Refused, match=r"not allowed as a target|no such key"):
-        settings.check_config(composed(override), [override])
+def test_targets_are_allow_listed_in_the_whole_tree(composed: Compose) -> None:
+    """Whatever it is and wherever it stands: in the place of a part's own, in a node of its own, in a list."""
+    config = composed("resizer=cbam", "aug=cutmix", "+tracker.extra=[{a: [{}]}]", "+engine.a.b={}")
+    places = [""] + [f"{key}." for key, value in settings.every(settings.plain(config)) if isinstance(value, dict)]
+    assert len(places) > 15
+    named = re.compile(r"not allowed as a target|no such key|not used here")
+
+    @given(place=st.sampled_from(places), target=st.sampled_from(BAD_TARGETS) | st.text().filter(lambda text: "${" not in text))
+    def refused(place: str, target: str) -> None:
+        changed = copy.deepcopy(config)
+        OmegaConf.update(changed, f"{place}_target_", target, force_add=True)
+        with pytest.raises(Refused, match=named):
+            settings.check_config(changed)
+
+    refused()
 
 
 def test_a_last_batch_that_batch_norm_cannot_take_is_found_by_building(composed: Compose) -> None:

@@ -13,7 +13,7 @@ from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read.logits import correct_at
 from ablation.reporting.statistics.analysis import analyse
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome
-from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, fill, frame, logits, percent, said
+from tests.reporting.studies import NO_STUDY, Fate, Place, fill, frame, logits, percent, said
 
 BASE, PLAIN, CBAM, BOTH = ("none", "base"), ("plain", "base"), ("cbam", "base"), ("cbam", "cutmix")
 NO_CONTROL = "What learning adds cannot be told (missing: bilinear base)."
@@ -259,8 +259,3 @@ def test_what_is_claimed_is_what_the_grid_holds(runs: Runs) -> None:
             assert planned.difference.holm is not None
             assert planned.difference.holm < 0.05
     assert seen
-
-
-def test_it_is_the_same_under_any_order_of_rows(runs: Runs) -> None:
-    fill(runs, {BASE: gained(0, 0, 0), PLAIN: gained(30, 30, 30), CBAM: gained(31, 28, 31), BOTH: [None, "diverged"]})
-    assert {verdict(analysis(runs, shuffled=seed)) for seed in range(5)} == {said(runs)}

@@ -7,13 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ablation.reporting.analysis import Analysis, Comparison, analyse, family
+from ablation.reporting.logits import correct_at
+from ablation.reporting.selection import select
+from ablation.reporting.statistics.seeds import joined
+from ablation.reporting.verdict import verdict
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ablation.reporting.read.logits import correct_at
 from ablation.reporting.statistics.analysis import Analysis, Comparison, analyse, family
 from ablation.reporting.statistics.contrasts import Untold
-from ablation.reporting.statistics.seeds import joined
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.studies import NO_STUDY, analysis, argued, fill, logits, percent, record
+from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, argued, fill, frame, logits, percent, record
 
 T2 = 4.302652729911275  # Student's t at 97.5 %, 2 degrees of freedom
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
@@ -255,12 +261,23 @@ def test_a_foreign_record_does_not_end_the_table(runs: Runs) -> None:
     assert by_label(found.comparisons)["+ Resizer"].difference.estimate.mean == 2
 
 
-def test_the_order_of_rows_changes_nothing(runs: Runs) -> None:
+@pytest.mark.parametrize(("count", "seeds"), [(6, 4), (2, 15)], ids=["all sign patterns", "drawn sign patterns"])
+def test_the_order_of_rows_changes_nothing(runs: Runs, count: int, seeds: int) -> None:
+    """Nor the verdict, which is made of the analysis alone."""
     draw = np.random.default_rng(1)
-    fill(runs, {place: [float(value) for value in draw.normal(95, 0.3, 15).round(2)] for place in SIX})
-    found = analysis(runs, against="+ CutMix")
-    for seed in range(2):
-        assert analysis(runs, shuffled=seed, against="+ CutMix") == found
+    cells: dict[Place, list[Fate]] = {place: list(draw.normal(95, 0.3, seeds).round(2)) for place in SIX[:count]}
+    fill(runs, cells | {SIX[0]: [*cells[SIX[0]], None, "diverged"]})
+    rows, study = frame(runs), select(runs.folder).study
+
+    expected = analyse(rows, study, np.random.default_rng(0))
+
+    @given(order=st.permutations(range(len(rows))))
+    @settings(max_examples=10)
+    def same(order: list[int]) -> None:
+        again = analyse(rows.iloc[order], study, np.random.default_rng(0))
+        assert again == expected and verdict(again) == verdict(expected)
+
+    same()
 
 
 def test_cells_that_differ_in_more_than_the_factors_are_no_comparison(runs: Runs) -> None:
