@@ -21,8 +21,8 @@ from ablation.records.outcome import ENDED, FINISHED, FORMAT, NEW, State, epochs
 from ablation.records.record import Record
 from ablation.reporting.read import local_files
 from ablation.reporting.read.selection import select
-from ablation.sweep import settings
-from ablation.sweep.planned_run import Planned
+from ablation.sweep import planned_run
+from tests.conftest import TINY
 
 KEPT = Path(__file__).with_name("format1")  # a runs folder: one run of two epochs, as the version before format 2 wrote it
 
@@ -123,8 +123,9 @@ def test_a_run_of_format_1_is_a_result_to_the_plan_the_table_and_the_view(
 
     assert Record(folder, digest=content["digest"], config=content["config"], study="demo").skip()
 
-    config = composed("profile=demo", "tracker=none", "resizer=plain", "engine.device=cpu", "train.epochs=2")
-    (item,) = estimate.command_cost([Planned(folder, [], config, settings.identity(config), 0)], config).items
+    run = planned_run.plan(composed(*TINY, "resizer=plain", f"paths.runs={runs}"))  # as the kept run was trained
+    assert run.folder == folder, "a run done in format 1 was not found"
+    (item,) = estimate.command_cost([run]).items
     assert (item.state, item.done, item.left) == ("done", 2, 0)
 
     (row,) = local_files.local(runs, select(runs)).to_dict("records")
