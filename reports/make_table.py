@@ -111,7 +111,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
 
     from ablation.reporting.document.csv_rows import numbers
     from ablation.reporting.document.document import build
-    from ablation.reporting.formats import terminal, write
+    from ablation.reporting.formats import correct_images, terminal, write
     from ablation.reporting.read import source
     from ablation.reporting.read.logits import CorrectReader
     from ablation.reporting.statistics.analysis import Unknown, analyse
@@ -137,9 +137,11 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
         print(f"nothing written: {terminal.visible(str(error))}", file=sys.stderr)
         return 1
     table = build(analysis)
+    done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
     try:
         folder = terminal.folder(options.out, selection.study["name"])
         written = [*terminal.write(table, folder), *write.write(analysis, table, options.runs, folder, reading.said)]
+        written += correct_images.write(folder, done, correct)
     except OSError as error:
         print(f"not all written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
@@ -153,7 +155,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     if options.publish:
         print(terminal.visible(publish(options, selection, folder, numbers(table.values))))
     if table.next_command:
-        print(f"would decide more: {terminal.visible(table.next_command)}")
+        print(f"to decide what is open: {terminal.visible(table.next_command)}")
     if not table.complete:
         print("incomplete: the same run.py command goes on with what has no result")
     return 0 if table.complete else 2
