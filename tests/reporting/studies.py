@@ -75,7 +75,9 @@ def correct(runs: Runs, flat: Mapping[str, Any], rights: Mapping[str, Sequence[i
     (folder / NAME).write_bytes(encode(CorrectImages(images, label_digest(truth), packed)))
 
 
-def tested(runs: Runs, cells: Mapping[Place, Sequence[Sequence[int]]], images: int, study: Mapping[str, Any] = TABLE1) -> None:
+def by_images(
+    runs: Runs, cells: Mapping[Place, Sequence[Sequence[int]]], images: int, study: Mapping[str, Any] = TABLE1
+) -> None:
     """Plan and record cells by the images that each seed has right, at the best epoch and at the last."""
     planned = [(config(*place, seed), right) for place, row in cells.items() for seed, right in enumerate(row)]
     runs.manifest(dict(study), [flat for flat, _ in planned])
