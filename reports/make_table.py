@@ -113,7 +113,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     from ablation.reporting.document.csv_rows import numbers
     from ablation.reporting.document.document import build
     from ablation.reporting.document.text import visible
-    from ablation.reporting.formats import terminal, write
+    from ablation.reporting.formats import correct_images, terminal, write
     from ablation.reporting.read import source
     from ablation.reporting.read.logits import CorrectReader
     from ablation.reporting.read.wandb_online import Unavailable
@@ -127,10 +127,12 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     asked = {"against": options.against, "smallest": options.smallest, "command": selection.command, "correct": correct}
     analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **asked)
     table = build(analysis)
+    done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
     folder = write.folder(options.out, selection.study["name"])
     try:
         files = write.write(table, folder)
         files.append(write.write_page(analysis, table, options.runs, folder, reading.description))
+        files += correct_images.write(folder, done, correct)
     except OSError as error:
         print(f"not all written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
@@ -144,7 +146,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     if options.publish:
         print(visible(publish(options, selection, folder, numbers(table.values))))
     if table.next_command:
-        print(f"would decide more: {visible(table.next_command)}")
+        print(f"to decide what is open: {visible(table.next_command)}")
     if not table.complete:
         print("incomplete: the same run.py command goes on with what has no result")
     return 0 if table.complete else 2

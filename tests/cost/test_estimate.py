@@ -6,6 +6,7 @@ import json
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +15,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ablation.cost import estimate, hardware, history, memory, model_size
+from ablation.cost import estimate, hardware, history, memory, model_size, plan_table
 from ablation.cost.flops import Hardware, Work, assumed_rate, by_rate, makespan, measured_rate
-from ablation.reporting.statistics import forecast
 from ablation.sweep import planned_run
 from ablation.sweep.identity import cell
 from ablation.training.trial import trial
@@ -118,7 +118,7 @@ def test_what_is_no_record_is_passed_over(composed: Compose, tmp_path: Path) -> 
         (tmp_path / name / "outcome.json").write_text(content)
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "abc-12345678.json").write_text(json.dumps({"device": "GPU"}))
-    assert history.read(tmp_path, {"abc"}, Hardware("GPU")) == history.History({}, {})
+    assert history.read(tmp_path, {"abc"}, Hardware("GPU")) == history.Past({}, {})
     assert history.read_check(tmp_path, "abc", Hardware("GPU"), Work(1, 1, 1)) is None
 
 
@@ -189,28 +189,19 @@ def test_the_estimate_is_what_a_real_step_holds(composed: Compose, overrides: li
     assert expected.peak == pytest.approx(live.most + expected.weights + expected.images, rel=0.06)
 
 
-BOTH = {0: 90.0, 1: 91.0, 2: 92.0}
-LESS = {0: 89.0, 1: 89.8, 2: 91.2}  # differences 1.0, 1.2, 0.8: sd 0.2
-
-
 @pytest.mark.parametrize(
-    ("seeds", "pairs", "words"),
+    ("seeds", "comparisons", "accuracies", "words"),
     [
-        (1, [], "1 seed a cell tells no difference from chance"),
-        (3, [(BOTH, LESS)], "resolve a difference of 0.65 points (80 % power, two-sided 5 %; sd 0.20 of the 3 differences"),
-        (3, [({0: 1.0}, {0: 2.0})], "resolve a difference of 3.3 sd"),
-        (3, [(BOTH, {})], "0.65 at an assumed sd of 0.2"),
-        (3, [(BOTH, BOTH)], "show no spread"),
+        (1, 5, [], "1 seed a cell shows no spread over seeds"),
+        (2, 5, [], "With 2 seeds only differences above about 2.5 points would show (seed sd 0.2 assumed)"),
+        (3, 1, [[90.0, 91.0, 92.0], [89.0]], "points would show (seed sd 1, of the 3 runs that are done)"),
+        (3, 1, [[90.0], []], "(seed sd 0.2 assumed)"),
     ],
 )
-def test_what_seeds_resolve(seeds: int, pairs: list[tuple[dict[int, float], dict[int, float]]], words: str) -> None:
-    assert words in forecast.resolution(seeds, pairs, 5)[0]
-
-
-def test_too_few_seeds_for_the_exact_test_is_said() -> None:
-    """Holm over 5 comparisons: 2 / 2**n <= 0.05 / 5 from n = 8 on."""
-    assert "cannot reject below 8 seeds" in forecast.resolution(7, [], 5)[1]
-    assert len(forecast.resolution(8, [], 5)) == 1
+def test_what_seeds_show(seeds: int, comparisons: int, accuracies: list[list[float]], words: str) -> None:
+    """The test of the table at its Holm level; its power is recomputed beside the statistics."""
+    costs = SimpleNamespace(seeds=seeds, comparisons=comparisons, accuracies=accuracies)
+    assert words in plan_table._seeds(costs)
 
 
 def test_the_baseline_of_a_plan_is_the_study_s(composed: Compose, tmp_path: Path) -> None:
@@ -222,7 +213,8 @@ def test_the_baseline_of_a_plan_is_the_study_s(composed: Compose, tmp_path: Path
         for seed in (0, 1)
     ]
     for number, run in enumerate(runs[:4]):
-        record(run, device="another", best={"epoch": 1, "test_acc": 90.0 + number})
+        record(run, device="another", last={"epoch": 1, "test_acc": 90.0 + number})
     found = estimate.command_cost(runs)
     assert found.seeds == 2
-    assert found.pairs == [({0: 92.0, 1: 93.0}, {0: 90.0, 1: 91.0}), ({}, {})]
+    assert found.comparisons == 2
+    assert found.accuracies == [[90.0, 91.0], [92.0, 93.0], [], []]

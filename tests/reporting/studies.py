@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ablation.records.correctness import NAME, CorrectImages, encode, label_digest, pack
 from ablation.reporting.document.document import Table, build
 from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read import local_files
@@ -26,13 +27,13 @@ def percent(right: float, images: int = IMAGES) -> float:
     return 100 * right / images
 
 
-def fill(runs: Runs, fates: Mapping[Place, Sequence[Fate]], study: Mapping[str, Any] = TABLE1, drop: float = 0.5) -> None:
+def fill(runs: Runs, fates: Mapping[Place, Sequence[Fate]], study: Mapping[str, Any] = TABLE1, drop: float = 0.0) -> None:
     """Plan and record a grid of (resizer, aug), a fate a seed; the last epoch is `drop` points below the best."""
     cells = [(config(resizer, aug, seed), fate) for (resizer, aug), row in fates.items() for seed, fate in enumerate(row)]
     record(runs, cells, study, drop)
 
 
-def record(runs: Runs, cells: Sequence[tuple[dict[str, Any], Fate]], study: Mapping[str, Any], drop: float = 0.5) -> None:
+def record(runs: Runs, cells: Sequence[tuple[dict[str, Any], Fate]], study: Mapping[str, Any], drop: float = 0.0) -> None:
     """Plan and record any configurations."""
     runs.manifest(dict(study), [flat for flat, _ in cells])
     for flat, fate in cells:
@@ -62,7 +63,28 @@ def argued(runs: Runs, shuffled: int | None = None, **options: Any) -> Table:
 
 def said(runs: Runs, **options: Any) -> str:
     """The verdict of the runs."""
-    return verdict(analysis(runs, **options))
+    return str(verdict(analysis(runs, **options)))
+
+
+def correct(runs: Runs, flat: Mapping[str, Any], rights: Mapping[str, Sequence[int]], images: int, labels: Any = None) -> None:
+    """Write a run's correct.bits: by metric the images that it classifies as labelled."""
+    packed = {metric: pack(np.isin(np.arange(images), list(right))) for metric, right in rights.items()}
+    truth = np.zeros(images, dtype=np.int64) if labels is None else np.array(labels)
+    folder = runs.folder / run_id(dict(flat))
+    folder.mkdir(exist_ok=True)
+    (folder / NAME).write_bytes(encode(CorrectImages(images, label_digest(truth), packed)))
+
+
+def by_images(
+    runs: Runs, cells: Mapping[Place, Sequence[Sequence[int]]], images: int, study: Mapping[str, Any] = TABLE1
+) -> None:
+    """Plan and record cells by the images that each seed has right, at the best epoch and at the last."""
+    planned = [(config(*place, seed), right) for place, row in cells.items() for seed, right in enumerate(row)]
+    runs.manifest(dict(study), [flat for flat, _ in planned])
+    for flat, right in planned:
+        accuracy = percent(len(right), images)
+        runs.record(outcome(flat, best=accuracy, last=accuracy, test_images=images))
+        correct(runs, flat, {"best": right, "last": right}, images)
 
 
 def logits(runs: Runs, flat: Mapping[str, Any], right: Sequence[int], labels: Sequence[int] | None = None) -> None:

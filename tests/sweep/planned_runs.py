@@ -24,6 +24,7 @@ def planned(composed: Compose, *overrides: str) -> Planned:
 def record(run: Planned, word: str = "done", *, device: str, host: str = socket.gethostname(), **outcome: Any) -> Path:
     """A record of a run: 10 epochs in 70 seconds, 91 %, 3 GB, unless said otherwise."""
     made_up = {"epochs": 10, "seconds": 70.0, "peak_memory_bytes": 3 * 10**9, "best": {"epoch": 7, "test_acc": 91.0}}
+    made_up |= {"last": {"epoch": 10, "test_acc": 90.5}}
     about = {"format": 1, "digest": run.folder.name.rpartition("-")[2], "outcome": word, "code": {"source": "made up"}}
     content = {**about, "config": run.identity, "seed": run.identity["seed"], **made_up, **outcome}
     run.folder.mkdir(parents=True)

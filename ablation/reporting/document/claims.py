@@ -12,12 +12,12 @@ from ablation.reporting.document.next_step import Step, more_seeds
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row, family
 from ablation.reporting.statistics.effects import Effect
 from ablation.reporting.statistics.estimate import LEVEL, Estimate, Interval, Reason, Scope
-from ablation.reporting.statistics.power import SeedsNeeded, seeds_needed
+from ablation.reporting.statistics.power import MOST, SeedsNeeded, seeds_needed
 from ablation.reporting.statistics.sameness import Answer
 
 SCOPES = {Scope.SEEDS_AND_IMAGES: "", Scope.SEEDS: ", for this test set", Scope.IMAGES: ", of these trained models"}
 SAME = 0.1  # level of the interval that two one-sided tests rest on
-MANY = 1_000  # seeds a cell beyond which a number is no advice
+MANY = 100  # seeds a cell beyond which no command is given
 
 
 def better(comparison: Comparison, next_one: bool = False, known: Scope | None = None) -> str:
@@ -35,7 +35,7 @@ def same(comparison: Comparison) -> str:
     """Say that two cells are the same within the stated margin."""
     margin = comparison.decision.margin or 0.0
     found = comparison.estimate.interval(SAME)
-    bounds = f" (90 %: {_between(found)})" if found else ""
+    bounds = f" (90 %: {_between(found, ' to ')})" if found else ""
     return f"{comparison.row.cell.label} and {comparison.other.cell.label} are the same within {margin:g} points{bounds}."
 
 
@@ -53,21 +53,24 @@ def untold(analysis: Analysis, comparison: Comparison, known: Scope | None = Non
 
 
 def nothing(estimate: Estimate) -> str:
-    """Say why there is no test, with the difference where there is one."""
-    told = f", {points(estimate.points)} points apart" if estimate.reason is Reason.NO_SPREAD else ""
-    return f"{estimate.reason.value if estimate.reason else 'no test'}{told}"
+    """Say why there is no test."""
+    if estimate.reason is Reason.NO_SPREAD:
+        return f"{points(estimate.points)} points, but equal in all seeds, so there is no spread to judge by"
+    return estimate.reason.value if estimate.reason else "no test"
 
 
 def effect(analysis: Analysis, found: Effect, rows: Sequence[Row], known: Scope | None = None) -> tuple[str, Step | None]:
     """Say what an effect comes to, and the step that would decide one that is open."""
-    name = f"{found.contrast.name[:1].upper()}{found.contrast.name[1:]} ({found.contrast.change})"
+    name = found.contrast.name if "." in found.contrast.name else found.contrast.name[:1].upper() + found.contrast.name[1:]
+    name = f"{name} ({found.contrast.change})"
     estimate, size = found.estimate, spoken(abs(found.estimate.points or 0.0), _width(found.estimate))
     if found.decision.answer in (Answer.BETTER, Answer.WORSE):
         verb = "gains" if found.decision.answer is Answer.BETTER else "loses"
         bounds = interval(estimate, turned=found.decision.answer is Answer.WORSE)
         return f"{name} {verb} {size} points ({bounds}){holds(estimate, known)}.", None
     if found.decision.answer is Answer.SAME:
-        return f"{name} changes less than {found.decision.margin:g} points.", None
+        bounds = f" (90 %: {_between(inner, ' to ')})" if (inner := estimate.interval(SAME)) else ""
+        return f"{name} changes less than {found.decision.margin:g} points{bounds}.", None
     if found.decision.interval is None:
         return f"{name}: cannot tell, {nothing(estimate)}.", None
     level = LEVEL if found.adjusted is None else found.adjusted.level
@@ -99,11 +102,12 @@ def _too_many(needed: SeedsNeeded, wanted: str, estimate: Estimate) -> str:
     """Say that seeds alone will not do."""
     if needed.limit > needed.difference and estimate.images:
         return f"no number of seeds shows {wanted} points on {exact(estimate.images)} test images"
-    return f"{wanted} points would take more than {exact(MANY)} seeds a cell"
+    seeds = exact(needed.seeds) if needed.seeds else f"more than {exact(MOST)}"
+    return f"{wanted} points would take {seeds} seeds a cell"
 
 
 def image_by_image(comparison: Comparison) -> str | None:
-    """Say what one seed a side can: of these trained models. None where their correct images are not known."""
+    """Say what one seed a side can, without a full stop: of these trained models. None without their correct images."""
     if comparison.won_lost is None or comparison.estimate.p is None:
         return None
     won, lost = comparison.won_lost
@@ -111,8 +115,8 @@ def image_by_image(comparison: Comparison) -> str | None:
     counts = f"{exact(won)} images won, {exact(lost)} lost, {p_is(comparison.estimate.p)}"
     if comparison.estimate.p < LEVEL:
         ahead = one if won > lost else other
-        return f"Image by image {ahead} is ahead of {other if won > lost else one} ({counts}), of these trained models alone."
-    return f"Image by image {one} and {other} cannot be told apart ({counts}), not even as these trained models."
+        return f"Image by image {ahead} is ahead of {other if won > lost else one} ({counts}), of these trained models alone"
+    return f"Image by image {one} and {other} cannot be told apart ({counts}), not even as these trained models"
 
 
 def interval(estimate: Estimate, turned: bool = False) -> str:
@@ -123,8 +127,8 @@ def interval(estimate: Estimate, turned: bool = False) -> str:
     return f"95 %: {spoken(low, high - low)} to {spoken(high, high - low)}"
 
 
-def _between(found: Interval) -> str:
-    return f"{spoken(found.low, found.high - found.low, sign=True)} and {spoken(found.high, found.high - found.low, sign=True)}"
+def _between(found: Interval, word: str = " and ") -> str:
+    return word.join(spoken(end, found.high - found.low, sign=True) for end in (found.low, found.high))
 
 
 def _width(estimate: Estimate) -> float:

@@ -35,13 +35,17 @@ def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int) -> Step:
         return Step(seeds, seeds * sum(wall) if len(wall) == len(rows) else None, None)
     taken = [run["seed"] for row in rows for run in row.cell.runs if isinstance(run["seed"], int)]
     first = max(taken, default=-1) + 1
+    whole = len(rows) == len(analysis.rows)
     words = [word for word in shlex.split(analysis.command) if not word.startswith("seed=")]
-    wanted = {word.partition("=")[0]: _narrowed(word, rows) for word in words if "," in word and "=" in word}
-    named = [key for key in named_keys(analysis.study) if not any(word.startswith(f"{key}=") for word in words)]
+    typed = [word for word in words if "," in word and "=" in word]
+    wanted = {word.partition("=")[0]: word if whole else _narrowed(word, rows) for word in typed}
+    named = (
+        [] if whole else [key for key in named_keys(analysis.study) if not any(word.startswith(f"{key}=") for word in words)]
+    )
     added = {key: f"{key}={','.join(_values(key, rows))}" for key in named if _values(key, rows)}
     words = [wanted.get(word.partition("=")[0], word) for word in words]
     words += [] if {"-m", "--multirun"} & {*words} else ["-m"]
-    cells = prod(word.count(",") + 1 for word in [*wanted.values(), *added.values()])
+    cells = len(rows) if whole else prod(word.count(",") + 1 for word in [*wanted.values(), *added.values()])
     new = ",".join(map(str, range(first, first + seeds))) if seeds <= LISTED else f"range({first},{first + seeds})"
     seconds = seeds * cells * sum(wall) / len(wall) if wall else None
     return Step(seeds, seconds, shlex.join([*words, *added.values(), f"seed={new}"]))
@@ -52,11 +56,11 @@ def _values(key: str, rows: Sequence[Row]) -> list[str]:
 
 
 def _narrowed(word: str, rows: Sequence[Row]) -> str:
-    """Return an override of several values with those alone that the cells have, as they were typed."""
+    """Return an override of several values with those alone that the cells have, as they were typed where they were."""
     key, _, values = word.partition("=")
     wanted = _values(key, rows)
     kept = [value for value in values.split(",") if any(_equal(value, other) for other in wanted)]
-    return f"{key}={','.join(kept)}" if kept and len(kept) >= len(wanted) else word
+    return f"{key}={','.join(kept if len(kept) == len(wanted) else wanted)}" if wanted else word
 
 
 def _equal(typed: str, value: str) -> bool:

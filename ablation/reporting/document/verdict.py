@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ablation.records.numbers import percent, spoken
+from ablation.records.numbers import duration, percent, spoken
 from ablation.reporting.document import claims
 from ablation.reporting.document.next_step import Step, more_seeds
 from ablation.reporting.read.frame import WORDS, plain
@@ -98,10 +98,10 @@ def _lead(analysis: Analysis, group: Group, prefix: str = "") -> _Fact:
     best = group.winner or group.ranked[0]
     main = _planned(analysis, best) or group.next or group.single_next
     if main is None or group.winner is None:
-        others = (
-            "there is no other cell to compare it with" if len(analysis.rows) == 1 else "no other cell can be compared with it"
-        )
-        more = f"; {others}" if main is None else ""
+        others = "there is no other cell to compare it with"
+        if len(analysis.rows) > 1:
+            others = "no other cell has two seeds" if len(group.ranked) > 1 else "no other cell has a result"
+        more = f"; {others}" if main is None or main.estimate.points is None else ""
         return _Fact(f"{prefix}{best.cell.label} reaches {_mean(analysis, best)}{more}.")
     fact = _judged(analysis, main, next_one=main is group.next, lead=True)
     return _Fact(f"{prefix}{fact.text}", fact.step)
@@ -135,16 +135,15 @@ def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
     best = group.ranked[0]
     if len(group.ranked) == 1:
         return [_lead(analysis, group)]
-    headline = _Fact(f"One seed a cell decides nothing: {best.cell.label} is highest with {_mean(analysis, best)}.")
+    highest = percent(best.samples[analysis.metric].mean or 0.0)
+    headline = _Fact(f"One seed a cell decides nothing: {best.cell.label} is highest, {highest} %.")
     found = _planned(analysis, best) or group.single_next
     said = claims.image_by_image(found) if found else None
-    facts = [_Fact(said)] if said else []
-    step = more_seeds(analysis, group.ranked, 2)
-    if not said:
-        facts.append(_Fact("Two more seeds a cell would show how much seeds scatter.", step))
-    else:
-        facts[0] = _Fact(facts[0].text, step)
-    return [headline, *facts, *(fact for fact in _effects(analysis, group, missing_alone=True))]
+    step = more_seeds(analysis, analysis.rows, 2)
+    time = f" ({duration(step.seconds)})" if step.seconds else ""
+    more = f"wo more seeds a cell{time} would show how much seeds scatter."
+    facts = [_Fact(f"{said}; t{more}" if said else f"T{more}", step)]
+    return [headline, *facts, *_effects(analysis, group, missing_alone=True)]
 
 
 def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missing_alone: bool = False) -> list[_Fact]:
@@ -159,7 +158,7 @@ def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missi
     rest.sort(key=_weight)
     for effect in [*([first] if first else []), *rest]:
         rows = [group.rows[cell] for cell in effect.contrast.weights]
-        if rows and effect.estimate.points is not None and not _is_the_lead(analysis, group, rows):
+        if rows and effect.estimate.points is not None and not _is_told(analysis, group, rows):
             facts.append(_Fact(*claims.effect(analysis, effect, rows, known)))
     return facts[:EFFECTS]
 
@@ -169,10 +168,10 @@ def _weight(effect: Effect) -> tuple[bool, bool, float]:
     return effect.contrast.kind != "contrast", open_, -abs(effect.estimate.points or 0.0)
 
 
-def _is_the_lead(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:
-    """Return True if an effect is the difference that the headline tells."""
-    main = _main(analysis, group)
-    return main is not None and {id(row) for row in rows} == {id(main.row), id(main.other)}
+def _is_told(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:
+    """Return True if an effect is a difference of two cells that was told before it."""
+    told = [each for each in (_main(analysis, group), group.next) if each is not None]
+    return any({id(row) for row in rows} == {id(each.row), id(each.other)} for each in told)
 
 
 def _missing(analysis: Analysis, effect: Effect) -> _Fact | None:
@@ -208,7 +207,7 @@ def _warnings(analysis: Analysis, groups: Sequence[Group]) -> Iterator[str]:
             ahead = main.row if (found or 0.0) > 0 else main.other
             size = spoken(abs(found or 0.0), 0.0)
             yield f"At the {epoch} epoch the order is the other way round: {ahead.cell.label} is {size} points ahead."
-        if group.single:
+        if group.single and group.winner:
             mean = percent(group.single.samples[analysis.metric].mean or 0.0)
             yield f"{group.single.cell.label} stands higher, {mean} %, but one seed makes no winner."
     yield from _lacking(analysis)

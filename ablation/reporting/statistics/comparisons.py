@@ -33,7 +33,7 @@ class Comparison:
     decision: Decision
     mismatches: tuple[Difference, ...]  # why the two must not be compared
     won_lost: tuple[int, int] | None  # images that a larger share of this cell's seeds than of the other's has right; a smaller
-    check: float | None  # p of the permutation test over seeds: assumes no distribution, holds for this test set
+    check: float | None  # of planned ones, p of the permutation test over seeds: no distribution assumed, for this test set
     best: float | None  # points at the epoch best on the test set
     last: float | None  # points at the last epoch
 
@@ -72,7 +72,7 @@ def compared(pairs: Pairs, metric: str, margin: float | None, generator: np.rand
         for (row, other), apart in zip(pairs, different, strict=True)
     ]
     adjusted = _family(pairs, estimates) if family else [None] * len(pairs)
-    checks = _checks(pairs, estimates, metric, generator)
+    checks = _checks(pairs, estimates, metric, generator) if family else [None] * len(pairs)
     return [
         Comparison(
             row=row,

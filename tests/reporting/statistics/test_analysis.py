@@ -6,28 +6,21 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from ablation.reporting.analysis import Analysis, Comparison, analyse, family
-from ablation.reporting.logits import correct_at
-from ablation.reporting.selection import select
-from ablation.reporting.statistics.seeds import joined
-from ablation.reporting.verdict import verdict
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from scipy import stats
 
-from ablation.reporting.read.logits import correct_at
+from ablation.reporting.document.csv_rows import cell_values, difference_values, effect_values
+from ablation.reporting.read.logits import CorrectReader
 from ablation.reporting.statistics.analysis import Analysis, Comparison, analyse, family
 from ablation.reporting.statistics.contrasts import Untold
+from ablation.reporting.statistics.estimate import Reason, Scope
+from ablation.reporting.statistics.same_images import Mismatch
+from ablation.reporting.statistics.sameness import Answer
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome, run_id
-from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, argued, fill, frame, logits, percent, record
+from tests.reporting.studies import IMAGES, NO_STUDY, analysis, argued, by_images, correct, fill, frame, logits, percent, record
 
-T2 = 4.302652729911275  # Student's t at 97.5 %, 2 degrees of freedom
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
-
-
-def gains(*images: int) -> list[float]:
-    """A cell that gains so many images, seed by seed, on a baseline of `gains(0, 0, ...)`."""
-    return [percent(9_300 + 10 * seed + gain) for seed, gain in enumerate(images)]
 
 
 def by_label(comparisons: list[Comparison]) -> dict[str, Comparison]:
@@ -38,17 +31,27 @@ def baselines(found: Analysis) -> dict[str, str]:
     return {comparison.row.cell.label: comparison.other.cell.label for comparison in found.comparisons}
 
 
+def only(found: Analysis) -> Comparison:
+    (comparison,) = found.comparisons
+    return comparison
+
+
+# cells
+
+
 def test_a_cell_has_the_numbers_of_its_done_runs_alone(runs: Runs) -> None:
     """Six seeds were planned; of the failed, the killed and the missing one nothing is read."""
-    fill(runs, {BASE: [94.0, "failed", 95.0, "running", 96.0, None]})
+    fill(runs, {BASE: [94.0, "failed", 95.0, "running", 96.0, None]}, drop=0.5)
     (row,) = analysis(runs).rows
-    assert row.seeds["best"] == {0: 94.0, 2: 95.0, 4: 96.0}
-    found = row.accuracy["best"]
+    assert row.cell.accuracies("best") == {0: 94.0, 2: 95.0, 4: 96.0}
+    found = row.samples["best"]
     assert (found.n, found.mean, found.sd) == (3, 95.0, 1.0)
-    assert found.interval is not None
-    assert (found.interval.low, found.interval.high) == pytest.approx((95 - T2 / math.sqrt(3), 95 + T2 / math.sqrt(3)))
-    assert row.accuracy["last"].mean == 94.5
-    assert row.accuracy["val"].n == 0
+    bounds = row.means["best"].interval()
+    assert bounds is not None
+    half = stats.t.ppf(0.975, 2) / math.sqrt(3)
+    assert (bounds.low, bounds.high) == pytest.approx((95 - half, 95 + half))
+    assert row.samples["last"].mean == 94.5
+    assert row.samples["val"].n == 0
 
 
 def test_what_choosing_the_epoch_on_the_test_set_adds(runs: Runs) -> None:
@@ -58,58 +61,155 @@ def test_what_choosing_the_epoch_on_the_test_set_adds(runs: Runs) -> None:
         val = {"epoch": 5, "test_acc": percent(9_500 - over_val)}
         runs.record(outcome(flat, best=95.0, last=percent(9_500 - over_last), val=val))
     (row,) = analysis(runs).rows
-    assert (row.optimism["last"].mean, row.optimism["val"].mean) == pytest.approx((0.2, 0.05))
-    assert row.optimism["last"].interval is not None
-    assert row.optimism["last"].interval.high == pytest.approx(0.2 + T2 * 0.1 / math.sqrt(3))
+    assert row.optimism == pytest.approx({"last": 0.2, "val": 0.05})
 
 
 @pytest.mark.parametrize("metric", ["best", "last"])
-def test_the_gap_to_the_report_is_that_of_its_protocol(runs: Runs, metric: str) -> None:
-    """The report's number is of the best epoch, whichever accuracy comes first."""
-    ours = 95.0
-    fill(runs, {BASE: [94.0, 95.0, 96.0]})
-    gap = analysis(runs, metric=metric).rows[0].gap
-    assert gap is not None
-    assert (gap.points, gap.images) == pytest.approx((ours - 93.13, 100 * (ours - 93.13)))
-    assert gap.inside
+def test_the_report_is_beside_one_more_run_at_the_best_epoch_whichever_is_compared(runs: Runs, metric: str) -> None:
+    """A mean of 95 with sd 1: one more run lies within 4.30 x sqrt(1 + 1/3) of it."""
+    fill(runs, {BASE: [94.0, 95.0, 96.0]}, drop=3.0)
+    found = analysis(runs, metric=metric).rows[0].report
+    assert found is not None and found.interval is not None
+    assert found.gap == pytest.approx(95.0 - 93.13)
+    assert found.interval.low == pytest.approx(95 - stats.t.ppf(0.975, 2) * math.sqrt(4 / 3))
+    assert found.inside
 
 
-def test_a_difference_is_paired_by_seed_and_says_whom_it_left_out(runs: Runs) -> None:
-    fill(runs, {BASE: [94.0, 95.0, 96.0, "failed", 90.0], PLAIN: [94.1, 95.2, 96.3, 99.9]})
-    found = by_label(analysis(runs).comparisons)["+ Resizer"].difference
-    assert found.estimate.values == pytest.approx((0.1, 0.2, 0.3))
-    assert found.images == pytest.approx(20)
-    assert found.left_out == 2
+def test_two_records_of_one_seed_are_both_shown_and_neither_counts(runs: Runs) -> None:
+    """A foreign record of the same configuration used to replace the run silently: 99 % in place of 93."""
+    fill(runs, {BASE: [93.0, 93.5], PLAIN: [95.0, 95.5]})
+    runs.record(outcome(config(), best=99.0, last=99.0) | {"run_id": f"none-base-vgg16-s0-{0:010d}"})
+    from ablation.reporting.document.document import build
+    from ablation.reporting.read import local_files
+    from ablation.reporting.read.selection import select
+
+    selection = select(runs.folder, "all")
+    found = analyse(local_files.local(runs.folder, selection), selection.study, np.random.default_rng(0))
+    assert found.rows[0].cell.accuracies("last") == {1: 93.5}
+    table = build(found)
+    assert [row["last_acc"] for row in table.runs if row["cell"] == "Baseline" and row["seed"] == 0] in ([93, 99], [99, 93])
+    (line,) = (line for line in table.lines if "stands in 2 records" in line)
+    assert line.startswith("seed 0 of Baseline stands in 2 records, none of them counted: ")
 
 
-def test_holm_goes_over_the_whole_table_against_included(runs: Runs) -> None:
-    """Sign patterns counted by hand; the baseline against the Resizer is the Resizer against the baseline: one test of five."""
-    cells = {
-        BASE: gains(0, 0, 0, 0, 0, 0),
-        PLAIN: gains(1, 2, 3, 4, 5, 6),  # the extreme pattern and its mirror: 2 of 64
-        CBAM: gains(-1, 2, 3, 4, 5, 6),  # and those with the 1 turned: 4 of 64
-        ("bicubic", "base"): gains(1, -1, 1, -1, 1, -1),  # sum 0
-    }
-    fill(runs, cells)
-    alone = by_label(analysis(runs).comparisons)
-    p = {label: comparison.difference.p for label, comparison in alone.items()}
-    assert p == {"+ Resizer": 2 / 64, "+ Resizer_CBAM": 4 / 64, "bicubic": 1.0}
-    assert [comparison.difference.holm for comparison in alone.values()] == pytest.approx([3 * 2 / 64, 2 * 4 / 64, 1])
+def test_a_foreign_record_does_not_end_the_table(runs: Runs) -> None:
+    """Found beside planned runs: one without a seed, one without a resizer, one of 120 %."""
+    fill(runs, {BASE: [93.0, 94.0], PLAIN: [95.0, 96.0]})
+    for place, lacking in enumerate(("seed", "resizer")):
+        flat = {key: value for key, value in config().items() if key != lacking}
+        runs.record(outcome(config()) | {"config": flat, "run_id": f"none-base-vgg16-s0-{place:010d}"})
+    runs.record(outcome(config(), best=120.0) | {"run_id": f"none-base-vgg16-s0-{3:010d}"})
+    from ablation.reporting.read import local_files
+    from ablation.reporting.read.selection import select
 
+    selection = select(runs.folder, "all")
+    rows = local_files.local(runs.folder, selection)
+    found = analyse(rows, selection.study, np.random.default_rng(0))
+    assert by_label(found.comparisons)["+ Resizer"].estimate.points == 2
+    assert [problem for problem in rows["problem"] if problem] == ["ValueError: best accuracy 120.0: must be 0 to 100 percent"]
+
+
+def test_cells_are_named_by_what_differs(runs: Runs) -> None:
+    planned = [config(resizer, optimizer__lr=rate) for rate in (0.1, 0.01) for resizer in ("plain", "cbam")]
+    record(runs, [(flat, 90.0) for flat in planned], NO_STUDY)
+    assert [row.cell.label for row in analysis(runs).rows] == [
+        "lr 0.01 · cbam",
+        "lr 0.01 · plain",
+        "lr 0.1 · cbam",
+        "lr 0.1 · plain",
+    ]
+
+
+# comparisons
+
+
+def test_seeds_need_not_be_the_same_and_none_is_left_out(runs: Runs) -> None:
+    """Of 3 and 2 seeds: Welch's t test of the two samples, as scipy has it."""
+    fill(runs, {BASE: [94.0, 95.0, 96.0, "failed"], PLAIN: [None, None, None, 97.0, 99.0]})
+    found = only(analysis(runs)).estimate
+    expected = stats.ttest_ind([97.0, 99.0], [94.0, 95.0, 96.0], equal_var=False)
+    assert (found.points, found.scope) == (3.0, Scope.SEEDS)
+    assert found.p == pytest.approx(expected.pvalue)
+
+
+def test_the_last_epoch_is_compared_by_default(runs: Runs) -> None:
+    """At the best epoch the baseline is ahead by luck of the choice; both are kept, and that they disagree."""
+    planned = [config(resizer, seed=seed) for resizer in ("none", "plain") for seed in range(3)]
+    runs.manifest(TABLE1, planned)
+    for flat in planned:
+        plain = flat["resizer"] == "plain"
+        runs.record(outcome(flat, best=95.0 - plain + flat["seed"] / 10, last=93.0 + plain + flat["seed"] / 10))
+    found = only(analysis(runs))
+    assert found.estimate.points == pytest.approx(1.0)
+    assert (found.best, found.last, found.turned) == (pytest.approx(-1.0), pytest.approx(1.0), True)
+
+
+def test_images_count_where_the_correct_ones_are_known(runs: Runs) -> None:
+    """60 images, ten seeds: +2.6 images in the mean, in every seed. Over seeds alone p is tiny; the images were luck."""
+    base = [list(range(30 - seed % 2)) for seed in range(10)]
+    more = [[*range(3, 30), *range(40, 46)][: 32 + seed % 3] for seed in range(10)]
+    by_images(runs, {BASE: base, PLAIN: more}, 60)
+    alone, both = only(analysis(runs)), only(analysis(runs, correct=CorrectReader(runs.folder)))
+    assert alone.estimate.p is not None and alone.estimate.p < 0.001
+    assert alone.estimate.scope is Scope.SEEDS
+    assert both.estimate.scope is Scope.SEEDS_AND_IMAGES
+    assert both.estimate.p is not None and both.estimate.p > 0.05
+    assert both.decision.answer is Answer.CANNOT_TELL
+    assert both.won_lost == (7, 3)
+
+
+def test_correct_images_of_some_seeds_do_for_the_images(runs: Runs) -> None:
+    """Old records kept none: the seeds' spread is of all seeds, the images' of those that have them."""
+    rights = {place: [[*range(20 + seed)] for seed in range(3)] for place in (BASE, PLAIN)}
+    by_images(runs, rights, 40)
+    for place in (BASE, PLAIN):
+        (runs.folder / run_id(config(*place, 2)) / "correct.bits").unlink()
+    found = only(analysis(runs, correct=CorrectReader(runs.folder)))
+    assert found.row.samples["last"].counted == 2 and found.row.samples["last"].n == 3
+    assert found.estimate.scope is Scope.SEEDS_AND_IMAGES
+
+
+def test_old_records_are_compared_by_their_logits(runs: Runs) -> None:
+    planned = [config(), config("plain")]
+    runs.manifest(TABLE1, planned)
+    for flat, right in zip(planned, ([6, 7], [0, 1, 2, 3, 4, 5, 7]), strict=True):
+        runs.record(outcome(flat, best=percent(10 - len(right), 10), last=percent(len(right), 10), test_images=10))
+        logits(runs, flat, right)
+    found = only(analysis(runs, correct=CorrectReader(runs.folder)))
+    assert found.won_lost == (6, 1)
+    assert found.estimate.p == pytest.approx(0.125)  # 2 x (1 + 7) / 2 ** 7
+    assert found.estimate.scope is Scope.IMAGES
+
+
+def test_correct_images_of_another_accuracy_are_left_out_and_named(runs: Runs) -> None:
+    by_images(runs, {BASE: [[0, 1], [0, 1, 2]], PLAIN: [[0, 1, 3], [0, 1]]}, 10)
+    correct(runs, config("plain", seed=0), {"last": range(9)}, 10)
+    found = analysis(runs, correct=CorrectReader(runs.folder))
+    assert found.rows[1].unfit == (run_id(config("plain", seed=0)),)
+    assert found.rows[1].samples["last"].counted == 1
+    assert any(run_id(config("plain", seed=0)) in line for line in argued(runs, correct=CorrectReader(runs.folder)).lines)
+
+
+def test_holm_goes_over_all_planned_comparisons_each_once(runs: Runs) -> None:
+    """The baseline against the Resizer is the Resizer against the baseline: five pairs of four cells, not six."""
+    draw = np.random.default_rng(3)
+    cells = {BASE: 93.0, PLAIN: 94.0, CBAM: 93.1, ("bicubic", "base"): 93.5}
+    fill(runs, {place: list(mean + draw.normal(0, 0.3, 4)) for place, mean in cells.items()})
+    alone = analysis(runs)
+    assert family(alone.comparisons) == 3
+    smallest = min(alone.comparisons, key=lambda each: each.estimate.p or 1.0)
+    assert smallest.p == pytest.approx(3 * (smallest.estimate.p or math.nan))
     found = analysis(runs, against="+ Resizer")
-    against = by_label(found.against)
-    assert [comparison.difference.p for comparison in against.values()] == [2 / 64, 1.0, 4 / 64]
-    assert list(against) == ["Baseline", "+ Resizer_CBAM", "bicubic"]
-    assert family(found) == 5
-    assert [c.difference.holm for c in found.comparisons] == pytest.approx([5 * 2 / 64, 4 * 4 / 64, 1])
-    assert [c.difference.holm for c in found.against] == pytest.approx([5 * 2 / 64, 1, 4 * 4 / 64])
+    assert family([*found.comparisons, *found.against]) == 5
+    one, other = by_label(found.comparisons)["+ Resizer"], by_label(found.against)["Baseline"]
+    assert (one.p, one.estimate.p) == (pytest.approx(other.p), pytest.approx(other.estimate.p))
+    assert family([*(again := analysis(runs, against="Baseline")).comparisons, *again.against]) == 3
 
 
-def test_to_ask_for_the_baseline_again_changes_no_p(runs: Runs) -> None:
-    fill(runs, {BASE: gains(0, 0, 0, 0, 0, 0), PLAIN: gains(1, 2, 3, 4, 5, 6), CBAM: gains(2, 3, 4, 5, 6, 7)})
-    found = analysis(runs, against="Baseline")
-    assert family(found) == 2
-    assert [c.difference.holm for c in (*found.comparisons, *found.against)] == [4 / 64] * 4
+def test_the_permutation_check_stands_beside(runs: Runs) -> None:
+    """3 against 3, all of one above all of the other: 2 of 20 ways."""
+    fill(runs, {BASE: [93.0, 93.1, 93.2], PLAIN: [95.0, 95.1, 95.2]})
+    assert only(analysis(runs)).check == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("asked", ["+ Resizer", "resizer=plain", "aug=base,resizer=plain"])
@@ -131,17 +231,17 @@ def test_each_learning_rate_has_its_own_baseline(runs: Runs) -> None:
     record(runs, [(flat, 90.0 + place) for place, flat in enumerate(planned)], TABLE1)
     found = analysis(runs)
     assert baselines(found) == {
-        "+ Resizer, lr=0.01": "Baseline, lr=0.01",
-        "+ Resizer, lr=0.1": "Baseline, lr=0.1",
-        "+ Resizer_CBAM, lr=0.01": "Baseline, lr=0.01",
-        "+ Resizer_CBAM, lr=0.1": "Baseline, lr=0.1",
+        "+ Resizer · lr 0.01": "Baseline · lr 0.01",
+        "+ Resizer · lr 0.1": "Baseline · lr 0.1",
+        "+ Resizer_CBAM · lr 0.01": "Baseline · lr 0.01",
+        "+ Resizer_CBAM · lr 0.1": "Baseline · lr 0.1",
     }
-    assert [c.difference.estimate.mean for c in found.comparisons] == [1, 1, 2, 2]
-    main = {effect.contrast.of: effect.estimate.mean for effect in found.effects if effect.contrast.kind == "main effect"}
+    assert [c.estimate.points for c in found.comparisons] == [1, 1, 2, 2]
+    main = {effect.contrast.of: effect.estimate.points for effect in found.effects if effect.contrast.kind == "main effect"}
     assert main == {
         "0.01 -> 0.1 (none, plain, cbam; base)": 3,
-        "none -> cbam (base; lr=0.01, 0.1)": 2,
-        "none -> plain (base; lr=0.01, 0.1)": 1,
+        "none -> cbam (base; lr 0.01, lr 0.1)": 2,
+        "none -> plain (base; lr 0.01, lr 0.1)": 1,
     }
     assert next(iter(main)).startswith("0.01")  # the largest first
     assert found.untold == []
@@ -150,89 +250,113 @@ def test_each_learning_rate_has_its_own_baseline(runs: Runs) -> None:
 def test_a_baseline_may_be_a_value_instead_of_an_option(runs: Runs) -> None:
     planned = [config(resizer, optimizer__lr=rate) for rate in (0.01, 0.1) for resizer in ("none", "plain")]
     record(runs, [(flat, 90.0) for flat in planned], {**NO_STUDY, "baseline": {"optimizer.lr": 0.01}})
-    assert baselines(analysis(runs)) == {"none, lr=0.1": "none, lr=0.01", "plain, lr=0.1": "plain, lr=0.01"}
+    assert baselines(analysis(runs)) == {"lr 0.1 · none": "lr 0.01 · none", "lr 0.1 · plain": "lr 0.01 · plain"}
 
 
 @pytest.mark.parametrize("baseline", [None, {}, {"resizer": "bicubic"}])
 def test_without_a_baseline_nothing_is_compared_with_it(runs: Runs, baseline: dict[str, str] | None) -> None:
     fill(runs, {BASE: [93.0, 93.0], PLAIN: [95.0, 95.5]}, {**NO_STUDY, "baseline": baseline})
     found = analysis(runs)
-    assert (found.comparisons, found.against, found.sd) == ([], [], None)
+    assert (found.comparisons, found.against) == ([], [])
     (effect,) = found.effects
-    assert (effect.contrast.name, effect.estimate.values) == ("resizer", (2.0, 2.5))
-    assert found.leaders is not None
-    assert found.leaders.difference.estimate.values == (2.0, 2.5)
+    assert (effect.contrast.name, effect.estimate.points) == ("resizer", 2.25)
+    (group,) = found.groups
+    assert group.next is not None and group.next.estimate.points == 2.25
 
 
-def test_effects_are_those_of_the_grid(runs: Runs) -> None:
-    """2 points for the Resizer, 1 for CutMix, half a point more for both; the seeds' own luck cancels."""
-    cells = {(r, a): 90.0 + 2 * (r == "plain") + (a == "cutmix") + 0.5 * (r == "plain" and a == "cutmix") for r, a in SIX[:4]}
-    fill(runs, {place: [value + 0.25 * seed for seed in range(3)] for place, value in cells.items()})
-    found = {(effect.contrast.name, effect.contrast.of): effect for effect in analysis(runs).effects}
-    assert found["resizer", "none -> plain (base, cutmix)"].estimate.mean == pytest.approx(2.25)
-    assert found["resizer", "none -> plain (base, cutmix)"].images == pytest.approx(225)
-    assert found["aug", "base -> cutmix (none, plain)"].estimate.mean == pytest.approx(1.25)
-    assert found["interaction", "plain x cutmix"].estimate.mean == pytest.approx(0.5)
-    learning = found["learning", "bilinear -> plain (base, cutmix)"]
-    assert (learning.estimate.mean, learning.images) == (None, None)
-    assert [each.text for each in learning.reasons] == ["missing: bilinear base, bilinear cutmix"]
+def test_cells_that_differ_in_more_than_the_factors_have_no_baseline(runs: Runs) -> None:
+    """Ten epochs of the one, three hundred of the other: whatever the difference is, it is not the resizer's."""
+    planned = [config(seed=seed, train__epochs=10) for seed in range(6)] + [config("plain", seed=seed) for seed in range(6)]
+    record(runs, [(flat, (80.0 if flat["resizer"] == "none" else 95.0) + 0.1 * flat["seed"]) for flat in planned], TABLE1)
+    found = analysis(runs)
+    assert not found.comparisons and all(effect.estimate.points is None for effect in found.effects)
+    assert found.untold == [Untold("resizer", "not crossed"), Untold("train.epochs", "not crossed")]
 
 
-def marked(runs: Runs, *rights: tuple[str, int, list[int]], labels: dict[str, list[int]] | None = None) -> Comparison:
-    """The Resizer and its baseline, with logits of ten images: (resizer, seed, images that it has right)."""
-    planned = [config(resizer, seed=seed) for resizer in ("none", "plain") for seed in sorted({seed for _, seed, _ in rights})]
-    record(runs, [(flat, 90.0 + flat["seed"] / 10) for flat in planned], TABLE1)
-    for resizer, seed, right in rights:
-        logits(runs, config(resizer, seed=seed), right, (labels or {}).get(resizer))
-    return analysis(runs, correct=correct_at(runs.folder, "last")).comparisons[0]
+# the same test images, or no comparison
 
 
-BETTER, WORSE = [0, 1, 2, 3, 4, 5, 7], [6, 7]
-
-
-def test_one_seed_is_compared_image_by_image(runs: Runs) -> None:
-    """Six won, one lost: 2 * (1 + 7) / 2**7."""
-    test = marked(runs, ("none", 0, WORSE), ("plain", 0, BETTER)).images
-    assert test is not None
-    assert (test.seeds, test.won, test.lost, test.images, test.p) == (1, 6, 1, 7, pytest.approx(0.125))
-
-
-def test_a_second_seed_with_the_same_answers_is_no_more_evidence(runs: Runs) -> None:
-    rights = [(resizer, seed, right) for resizer, right in (("none", WORSE), ("plain", BETTER)) for seed in (0, 1)]
-    test = marked(runs, *rights).images
-    assert test is not None
-    assert (test.seeds, test.won, test.lost, test.images, test.p) == (2, 12, 2, 7, pytest.approx(0.125))
+def two_sets(runs: Runs, **changes: tuple[Any, Any]) -> Analysis:
+    """Two resizers on each of two kinds of test images, three seeds."""
+    sides = [{key: pair[side] for key, pair in changes.items()} for side in (0, 1)]
+    planned = [config(resizer, seed=seed, **side) for side in sides for resizer in ("none", "plain") for seed in range(3)]
+    record(runs, [(flat, 70.0 + 20 * (place < 6) + flat["seed"] / 10) for place, flat in enumerate(planned)], NO_STUDY)
+    return analysis(runs)
 
 
 @pytest.mark.parametrize(
-    ("rights", "labels", "words"),
+    ("changes", "names"),
     [
-        ([("none", 0, WORSE)], None, "no logits here"),
-        ([("none", 0, WORSE), ("plain", 0, BETTER), ("none", 1, WORSE)], None, "no logits here"),
-        ([("none", 0, [0]), ("plain", 0, BETTER)], {"none": [0, 1]}, "other test images"),
-        ([("none", 0, WORSE), ("plain", 0, BETTER)], {"none": [1] * 10}, "other test images"),
+        ({"data": ("cifar10", "cifar100")}, ["data cifar10", "data cifar100"]),
+        ({"data__test_limit": (60, 360)}, ["test_limit 360", "test_limit 60"]),
+        ({"data__listing": ("a" * 64, "b" * 64)}, [f"listing {'a' * 12}", f"listing {'b' * 12}"]),
     ],
 )
-def test_without_the_same_images_of_all_seeds_there_is_a_word(
-    runs: Runs, rights: list[tuple[str, int, list[int]]], labels: dict[str, list[int]] | None, words: str
-) -> None:
-    found = marked(runs, *rights, labels=labels)
-    assert (found.images, joined(found.image_reasons)) == (None, words)
+def test_no_cell_leads_over_one_of_other_test_images(runs: Runs, changes: dict[str, tuple[Any, Any]], names: list[str]) -> None:
+    found = two_sets(runs, **changes)
+    assert sorted(group.name for group in found.groups) == names
+    for group in found.groups:
+        assert group.next is not None and group.next.estimate.points == 0
+    assert {effect.contrast.name for effect in found.effects} == {"resizer"}  # and no "effect" of the data
+    assert {effect.tested_on for effect in found.effects} == {*names}
 
 
-def test_without_a_source_of_logits_or_a_seed_in_common_there_is_a_word(runs: Runs) -> None:
-    fill(runs, {BASE: [93.0, None], PLAIN: [None, 95.0]})
-    assert joined(analysis(runs).comparisons[0].image_reasons) == "no logits here"
-    assert joined(analysis(runs, correct=correct_at(runs.folder, "last")).comparisons[0].image_reasons) == "no seed in common"
+def test_a_baseline_on_other_images_is_no_comparison_and_why_is_typed(runs: Runs) -> None:
+    fill(runs, {BASE: [93.0, 93.5], PLAIN: [95.0, 95.5]})
+    for seed in range(2):
+        runs.record(outcome(config("plain", seed=seed), best=95.0, last=95.0 + seed, test_images=360))
+    found = only(analysis(runs))
+    assert (found.estimate.points, found.estimate.reason, found.decision.answer) == (None, Reason.OTHER_IMAGES, Answer.NO_TEST)
+    assert [(each.kind, each.one, each.other) for each in found.mismatches] == [(Mismatch.COUNT, 360, 10_000)]
+    assert family([found]) == 0
+    (line,) = (line for section in argued(runs).sections for line in section.lines if "same images" in line)
+    assert line == "no test of + Resizer: not tested on the same images (number of test images 360 and 10000)"
+
+
+def test_images_in_another_order_are_other_images(runs: Runs) -> None:
+    by_images(runs, {BASE: [[0], [1]], PLAIN: [[2], [3]]}, 4)
+    for seed in range(2):
+        correct(runs, config("plain", seed=seed), {"last": [2 + seed], "best": [2 + seed]}, 4, labels=[0, 0, 0, 1])
+    found = only(analysis(runs, correct=CorrectReader(runs.folder)))
+    assert [each.kind for each in found.mismatches] == [Mismatch.LABELS]
+    assert only(analysis(runs)).mismatches == ()  # nothing is known of them there
+
+
+def test_seeds_of_one_cell_on_different_images_are_not_put_together(runs: Runs) -> None:
+    fill(runs, {BASE: [93.0, 93.5, 94.0], PLAIN: [95.0, 95.5, 96.0]})
+    runs.record(outcome(config("plain", seed=2), best=96.0, last=96.0, test_images=360))
+    assert only(analysis(runs)).estimate.reason is Reason.OTHER_IMAGES
+
+
+# who leads
 
 
 def test_leaders_are_the_two_highest_means_and_rounding_makes_none(runs: Runs) -> None:
     """0.1 + 0.2 and 0.3 are equal accuracies: the table's order decides, not the last bit."""
-    fill(runs, {BASE: [0.3], PLAIN: [0.1 + 0.2], CBAM: [0.2]})
-    leaders = analysis(runs).leaders
-    assert leaders is not None
-    assert (leaders.row.cell.label, leaders.other.cell.label) == ("Baseline", "+ Resizer")
-    assert analysis(runs, metric="val").leaders is None
+    fill(runs, {BASE: [0.3, 0.3], PLAIN: [0.1 + 0.2, 0.3], CBAM: [0.2, 0.2]})
+    (group,) = analysis(runs).groups
+    assert group.winner is not None and group.next is not None
+    assert (group.winner.cell.label, group.next.other.cell.label) == ("Baseline", "+ Resizer")
+    assert analysis(runs, metric="val").groups[0].ranked == []
+
+
+def test_a_cell_of_one_seed_is_no_winner(runs: Runs) -> None:
+    fill(runs, {BASE: [93.0, 93.1], PLAIN: [94.0, 94.1], CBAM: [97.0, None]})
+    (group,) = analysis(runs).groups
+    assert group.winner is not None and group.single is not None
+    assert (group.winner.cell.label, group.single.cell.label) == ("+ Resizer", "+ Resizer_CBAM")
+
+
+def test_the_leader_is_the_highest_of_the_means_that_are_printed(runs: Runs) -> None:
+    """Over all seeds A leads; over the shared ones B would by 0.49: A leads, and the difference printed is A's."""
+    fill(runs, {BASE: [93.0, 93.0, None, None], PLAIN: [92.5, 92.52, 95.0, 95.0]})
+    found = analysis(runs)
+    (group,) = found.groups
+    assert group.winner is not None and group.winner.cell.label == "+ Resizer"
+    assert only(found).estimate.points == pytest.approx((92.5 + 92.52 + 95 + 95) / 4 - 93)
+
+
+# the whole
 
 
 @pytest.mark.parametrize(("known", "images"), [((10_000, 10_000), 10_000), ((10_000, 360), None), ((None, None), None)])
@@ -241,53 +365,70 @@ def test_images_are_known_if_they_are_the_same_everywhere(runs: Runs, known: tup
     runs.manifest(TABLE1, planned)
     for flat, number in zip(planned, known, strict=True):
         runs.record(outcome(flat, test_images=number))
-    found = analysis(runs)
-    assert found.images == images
-    assert found.comparisons[0].difference.images == (0 if images else None)
+    assert analysis(runs).images == images
 
 
-def test_a_foreign_record_does_not_end_the_table(runs: Runs) -> None:
-    """Found beside planned runs: one without a seed, one without a resizer."""
-    fill(runs, {BASE: [93.0, 94.0], PLAIN: [95.0, 96.0]})
-    for place, lacking in enumerate(("seed", "resizer")):
-        flat = {key: value for key, value in config().items() if key != lacking}
-        runs.record(outcome(config()) | {"config": flat, "run_id": f"none-base-vgg16-s0-{place:010d}"})
-    from ablation.reporting.read import local_files
-    from ablation.reporting.read.selection import select
-
-    selection = select(runs.folder, "all")
-    found = analyse(local_files.local(runs.folder, selection), selection.study, np.random.default_rng(0))
-    assert found.outcomes == {"done": 6}
-    assert by_label(found.comparisons)["+ Resizer"].difference.estimate.mean == 2
+def test_the_spread_over_seeds_is_pooled_with_its_own_interval(runs: Runs) -> None:
+    fill(runs, {BASE: [93.0, 94.0], PLAIN: [95.0, 97.0], CBAM: [95.0, None]})
+    found = analysis(runs).spread
+    assert found is not None
+    assert (found.sd, found.runs) == (pytest.approx(math.sqrt((0.5 + 2.0) / 2)), 4)
+    assert found.interval.low < found.sd < found.interval.high
 
 
-@pytest.mark.parametrize(("count", "seeds"), [(6, 4), (2, 15)], ids=["all sign patterns", "drawn sign patterns"])
-def test_the_order_of_rows_changes_nothing(runs: Runs, count: int, seeds: int) -> None:
-    """Nor the verdict, which is made of the analysis alone."""
+def test_effects_are_those_of_the_grid(runs: Runs) -> None:
+    """2 points for the Resizer, 1 for CutMix, half a point more for both."""
+    cells = {(r, a): 90.0 + 2 * (r == "plain") + (a == "cutmix") + 0.5 * (r == "plain" and a == "cutmix") for r, a in SIX[:4]}
+    fill(runs, {place: [value + 0.25 * seed for seed in range(3)] for place, value in cells.items()})
+    found = {(effect.contrast.name, effect.contrast.of): effect.estimate for effect in analysis(runs).effects}
+    assert found["resizer", "none -> plain (base, cutmix)"].points == pytest.approx(2.25)
+    assert found["aug", "base -> cutmix (none, plain)"].points == pytest.approx(1.25)
+    assert found["interaction", "plain x cutmix"].points == pytest.approx(0.5)
+    assert found["learning", "bilinear -> plain (base, cutmix)"].reason is Reason.NO_SEED
+
+
+def test_a_stated_margin_makes_sameness(runs: Runs) -> None:
+    fill(runs, {BASE: [93.0, 93.1, 93.05], PLAIN: [93.02, 93.08, 93.1]})
+    assert only(analysis(runs)).decision.answer is Answer.CANNOT_TELL
+    assert only(analysis(runs, smallest=0.5)).decision.answer is Answer.SAME
+    fill(same := Runs(runs.folder / "b"), {BASE: [93.0, 93.1, 93.05], PLAIN: [93.02, 93.08, 93.1]}, {**TABLE1, "smallest": 0.5})
+    assert only(analysis(same)).decision.answer is Answer.SAME
+    with pytest.raises(ValueError, match="smallest 0: must be above 0 points"):
+        analysis(runs, smallest=0)
+
+
+def test_the_order_of_rows_changes_nothing(runs: Runs) -> None:
     draw = np.random.default_rng(1)
-    cells: dict[Place, list[Fate]] = {place: list(draw.normal(95, 0.3, seeds).round(2)) for place in SIX[:count]}
-    fill(runs, cells | {SIX[0]: [*cells[SIX[0]], None, "diverged"]})
-    rows, study = frame(runs), select(runs.folder).study
+    fill(runs, {place: [float(value) for value in draw.normal(95, 0.3, 15).round(2)] for place in SIX})
 
-    expected = analyse(rows, study, np.random.default_rng(0))
+    def values(**options: Any) -> list[Any]:
+        found = analysis(runs, against="+ CutMix", **options)
+        return [cell_values(found), difference_values(found), effect_values(found)]
 
-    @given(order=st.permutations(range(len(rows))))
-    @settings(max_examples=10)
-    def same(order: list[int]) -> None:
-        again = analyse(rows.iloc[order], study, np.random.default_rng(0))
-        assert again == expected and verdict(again) == verdict(expected)
-
-    same()
+    first = values()
+    for seed in range(2):
+        assert values(shuffled=seed) == first
 
 
-def test_cells_that_differ_in_more_than_the_factors_are_no_comparison(runs: Runs) -> None:
-    """Ten epochs of the one, three hundred of the other: whatever the difference is, it is not the resizer's."""
-    planned = [config(seed=seed, train__epochs=10) for seed in range(6)] + [config("plain", seed=seed) for seed in range(6)]
-    record(runs, [(flat, (80.0 if flat["resizer"] == "none" else 95.0) + 0.1 * flat["seed"]) for flat in planned], TABLE1)
-    found = analysis(runs)
-    assert not found.comparisons and all(effect.estimate.mean is None for effect in found.effects)
-    assert found.untold == [Untold("resizer", "not crossed"), Untold("train.epochs", "not crossed")]
-    assert "they differ in train.epochs too" in argued(runs).verdict and "win" not in argued(runs).verdict
+def test_ten_thousand_runs_are_argued_in_many_cells_and_in_few(runs: Runs) -> None:
+    """1,000 cells of ten seeds, and 10,000 cells of one: 500 and 5,000 learning rates, each with its own baseline."""
+    record(runs, [(config(), 95.0)], TABLE1)
+    row = frame(runs).to_dict("records")[0]
+    values = np.random.default_rng(0).integers(9_400, 9_600, 10_000)
+    for seeds in (10, 1):
+        flat = [
+            config(resizer, seed=seed, optimizer__lr=float(rate))
+            for rate in range(1, 5_000 // seeds + 1)
+            for resizer in ("none", "plain")
+            for seed in range(seeds)
+        ]
+        rows = [
+            row | {"run_id": run_id(one), "seed": one["seed"], "last_acc": percent(int(value)), "config": one}
+            for one, value in zip(flat, values, strict=True)
+        ]
+        found = analyse(pd.DataFrame(rows, dtype=object), TABLE1, np.random.default_rng(0))
+        assert len(found.comparisons) == 5_000 // seeds
+    assert found.images == IMAGES
 
 
 def test_a_record_in_another_runs_folder_is_named_and_never_counted(runs: Runs) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from ablation.reporting.statistics.contrasts import MOST, Untold, contrasts
 from ablation.reporting.statistics.effects import Effect, effects
+from ablation.reporting.statistics.estimate import Reason, Scope
 from ablation.reporting.statistics.factors import factors
-from ablation.reporting.statistics.seeds import joined
+from ablation.reporting.statistics.sample import Sample, summarise
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "laptop-cifar10-jpeg"
 RESIZERS = {"none": 0.0, "bilinear": 2.0, "plain": 2.5, "cbam": 2.75}
@@ -42,11 +43,11 @@ def grid(seeds: int = 3, resizers: dict[str, float] = RESIZERS, augs: dict[str, 
     }
 
 
-def of(values: Grid, planned: Sequence[tuple[str, str]] = (), study: Config = STUDY, images: int | None = None) -> list[Effect]:
+def of(values: Grid, planned: Sequence[tuple[str, str]] = (), study: Config = STUDY) -> list[Effect]:
     """The effects of a grid; `planned`: its cells, those without a result included."""
     places = list(dict.fromkeys([*planned, *(key[:2] for key in values)]))
-    seeds = [{seed: value for (*place, seed), value in values.items() if tuple(place) == cell} for cell in places]
-    return effects([{"resizer": r, "aug": a} for r, a in places], seeds, study, images)[0]
+    samples = [summarise([value for (*place, _), value in values.items() if tuple(place) == cell]) for cell in places]
+    return effects([{"resizer": r, "aug": a} for r, a in places], samples, study)[0]
 
 
 def named(found: list[Effect]) -> dict[str, Effect]:
@@ -56,10 +57,9 @@ def named(found: list[Effect]) -> dict[str, Effect]:
 
 
 def test_what_is_built_in_comes_out() -> None:
-    found = {name: effect.estimate.mean for name, effect in named(of(grid(), images=400)).items()}
+    found = {name: effect.estimate.points for name, effect in named(of(grid())).items()}
     assert found == pytest.approx(
         {
-            "resizer: none -> bilinear (base, cutmix)": 2.0,
             "resizer: none -> plain (base, cutmix)": 2.5,
             "resizer: none -> cbam (base, cutmix)": 2.875,
             "aug: base -> cutmix (none, bilinear, plain, cbam)": 1.0625,
@@ -80,90 +80,103 @@ def test_what_is_built_in_comes_out() -> None:
 
 
 def test_contrasts_stand_in_the_studys_order_and_the_rest_by_size() -> None:
-    found = of(grid(), images=400)
+    """The main effect of none -> bilinear is the study's interpolation, and stands once."""
+    found = of(grid())
     kinds = [effect.contrast.kind for effect in found]
-    assert kinds == ["contrast"] * 9 + ["main effect"] * 4 + ["interaction"] * 3
+    assert kinds == ["contrast"] * 9 + ["main effect"] * 3 + ["interaction"] * 3
     assert [effect.contrast.name for effect in found[:9:3]] == ["interpolation", "learning", "attention"]
-    sizes = [abs(effect.estimate.mean or 0.0) for effect in found]
-    assert sizes[9:13] == sorted(sizes[9:13], reverse=True) and sizes[13] == 0.25
+    sizes = [abs(effect.estimate.points or 0.0) for effect in found]
+    assert sizes[9:12] == sorted(sizes[9:12], reverse=True) and sizes[12] == 0.25
 
 
-def test_effects_are_points_and_images_of_paired_seeds() -> None:
-    """The seeds' own luck cancels; what is left does not scatter, and that is said instead of an interval of width 0."""
-    found = named(of(grid(), images=400))["attention: plain -> cbam (cutmix)"]
-    assert found.images == 2
-    assert found.estimate.n == 3
-    assert found.estimate.interval is None
-    assert [each.text for each in found.reasons] == ["equal in all 3 seeds, so no interval"]
+def test_an_effect_needs_no_common_seed_and_its_interval_is_of_the_cells_own_spread() -> None:
+    """Seeds 0 to 2 in one cell, one spread for all: sd 0.5, so the error of a mean of two cells less two is 0.5 / sqrt(3)."""
+    found = named(of(grid()))["attention: plain -> cbam (base, cutmix)"].estimate
+    assert found.scope is Scope.SEEDS
+    assert found.error == pytest.approx(math.sqrt(4 * 0.25 * 0.25 / 3))
+    assert found.freedom == pytest.approx(8)  # four cells of three seeds with equal spread
+    assert found.p is not None and found.p > 0.05
 
 
-def test_the_interval_is_students_over_the_seeds_contrasts() -> None:
-    values = grid(resizers={"none": 0.0, "plain": 2.0})
-    for seed, extra in enumerate((0, 2, 4)):
-        values["plain", "cutmix", seed] += extra  # interaction 0, 2, 4; main effect 2, 3, 4
-    found = named(of(values, images=400))
-    interaction, main = found["interaction: plain x cutmix"].estimate, found["resizer: none -> plain (base, cutmix)"].estimate
-    assert interaction.values == pytest.approx((0, 2, 4))
-    assert main.values == pytest.approx((2, 3, 4))
-    assert interaction.interval is not None
-    assert main.interval is not None
-    assert interaction.interval.high == pytest.approx(2 + 4.302652729911275 * 2 / math.sqrt(3))
-    assert main.interval.low == pytest.approx(3 - 4.302652729911275 / math.sqrt(3))
+def test_planned_are_the_contrasts_over_all_other_levels_and_every_main_effect() -> None:
+    found = of(grid())
+    planned = [f"{effect.contrast.name}: {effect.contrast.of}" for effect in found if effect.adjusted is not None]
+    assert planned == [
+        "interpolation: none -> bilinear (base, cutmix)",
+        "learning: bilinear -> plain (base, cutmix)",
+        "attention: plain -> cbam (base, cutmix)",
+        "resizer: none -> cbam (base, cutmix)",
+        "resizer: none -> plain (base, cutmix)",
+        "aug: base -> cutmix (none, bilinear, plain, cbam)",
+    ]
+    smallest = min(effect.adjusted.p for effect in found if effect.adjusted and effect.adjusted.p is not None)
+    first = next(effect.adjusted for effect in found if effect.adjusted and effect.adjusted.p == smallest)
+    assert first.adjusted == pytest.approx(6 * smallest)
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_below_three_seeds_the_values_stand_alone(seeds: int) -> None:
-    for effect in of(grid(seeds)):
-        assert effect.estimate.n == seeds
-        assert effect.estimate.interval is None
-        assert effect.reasons
+def test_what_is_planned_but_not_run_yet_counts_in_the_adjustment() -> None:
+    """So that no effect loses its claim when the missing cells come in."""
+    whole = grid()
+    part = {key: value for key, value in whole.items() if key[0] in ("none", "bilinear")}
+    planned = [(r, a) for r, a in product(RESIZERS, AUGS)]
+    first = named(of(part, planned))["interpolation: none -> bilinear (base, cutmix)"].adjusted
+    assert first is not None and first.p is not None
+    assert first.adjusted == pytest.approx(6 * first.p)
+    alone = named(of(part))["interpolation: none -> bilinear (base, cutmix)"].adjusted
+    assert alone is not None and alone.p is not None
+    assert alone.adjusted == pytest.approx(2 * alone.p)
+
+
+def test_with_one_seed_an_effect_is_a_number_without_a_test() -> None:
+    for effect in of(grid(1)):
+        assert (effect.estimate.points is None) == (not effect.contrast.weights)
+        assert effect.estimate.p is None
+        assert effect.estimate.reason is Reason.ONE_SEED
 
 
 def test_without_a_bilinear_run_two_steps_cannot_be_told_apart() -> None:
     found = named(of(grid(resizers={"none": 0.0, "plain": 2.5, "cbam": 2.75})))
     for name in ("interpolation: none -> bilinear (base, cutmix)", "learning: bilinear -> plain (base, cutmix)"):
-        assert (found[name].estimate.mean, found[name].images) == (None, None)
-        assert [each.text for each in found[name].reasons] == ["missing: bilinear base, bilinear cutmix"]
+        assert (found[name].estimate.points, found[name].estimate.reason) == (None, Reason.NO_SEED)
+        assert found[name].contrast.missing == ("bilinear base", "bilinear cutmix")
     assert not found["interpolation: none -> bilinear (base, cutmix)"].contrast.ended
     assert found["learning: bilinear -> plain (base, cutmix)"].contrast.ended
-    assert found["resizer: none -> plain (base, cutmix)"].estimate.mean == pytest.approx(2.5)
-    assert found["attention: plain -> cbam (base)"].estimate.mean == pytest.approx(0.25)
+    assert found["resizer: none -> plain (base, cutmix)"].estimate.points == pytest.approx(2.5)
+    assert found["attention: plain -> cbam (base)"].estimate.points == pytest.approx(0.25)
 
 
 def test_a_missing_cell_is_a_word_and_never_a_zero() -> None:
     values = {key: value for key, value in grid().items() if key[:2] != ("plain", "cutmix")}
     found = named(of(values, planned=[("plain", "cutmix")]))
-    assert found["interaction: plain x cutmix"].estimate.mean is None
-    assert joined(found["interaction: plain x cutmix"].reasons) == "missing: plain cutmix"
+    assert found["interaction: plain x cutmix"].estimate.points is None
+    assert found["interaction: plain x cutmix"].contrast.missing == ("plain cutmix",)
     main = found["resizer: none -> plain (base)"]
-    assert main.estimate.mean == pytest.approx(2.5)
-    assert main.reasons[0].text == "without cutmix, whose cells are missing"
-    assert found["aug: base -> cutmix (none, bilinear, cbam)"].reasons[0].text.startswith("without plain")
+    assert main.estimate.points == pytest.approx(2.5)
+    assert main.contrast.without == ("cutmix",)
+    assert found["aug: base -> cutmix (none, bilinear, cbam)"].contrast.without == ("plain",)
     assert [name for name in found if name.startswith("attention")] == ["attention: plain -> cbam (base)"]
     assert "interaction: plain x cutmix" not in named(of(values))  # what was never planned is not missing
 
 
-def test_seeds_that_a_cell_lacks_are_left_out_and_counted() -> None:
-    values = {key: value for key, value in grid(4).items() if key != ("cbam", "cutmix", 3)}
-    found = named(of(values))["interaction: cbam x cutmix"]
-    assert (found.estimate.n, found.left_out) == (3, 1)
-    assert found.reasons[-1].text == "1 seed left out: not in all its cells"
-    apart = {("none", "base", 0): 90.0, ("none", "cutmix", 1): 91.0}
-    alone = named(of(apart))["aug: base -> cutmix (none)"]
-    assert (alone.estimate.mean, joined(alone.reasons)) == (None, "no seed that all its cells have")
+def test_cells_of_other_seeds_and_of_other_numbers_of_seeds_have_an_effect() -> None:
+    values = {("none", "base", 0): 90.0, ("none", "base", 1): 90.5, ("none", "cutmix", 7): 91.0, ("none", "cutmix", 8): 92.0}
+    (found,) = (effect for effect in of(values | {("none", "cutmix", 9): 91.5}) if effect.contrast.name == "aug")
+    assert found.estimate.points == pytest.approx(1.25)
+    assert found.estimate.scope is Scope.SEEDS
 
 
 def test_one_factor_alone_has_no_interaction() -> None:
     found = of(grid(augs={"base": 0.0}))
     assert {effect.contrast.name for effect in found} == {"resizer", "interpolation", "learning", "attention"}
+    assert {effect.contrast.change for effect in found if effect.contrast.name == "attention"} == {"plain -> cbam"}
     assert {effect.contrast.of for effect in found if effect.contrast.name == "attention"} == {"plain -> cbam (base)"}
 
 
 def test_another_reference_turns_the_signs() -> None:
     study = {**STUDY, "baseline": {"resizer": "plain", "aug": "cutmix"}}
     found = named(of(grid(resizers={"none": 0.0, "plain": 2.5}), study=study))
-    assert found["resizer: plain -> none (base, cutmix)"].estimate.mean == pytest.approx(-2.5)
-    assert found["aug: cutmix -> base (none, plain)"].estimate.mean == pytest.approx(-1)
+    assert found["resizer: plain -> none (base, cutmix)"].estimate.points == pytest.approx(-2.5)
+    assert found["aug: cutmix -> base (none, plain)"].estimate.points == pytest.approx(-1)
 
 
 @pytest.mark.parametrize("values", [{}, {("none", "base", 0): 90.0}])
@@ -184,14 +197,14 @@ def test_the_published_effects_come_out_of_the_published_runs() -> None:
 # any other study
 
 
-def cells(*configs: Config, **gains: float) -> tuple[list[Config], list[dict[int, float]]]:
+def cells(*configs: Config, **gains: float) -> tuple[list[Config], list[Sample]]:
     """Cells whose accuracy is 50 plus the gains of their values, of two seeds."""
     means = [50 + sum(gains.get(str(value), 0.0) for value in config.values()) for config in configs]
-    return list(configs), [{0: mean, 1: mean + 1} for mean in means]
+    return list(configs), [summarise([mean - 0.5, mean + 0.5]) for mean in means]
 
 
-def means(configs: list[Config], seeds: list[dict[int, float]], study: Config | None = None) -> dict[str, float | None]:
-    return {name: effect.estimate.mean for name, effect in named(effects(configs, seeds, study or {})[0]).items()}
+def means(configs: list[Config], samples: list[Sample], study: Config | None = None) -> dict[str, float | None]:
+    return {name: effect.estimate.points for name, effect in named(effects(configs, samples, study or {})[0]).items()}
 
 
 def test_without_a_study_every_crossed_factor_has_its_effects() -> None:
@@ -222,7 +235,7 @@ def test_values_that_change_together_are_one_factor_unless_the_study_names_one()
     configs: list[Config] = [{"net": "a", "train.epochs": 10}, {"net": "b", "train.epochs": 300}]
     assert means(*cells(*configs, b=2.0)) == {"net and train.epochs: a 10 -> b 300": 2.0}
     found, untold = effects(*cells(*configs), {"contrasts": {"deeper": {"net": ["a", "b"]}}})
-    assert [effect.estimate.mean for effect in found] == [None]
+    assert [effect.estimate.points for effect in found] == [None]
     assert untold == [Untold("net", "not crossed"), Untold("train.epochs", "not crossed")]
 
 
@@ -281,16 +294,18 @@ def test_weights_of_any_design_sum_to_nothing_and_a_constant_has_no_effect(value
 
 @given(VALUES, st.randoms())
 def test_the_order_of_cells_changes_nothing(values: dict[tuple[str, str, str], float], random: Any) -> None:
-    """Equal to the last bit."""
     turned = list(values)
     random.shuffle(turned)
     first, second = (
         effects(
             [{"net": net, "opt": opt, "aug": aug} for net, opt, aug in order],
-            [{0: values[place], 1: values[place] / 2} for place in order],
+            [summarise([values[place], values[place] / 2]) for place in order],
             {"baseline": {"net": "b"}},
         )
         for order in (list(values), turned)
     )
-    strip = [[(e.contrast.name, e.contrast.of, e.estimate, e.reasons) for e in found] for found, _ in (first, second)]
+    strip = [
+        [(e.contrast.name, e.contrast.of, round(e.estimate.points or 0, 9), e.estimate.scope, e.decision.answer) for e in found]
+        for found, _ in (first, second)
+    ]
     assert strip[0] == strip[1] and first[1] == second[1]
