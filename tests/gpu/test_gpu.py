@@ -18,11 +18,12 @@ import torch
 from omegaconf import DictConfig
 
 import run
+from ablation.cost import memory
 from ablation.models.resizer import Interpolate
 from ablation.records.checkpoint import load_weights
 from ablation.records.record import Record
 from ablation.records.snapshot import snapshot
-from ablation.sweep import memory
+from ablation.sweep import planned_run
 from ablation.training.engine import Engine
 from ablation.training.fit import Epoch, Fit
 from tests.conftest import ROOT, TINY, outcome_of, rows_of
@@ -89,7 +90,7 @@ def test_the_peak_is_near_the_estimate(resizer: str) -> None:
     epochs(fit, 1)
     from benchmarks.ours import of_cell
 
-    expected = memory.estimate(of_cell(f"{resizer}-base")).peak
+    expected = memory.estimate(planned_run.plan(of_cell(f"{resizer}-base"))).peak
     assert expected is not None and 0.75 < fit.engine.peak_memory() / expected < 1.5
 
 
@@ -195,7 +196,7 @@ def test_a_compiled_run_has_the_losses_of_the_other(composed: Callable[..., Dict
     results = []
     for compile in (False, mode):
         config.engine.compile = compile
-        results.append(epochs(run.build(config), 2))
+        results.append(epochs(run.build(planned_run.plan(config)), 2))
     for one, other in zip(*results, strict=True):
         assert other.train_loss == pytest.approx(one.train_loss, rel=1e-4)
         assert other.test_loss == pytest.approx(one.test_loss, rel=1e-3)
