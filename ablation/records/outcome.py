@@ -52,10 +52,11 @@ def read(folder: Path) -> dict[str, Any] | None:
 
     Raises:
         Unreadable: it is no record that this version reads.
+        NotADirectoryError: a file is in the folder's place.
     """
     try:
         return _checked(json.loads((folder / NAME).read_bytes()))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise Unreadable(folder, f"{NAME} is not JSON ({error})") from None

@@ -67,9 +67,15 @@ def test_state_and_epochs_while_held_and_when_free(tmp_path: Path, word: str | N
 
 
 def test_nothing_is_there(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for nowhere in (tmp_path / "nowhere", tmp_path / "file", tmp_path):
+    for nowhere in (tmp_path / "nowhere", tmp_path):
         assert (state(nowhere), epochs_done(nowhere), outcome.read(nowhere)) == ("to do", 0, None)
+
+
+def test_a_file_in_the_folders_place_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert (state(tmp_path / "file"), epochs_done(tmp_path / "file")) == ("unreadable", 0)
+    with pytest.raises(NotADirectoryError, match="file"):
+        outcome.read(tmp_path / "file")
 
 
 @pytest.mark.parametrize("name", ["epoch-0007.0123456789abcdef.pt.damaged", ".tmp.epoch.1", "best-0007.0123456789abcdef.pt"])

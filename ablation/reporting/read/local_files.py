@@ -61,6 +61,8 @@ def _record(folder: Path) -> dict[str, Any] | None:
         if record["run_id"] != folder.name:
             raise ValueError(f"it is the record of {record['run_id']}")
         return checked(outcome.summary(record), record["config"])
+    except NotADirectoryError:
+        return None
     except outcome.Unreadable as error:
         return {"problem": error.reason}
     except Exception as error:  # whatever a foreign or damaged file leads to: the others are read
