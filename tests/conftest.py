@@ -46,9 +46,9 @@ def interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Two cores are shared by everything that runs here, and sums depend on the number of threads."""
+    """Two cores are shared by all that runs here, and sums depend on their number; engine.cpu_threads sets it for good."""
     torch.set_num_threads(1)
 
 

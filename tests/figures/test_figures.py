@@ -347,18 +347,18 @@ def test_the_shown_resizer_is_the_one_whose_accuracy_is_named(done: Path) -> Non
     assert accuracy == pytest.approx(run.row[f"{kind}_acc"])
 
 
-def refused(folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def refused(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], others: str = "7") -> str:
     """Draw from a spoilt run: figure 8 is refused in one line, its old picture goes, the others are drawn. Returns the line."""
     old = out / "runs/figures/8-resized.png"
     old.parent.mkdir(parents=True)
     old.write_text("of another run")
     capsys.readouterr()
-    assert draw(folder.parent, out) == 2
+    assert draw(folder.parent, out, "--only", f"{others},8") == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("figure 8: refused: ")
     assert not old.exists()
-    assert sorted(entries(out)) == [1, 2, 3, 4, 5, 6, 7]
+    assert sorted(entries(out)) == [int(number) for number in others.split(",")]
     return lines[0]
 
 
@@ -394,7 +394,7 @@ def test_a_run_without_a_resizer_still_shows_data_and_modules(
     trained: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = trained("resizer=none", "aug=cutmix")
-    assert "resizer=none" in refused(folder, tmp_path / "out", capsys)
+    assert "resizer=none" in refused(folder, tmp_path / "out", capsys, others="1,2,3,4,5,6,7")
     found = entries(tmp_path / "out")
     assert "conf/resizer/cbam.yaml" in str(found[1]["caption"])
     assert "mixed a batch with probability 0.5" in str(found[7]["caption"])
