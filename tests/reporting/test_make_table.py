@@ -213,7 +213,7 @@ def test_text_is_inert_in_markdown_csv_and_terminal(
     rows = [line for line in live.splitlines() if line.startswith("|")]
     assert [row.count("|") for row in rows] == [*[5] * 4, *[8] * 4]  # accuracy and cost: header, rule, two rows
     assert len([line for line in live.splitlines() if line.startswith("#")]) == 4  # the title and three headings
-    assert len([line for line in live.splitlines() if line.startswith("- ")]) == 3
+    assert len([line for line in live.splitlines() if line.startswith("- ")]) == 4
     assert not re.search(r"[`<>*\[\]~$\x00-\x09\x0b-\x1f\u202e]", live)
     assert "&lt;b" not in live.replace("&amp;lt;", "")
     with (folder / "table.csv").open(newline="") as file:

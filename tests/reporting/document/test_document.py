@@ -386,7 +386,7 @@ def test_a_study_of_other_factors_is_argued_as_well(runs: Runs, make_table: Call
     nets(runs, OTHER)
     assert make_table() == 0
     text = table(runs, study="nets").read_text()
-    assert "Adaptive steps, sgd -> adamw (vgg16, resnet18): +1.00 points [+0.38, +1.62]" in re.sub(r"\\\\", "", text).replace(
+    assert "Adaptive steps, sgd -> adamw (vgg16, resnet18): +1.00 points [+0.38, +1.62]" in text.replace("\\", "").replace(
         "&gt;", ">"
     )
     written = [(row["kind"], row["effect"], row["of"], row["points"]) for row in read(table(runs, "effects.csv", study="nets"))]

@@ -24,7 +24,7 @@ from tests.wandb_server import Server
 ROOT = Path(__file__).parents[3]
 Table = Callable[..., int]
 Printed = pytest.CaptureFixture[str]
-VALUES = 21  # columns beside the configuration
+VALUES = 24  # columns beside the configuration
 
 
 def tree(runs: Runs) -> dict[Path, tuple[int, bytes]]:
@@ -92,6 +92,7 @@ def there(key: str, value: Any) -> Change:
     return lambda runs, server, name: server.runs[name].summary.update({key: value})
 
 
+WAY_OUT = "this version reads 1 and 2: move the folder away to go on"
 TAMPERED: dict[str, tuple[Change, list[str]]] = {
     "accuracy here": (local("best/test_acc", 90.5), ["best_acc: local record 90.5, W&B ablation 90.0"]),
     "one bit of it": (
@@ -126,7 +127,7 @@ TAMPERED: dict[str, tuple[Change, list[str]]] = {
     ),
     "record damaged here": (
         lambda runs, server, name: (runs.folder / name / "outcome.json").write_text("{}"),
-        ["outcome: local record missing (KeyError: 'run_id'), W&B ablation done"],
+        ["outcome: local record missing (ValueError: FOLDER: a record in format None, WAY_OUT), W&B ablation done"],
     ),
 }
 
@@ -138,6 +139,7 @@ def test_a_disagreement_is_named(name: str, runs: Runs, server: Server, check: C
     assert check()[0] == 0
     change, lines = TAMPERED[name]
     change(runs, server, first)
+    lines = [line.replace("FOLDER", str(runs.folder / first)).replace("WAY_OUT", WAY_OUT) for line in lines]
     assert check() == (1, [f"{first}: {line}" for line in lines], "")
 
 
