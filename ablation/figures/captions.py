@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ablation.figures.module_graph import Box
 from ablation.figures.sharpness import Comparison, sentences
 from ablation.records import files
 from ablation.records.numbers import exact
@@ -34,17 +35,18 @@ class Caption:
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def write(folder: Path, drawn: Sequence[tuple[str, Caption]], asked: Sequence[int], run_id: str | None) -> Path:
+def write(folder: Path, drawn: Sequence[tuple[str, Caption]], numbers: Sequence[int], run_id: str | None) -> Path:
     """Write figures.json, an entry a figure: number, title, caption, file, pdf, run_id, numbers.
 
     Args:
-        drawn: the stem of a figure's files, and its caption; asked: the figures' numbers. Entries of others stay.
+        drawn: the stem of a figure's files, and its caption.
+        numbers: of the figures that were to be drawn; entries of others stay.
 
     Raises:
-        ValueError: the file that is there is not JSON.
+        ValueError: the old file is not JSON.
     """
     file = folder / "figures.json"
-    kept = [entry for entry in (files.read_json(file) or {}).get("figures", []) if entry["number"] not in asked]
+    kept = [entry for entry in (files.read_json(file) or {}).get("figures", []) if entry["number"] not in numbers]
     for stem, caption in drawn:
         about = {"number": caption.number, "title": visible(caption.title), "caption": visible(caption.text)}
         kept.append(about | {"file": f"{stem}.png", "pdf": f"{stem}.pdf", "run_id": run_id, "numbers": caption.numbers})
@@ -67,26 +69,18 @@ def data(config: Mapping[str, Any], files: str, classes: Sequence[str], images: 
     return f"{name}, {size[0]}x{size[1]} pixels ({part}{images[0]:,} training and {images[1]:,} test images)"
 
 
-def learns(row: Mapping[str, Any] | None) -> bool:
-    """Return True if a run's resizer is the learnable one."""
-    return row is not None and str(row["config"].get("resizer._target_")).endswith(".Resizer")
+def module(number: int, boxes: Sequence[Box], origin: str, data_is_here: bool) -> Caption:
+    """Describe figure 1, 2 or 3, a diagram: what comes in and out, how many parameters are trained.
 
-
-def attends(row: Mapping[str, Any] | None) -> bool:
-    """Return True if it has CBAM in it."""
-    return row is not None and learns(row) and row["config"].get("resizer.position", "none") != "none"
-
-
-def module(
-    number: int, boxes: Sequence[Any], row: Mapping[str, Any] | None, image_size: tuple[int, int] | None, shipped: str
-) -> Caption:
-    """Describe figure 1, 2 or 3, a diagram: what comes in and out, how many parameters are trained; `shipped`: else whose."""
+    Args:
+        boxes: of the diagram.
+        origin: the run or the file that the module's settings are from.
+        data_is_here: the input has the size of the run's images.
+    """
     title, what = MODULES[number]
     shapes = [" x ".join(map(str, box.shape)) for box in (boxes[0], boxes[-1])]
     count = sum(box.parameters for box in boxes)
-    own = attends(row) if number > 1 else learns(row)
-    origin = f"run {row['run_id']}" if row is not None and own else shipped
-    absent = "" if image_size else "; no run with its data is here, so the input has the report's 32x32 pixels"
+    absent = "" if data_is_here else "; no run with its data is here, so the input has the report's 32x32 pixels"
     text = (
         f"{what}. {shapes[0]} in, {shapes[1]} out (channels x height x width), {exact(count)} trainable parameters. "
         "Each box is a layer with the shape of what leaves it and its parameters; orange lines are skip connections. "
@@ -95,9 +89,9 @@ def module(
     return Caption(number, title, text, {"parameters": count})
 
 
-def classes(data: str, there: int, drawn: int) -> Caption:
-    """Describe figure 4: of `there` classes `drawn` have room."""
-    some = f" The first {drawn} of {there} classes." if drawn < there else ""
+def classes(data: str, total: int, drawn: int) -> Caption:
+    """Describe figure 4: of `total` classes `drawn` have room."""
+    some = f" The first {drawn} of {total} classes." if drawn < total else ""
     text = f"Ten random training images of each class of {data}. The pixels as they are, enlarged.{some}"
     return Caption(4, "Ten images of each class", text)
 
@@ -137,13 +131,13 @@ def weights(row: Mapping[str, Any], kind: str) -> str:
     return f"run {row['run_id']}, epoch {epoch} of {row['epochs']} ({how}), accuracy {accuracy:.2f} % on {images}"
 
 
-def resized(data: str, name: str, checkpoint: str, size: Sequence[int], found: Comparison) -> Caption:
+def resized(data: str, name: str, checkpoint: str, size: Sequence[int], measured: Comparison) -> Caption:
     """Describe figure 8, and what the numbers say to the report's reading of it."""
     text = (
         f"Test images of {data} at the model's {size[0]}x{size[1]} pixels: bilinear interpolation; {name}; the magnitude of "
         "their difference, the mean over the channels (its white is each picture's 99th percentile, given below it on the "
         f"scale of the pictures above, black 0 to white 1). {name} of {checkpoint}. Shown de-normalised and clipped, measured "
         f"unclipped. The report reads in its figure that the Resizer is sharper and emphasises edges. Here: "
-        f"{' '.join(sentences(found, name))}"
+        f"{' '.join(sentences(measured, name))}"
     )
-    return Caption(8, f"Bilinear, {name}, difference", text, asdict(found))
+    return Caption(8, f"Bilinear, {name}, difference", text, asdict(measured))

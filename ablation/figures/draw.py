@@ -63,7 +63,9 @@ def module(run: TrainedRun, stem: Path, number: int, _: torch.Generator) -> Capt
         else:
             boxes = anatomy(owner, (3, *size) if owner is resizer else shape, (ChannelAttention, SpatialAttention))
     diagram.draw(stem, boxes)
-    return captions.module(number, boxes, run.row, run.image_size, stand_in().relative_to(ROOT).as_posix())
+    own = run.learns if number == 1 else run.attends
+    origin = f"run {run.row['run_id']}" if run.row and own else stand_in().relative_to(ROOT).as_posix()
+    return captions.module(number, boxes, origin, run.image_size is not None)
 
 
 def classes(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> Caption:
@@ -105,7 +107,7 @@ def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> 
     """Draw figure 8: test images by plain interpolation, by the trained resizer, and their difference; and measure them."""
     resizer, kind = run.trained_resizer()
     assert run.row is not None
-    test, name = run.dataset.test, "Resizer_CBAM" if captions.attends(run.row) else "Resizer"
+    test, name = run.dataset.test, "Resizer_CBAM" if run.attends else "Resizer"
     drawn = samples.one_each(test, COLUMNS, generator)
     chosen = test.pixels[torch.randperm(len(test), generator=generator)[:MEASURED]]
 

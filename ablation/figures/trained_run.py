@@ -1,4 +1,4 @@
-"""A run rebuilt from its record: its configuration, data, augmentation and trained resizer, each made when it is asked for.
+"""A run rebuilt from its record: its configuration, data, augmentation and trained resizer, each made when it is used.
 
 Owns the way back from runs/<run id>/ to objects. Draws nothing, writes nothing.
 """
@@ -52,9 +52,22 @@ class TrainedRun:
             Refusal: it cannot be read.
         """
         config = _read(ROOT / "conf" / "config.yaml" if self.row is None else self.runs / self.row["run_id"] / "config.yaml")
-        if not str((config.get("resizer") or {}).get("_target_")).endswith(".Resizer"):
+        if not _is_learned(config):
             config["resizer"] = _read(stand_in()) | {"size": config["input_size"]}
         return config
+
+    @cached_property
+    def learns(self) -> bool:
+        """True if the run's resizer is the learnable one, by its config.yaml."""
+        try:
+            return self.row is not None and _is_learned(_read(self.runs / self.row["run_id"] / "config.yaml"))
+        except Refusal:
+            return False
+
+    @property
+    def attends(self) -> bool:
+        """True if the run's resizer is the learnable one with CBAM in it."""
+        return self.row is not None and self.row["config"].get("resizer.position", "none") != "none" and self.learns
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -64,8 +77,7 @@ class TrainedRun:
             Refusal: there is no run.
             OSError, ValueError: the data is not here, or is not what the run saw.
         """
-        self._needs_run()
-        dataset: Dataset = settings.build(self.config, "data")
+        dataset: Dataset = settings.build(self._of_a_run(), "data")
         return dataset
 
     @cached_property
@@ -75,13 +87,13 @@ class TrainedRun:
         Raises:
             Refusal: there is no run.
         """
-        self._needs_run()
-        augment: Augment = settings.build(self.config, "aug")
+        augment: Augment = settings.build(self._of_a_run(), "aug")
         return augment
 
-    def _needs_run(self) -> None:
+    def _of_a_run(self) -> Any:
         if self.row is None:
             raise Refusal(f"no run in {self.runs} says which data; {self.way_out}")
+        return self.config
 
     def resizer(self, **changes: Any) -> Resizer:
         """Return the run's resizer as it is built, untrained: for its shapes and counts."""
@@ -96,21 +108,17 @@ class TrainedRun:
             ValueError: the file is damaged or of another run.
         """
         row = self.row
-        if row is None or row["outcome"] != "done" or not captions.learns(row):
-            there = (
-                "there is no run"
-                if row is None
-                else f"{row['run_id']} is {row['outcome']}, resizer={row['config'].get('resizer')}"
-            )
-            raise Refusal(f"needs a done run with a learned resizer, {there}; {self.way_out}")
+        if row is None or row["outcome"] != "done" or not self.learns:
+            state = f"{row['run_id']} is {row['outcome']}, resizer={row['config'].get('resizer')}" if row else "there is no run"
+            raise Refusal(f"needs a done run with a learned resizer, {state}; {self.way_out}")
         folder = self.runs / row["run_id"] / "checkpoints"
         kind = next((kind for kind in ("best", "last", "val") if any(folder.glob(f"{kind}-*.pt"))), None)
         if kind is None:
             raise Refusal(f"{folder}: no weights were kept (records.keep_weights); {self.way_out}")
         content = load_weights(folder, kind)
         if (content["run"], content["epoch"]) != (row["digest"], row[f"{kind}_epoch"]):
-            found = f"run {content['run']}, epoch {content['epoch']}"
-            raise ValueError(f"{folder}: {kind} weights are of {found}, the record is {row['digest']}: train the run again")
+            source = f"run {content['run']}, epoch {content['epoch']}"
+            raise ValueError(f"{folder}: {kind} weights are of {source}, the record is {row['digest']}: train the run again")
         weights = {key.removeprefix("resizer."): value for key, value in content["model"].items() if key.startswith("resizer.")}
         resizer = self.resizer()
         try:
@@ -125,10 +133,10 @@ class TrainedRun:
         """Height and width of the run's images, None if there is no run or its data is not here."""
         try:
             data = self.config["data"]
-            found = facts(data["_target_"], ImageFolder.of(data) if data["_target_"] == FOLDER else None)
+            info = facts(data["_target_"], ImageFolder.of(data) if data["_target_"] == FOLDER else None)
         except (KeyError, OSError, TypeError, ValueError):
             return None
-        return found.height, found.width
+        return info.height, info.width
 
     @property
     def data(self) -> str:
@@ -165,15 +173,15 @@ def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = 
         selection = replace(selection, planned={run_id: selection.planned.get(run_id, {})}, others=False)
     rows: list[dict[str, Any]] = local_files.local(runs, selection).to_dict("records")  # type: ignore[assignment]
     rows = [row for row in rows if (runs / row["run_id"] / "config.yaml").is_file()]
-    row = max(rows, key=_preference, default=None)
-    if row is None:
+    rows = [row for row in rows if row["outcome"] == "done"] or rows
+    ranked = [TrainedRun(runs, row) for row in sorted(rows, key=lambda row: row["best_acc"] or 0.0, reverse=True)]
+    if not ranked:
         return TrainedRun(runs, None), name, f"none found ({description})"
+    attending, learning = (run for run in ranked if run.attends), (run for run in ranked if run.learns)
+    run = next(attending, None) or next(learning, ranked[0])
+    assert run.row is not None
     why = "as asked" if run_id else f"done before others, CBAM before Resizer, then the best accuracy; {description}"
-    return TrainedRun(runs, row), name, f"{row['run_id']}, {row['outcome']} ({why})"
-
-
-def _preference(row: dict[str, Any]) -> tuple[bool, bool, bool, float]:
-    return row["outcome"] == "done", captions.attends(row), captions.learns(row), row["best_acc"] or 0.0
+    return run, name, f"{run.row['run_id']}, {run.row['outcome']} ({why})"
 
 
 @cache
@@ -186,9 +194,13 @@ def stand_in() -> Path:
     folder = ROOT / "conf" / "resizer"
     for file in sorted(folder.glob("*.yaml")):
         node = _read(file)
-        if str(node.get("_target_")).endswith(".Resizer") and node.get("position", "none") != "none":
+        if _is_learned({"resizer": node}) and node.get("position", "none") != "none":
             return file
     raise Refusal(f"{folder}: no option is a Resizer with attention, position=block or trunk")
+
+
+def _is_learned(config: Any) -> bool:
+    return str((config.get("resizer") or {}).get("_target_")).endswith(".Resizer")
 
 
 def _read(file: Path) -> Any:

@@ -415,10 +415,10 @@ def test_cbam_comes_before_a_better_plain_resizer_and_the_better_of_two_is_taken
     runs = Runs(tmp_path / "runs")
 
     def record(resizer: str, best: float, **changes: object) -> str:
-        learns = {"resizer___target_": "ablation.models.resizer.Resizer"} if resizer != "none" else {}
-        flat = config(resizer, seed=int(best), **learns, **({"resizer__position": "block"} if resizer == "cbam" else {}))
+        target = "ablation.models.resizer.Resizer" if resizer != "none" else "torch.nn.Identity"
+        flat = config(resizer, seed=int(best), **({"resizer__position": "block"} if resizer == "cbam" else {}))
         content = outcome(flat, best=best, **changes)
-        (runs.record(content).parent / "config.yaml").touch()
+        (runs.record(content).parent / "config.yaml").write_text(f"resizer: {{_target_: {target}}}")
         return str(content["run_id"])
 
     def chosen(run_id: str | None = None) -> str:

@@ -245,7 +245,7 @@ def test_of_many_runs_the_first_seed_of_each_cell_is_read(tmp_path: Path, monkey
 def test_runs_that_are_only_elsewhere_have_words_and_no_problems(tmp_path: Path) -> None:
     """Read from W&B on another machine: that is no damage."""
     found = argued(six_cells(tmp_path))
-    away = read(tmp_path / "elsewhere", found.analysis)
+    away = read(tmp_path / "elsewhere", found.cells)
     assert (away.curves, away.commands, away.problems) == ({}, [], [])
     assert away.words == "No learning curves: the runs' own folders, which hold them, are not here."
     assert dict(away.facts)["Code"] == ["commit c0ffee"]

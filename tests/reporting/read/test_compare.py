@@ -91,6 +91,7 @@ def there(key: str, value: Any) -> Change:
     return lambda runs, server, name: server.runs[name].summary.update({key: value})
 
 
+WAY_OUT = "this version reads 1 and 2: move the folder away to go on"
 TAMPERED: dict[str, tuple[Change, list[str]]] = {
     "accuracy here": (local("best/test_acc", 90.5), ["best_acc: local record 90.5, W&B ablation 90.0"]),
     "one bit of it": (
@@ -137,6 +138,7 @@ def test_a_disagreement_is_named(name: str, runs: Runs, server: Server, check: C
     assert check()[0] == 0
     change, lines = TAMPERED[name]
     change(runs, server, first)
+    lines = [line.replace("FOLDER", str(runs.folder / first)).replace("WAY_OUT", WAY_OUT) for line in lines]
     assert check() == (1, [f"{first}: {line}" for line in lines], "")
 
 

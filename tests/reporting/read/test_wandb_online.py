@@ -229,7 +229,8 @@ TWICE = "W&B: X is there 2 times: X-2 counts (the newest that ended), not X"
 OLDER = "W&B: X is there 2 times: X counts (the newest that ended), not X-2"
 SILENT = "W&B: X: running, but silent since 2026-01-02T00:00:00: killed"
 SHORT = "W&B: X: 1 of 2 epochs are there: incomplete"
-BAD = "W&B: X: unreadable (ValueError: a record in format 7, this version reads 1 and 2)"
+UNREADABLE = "ValueError: a record in format 3, this version reads 1 and 2"
+BAD = f"W&B: X: unreadable ({UNREADABLE})"
 DEVICE = 'X: device: local record "NVIDIA Constructed 1", W&B "another"'
 
 
@@ -273,8 +274,8 @@ SCENARIOS: dict[str, tuple[Change, list[str], list[str]]] = {  # change, said un
         [ALL],
     ),
     "made unreadable": (
-        lambda server, name: server.runs[name].summary.update(format=7),
-        [ALL, BAD, differs("missing (ValueError: a record in format 7, this version reads 1 and 2)"), ONE],
+        lambda server, name: server.runs[name].summary.update(format=3),
+        [ALL, BAD, differs(f"missing ({UNREADABLE})"), ONE],
         ["planned 2 = done 1 + missing 1", BAD],
     ),
     "beside another sweep's runs": (
