@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ablation.reporting.statistics.weighted_sum import contrast
 from ablation.reporting.statistics.estimate import Estimate, Scope
 from ablation.reporting.statistics.family import holm, rank
 from ablation.reporting.statistics.sample import Sample, summarise
 from ablation.reporting.statistics.two_cells import compare
+from ablation.reporting.statistics.weighted_sum import contrast
 
 STUDY = Path(__file__).parents[3] / "reports" / "published" / "laptop-cifar10-jpeg"
 IMAGES, SEEDS = 1_000, 3

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ablation.reporting.statistics.weighted_sum import contrast
 from ablation.reporting.statistics.estimate import Interval, Reason, Scope
 from ablation.reporting.statistics.sample import Sample, summarise
 from ablation.reporting.statistics.two_cells import compare
+from ablation.reporting.statistics.weighted_sum import contrast
 
 
 def cells(seed: int, seeds: tuple[int, ...] = (3, 2, 4, 3), images: int = 30) -> list[np.ndarray]:
