@@ -23,7 +23,12 @@ def labels(configs: Sequence[Config], names: Sequence[str | None], run_ids: Sequ
         run_ids: of one run of each cell, for cells that nothing else tells apart.
         study: orders factors and their levels.
     """
-    found = [factor for factor in factors(configs, study) if len({*factor.cells}) > 1]
+    unnamed = [cell for cell, name in enumerate(names) if name is None]
+    found = [  # an option is always a name; a value where it tells cells apart that have no other
+        factor
+        for factor in factors(configs, study)
+        if len({*factor.cells} if "." not in factor.name else {factor.cells[cell] for cell in unnamed}) > 1
+    ]
     found.sort(key=lambda factor: "." not in factor.name)  # values first: the option stands at the end, where it is read
     told = []
     for cell, (config, name) in enumerate(zip(configs, names, strict=True)):

@@ -16,10 +16,11 @@ from ablation.reporting.formats import terminal
 from ablation.reporting.formats.html import page
 from ablation.reporting.formats.latex import latex
 from ablation.reporting.formats.markdown import markdown
-from ablation.reporting.read.logits import correct_at
+from ablation.reporting.read.logits import CorrectReader
 from ablation.reporting.read.provenance import without
-from tests.reporting.constructed_records import SIX, Runs, config
-from tests.reporting.studies import analysis, argued, fill, logits, percent
+from ablation.reporting.statistics.estimate import Reason
+from tests.reporting.constructed_records import SIX, Runs, config, outcome
+from tests.reporting.studies import analysis, argued, by_images
 
 ROOT = Path(__file__).parents[3]
 TEXTS = {  # column -> how the number in its text is rounded; all others of numbers are texts of the sections' own making
@@ -33,13 +34,14 @@ TEXTS = {  # column -> how the number in its text is rounded; all others of numb
 
 def whole(runs: Runs) -> Table:
     """A study with every section, every reason and a cell without a result."""
-    values = np.random.default_rng(1).integers(9_300, 9_600, (6, 4))
-    fates = {place: [percent(int(value)) for value in row] for place, row in zip(SIX, values, strict=True)}
-    fill(runs, {**fates, SIX[3]: ["failed"] * 4, SIX[4]: [95.0, None, None, None]})
+    draw = np.random.default_rng(1)
+    rights = {place: [sorted(draw.permutation(200)[: 150 + 5 * at]) for _ in range(4)] for at, place in enumerate(SIX)}
+    by_images(runs, rights, 200)
     for seed in range(4):
-        logits(runs, config(seed=seed), [seed])
-        logits(runs, config("plain", seed=seed), [0, 1, 2 + seed])
-    return argued(runs, against="+ Resizer", correct=correct_at(runs.folder, "last"))
+        runs.record(outcome(config(*SIX[3], seed), "failed"))
+        if seed:
+            runs.record(outcome(config(*SIX[4], seed), "interrupted"))
+    return argued(runs, against="+ Resizer", correct=CorrectReader(runs.folder))
 
 
 def test_an_entrys_text_begins_with_its_value_and_a_word_has_none(runs: Runs) -> None:
@@ -76,7 +78,7 @@ def test_formats_align_and_sort_by_types_whatever_the_texts_say(runs: Runs) -> N
         [[column.justify for column in terminal._grid(section).columns] for section in each.sections] for each in (table, other)
     ]
     assert sides[0] == sides[1]
-    assert sides[0][1] == ["left", "right", "left", "right", "right", "right", "right", "left", "right"]
+    assert sides[0][1] == ["left", "right", "left", "right", "right", "left", "left", "right"]
     about = analysis(runs)
     pages = [page(about, each, without([row.cell.runs for row in about.rows], "")) for each in (table, other)]
     for pattern in (r'data-value="([^"]*)"', r'<t[hd][^>]* class="([^"]*)"'):
@@ -87,19 +89,17 @@ def test_formats_align_and_sort_by_types_whatever_the_texts_say(runs: Runs) -> N
 def test_a_column_of_numbers_never_folds_in_latex_and_the_rest_may() -> None:
     columns = [Column("cell"), Column("a", "number"), Column("b", "estimate"), Column("c", "number")]
     row = [Entry("x" * 40), Entry("no logits here"), Entry("94.02 ± 0.31 (n=3)" * 3, 94.02), Entry("-")]
-    table = Table("t", None, "v", [Section("accuracy", "t", columns, [row])], [], [], [], [], [], [], complete=True)
+    table = Table("t", None, "v", [Section("accuracy", "t", columns, [row])], [], [], [], [], [], complete=True)
     layout = re.search(r"\\begin\{tabularx\}\{\\linewidth\}\{@\{\}(.*)@\{\}\}", latex(table))
     assert layout and re.sub(r">\{[^X]*X", "X", layout[1]) == "XrXr"
 
 
-def test_a_reason_is_chosen_by_its_code(runs: Runs) -> None:
-    """What is left out is no reason why a difference is not resolved, and stays one of the comparison's."""
-    fill(runs, {("none", "base"): [93.0, 93.5, None], ("plain", "base"): [95.0, 96.5, 95.0]})
+def test_a_reason_is_typed(runs: Runs) -> None:
+    """And no program reads the words that it has for people."""
+    by_images(runs, {SIX[0]: [[0], [1]], SIX[2]: [[2]]}, 4)
     (comparison,) = analysis(runs).comparisons
-    assert [reason.code for reason in comparison.difference.reasons] == ["two-seeds", "no-test", "left-out"]
-    verdict = argued(runs).verdict
-    assert "not resolved: 2 seeds: no interval below 3; not enough seeds: n = 2 allows no p below 0.5" in verdict
-    assert "left out" not in verdict
+    assert comparison.estimate.reason is Reason.ONE_SEED
+    assert argued(runs).differences[0]["reason"] == Reason.ONE_SEED.value
 
 
 def splits(source: str) -> list[int]:

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ablation.reporting.document import forest_plots as forests
 from ablation.reporting.document import plots
 from ablation.reporting.document.forest_plots import factorial, forest
 from ablation.reporting.document.plot_style import FALLBACK, SERIES, looks
@@ -56,7 +55,7 @@ def test_a_forest_says_each_difference_and_places_it(study: Argued) -> None:
     said = texts(drawn.svg)
     for comparison in study.analysis.comparisons:
         assert comparison.row.cell.label in said
-        estimate = comparison.difference.estimate
+        estimate = comparison.estimate
         assert estimated(estimate).replace("-", "\u2212") in said and "[" in estimated(estimate)
     ticks = {
         float("".join(element.itertext()).replace("\u2212", "-")): float(element.get("x", "nan"))
@@ -65,7 +64,7 @@ def test_a_forest_says_each_difference_and_places_it(study: Argued) -> None:
     }
     (low, left), (high, right) = min(ticks.items()), max(ticks.items())
     scale = (right - left) / (high - low)
-    means = [comparison.difference.estimate.mean for comparison in study.analysis.comparisons]
+    means = [comparison.estimate.points for comparison in study.analysis.comparisons]
     blue = sorted(marks(drawn.svg, f"var(--series-1, {FALLBACK[SERIES[1]]})"))
     for mean in means:
         assert any(abs(x - (left + (mean - low) * scale)) < 0.5 for x, _ in blue), mean
@@ -75,32 +74,23 @@ def test_one_seed_is_a_point_without_an_interval(tmp_path: Path) -> None:
     words = {(resizer, aug, seed): "missing" for resizer, aug in SIX for seed in (1, 2)}
     found = argued(six_cells(tmp_path, words=words)).analysis
     drawn = forest(found, found.comparisons)
-    assert sum("(n=1)" in text for text in texts(drawn.svg)) == 5
+    assert len({y for _, y in marks(drawn.svg, f"var(--series-1, {FALLBACK[SERIES[1]]})")}) == 5
     assert not any("[" in text for text in texts(drawn.svg))
-    assert "Square" not in drawn.caption
-
-
-def test_many_seeds_are_an_interval_and_no_cloud(study: Argued, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forests, "SEEDS", 2)
-    before = len(forest(study.analysis, study.analysis.comparisons).svg)
-    monkeypatch.setattr(forests, "SEEDS", 3)
-    drawn = forest(study.analysis, study.analysis.comparisons)
-    assert len(drawn.svg) > before
-    assert "Circles" in drawn.caption
+    assert drawn.caption == "Circles: differences."
 
 
 def test_a_cell_without_a_number_has_a_word_and_no_mark(tmp_path: Path) -> None:
     words = {("plain", "base", seed): "diverged" for seed in range(3)}
     found = argued(six_cells(tmp_path, words=words)).analysis
     drawn = forest(found, found.comparisons)
-    assert texts(drawn.svg).count("no seed in common") == 1
+    assert texts(drawn.svg).count("a cell has no finished run") == 1
     blue = marks(drawn.svg, f"var(--series-1, {FALLBACK[SERIES[1]]})")
     assert len({y for _, y in blue}) == 4  # of five rows
 
 
-def test_the_factorial_shows_steps_main_effects_and_interactions(study: Argued) -> None:
+def test_the_factorial_shows_contrasts_main_effects_and_interactions(study: Argued) -> None:
     said = texts(factorial(study.analysis).svg)
-    for head in ("Interpolation", "Learning", "Attention", "Resizer", "Aug", "Interaction"):
+    for head in ("Attention", "Resizer", "Aug", "Interaction"):
         assert head in said
     assert any(text.startswith("plain \u2192 cbam") for text in said)
     assert any(text.startswith("plain \u00d7 cutmix") for text in said)

@@ -169,7 +169,7 @@ def test_a_missing_number_is_a_word(index: Path) -> None:
     assert {"diverged (n=0)", "missing (n=0)"} <= set(words)
     assert "0.00 (n=0)" not in index.read_text()
     drawn = [re.sub(r"<[^>]+>", "", text) for text in re.findall(r"<text[^>]*>[^<]*</text>", index.read_text())]
-    assert drawn.count("no seed in common") == 2
+    assert drawn.count("a cell has no finished run") == 2
 
 
 def test_provenance_says_where_the_numbers_come_from(index: Path) -> None:

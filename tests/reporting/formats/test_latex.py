@@ -65,7 +65,7 @@ def table(name: str, rows: int = 2) -> Table:
     row = [Entry(name), Entry(name), Entry("94.02 ± 0.31 (n=3)", 94.02), Entry("[-0.20, +0.42]", -0.2), Entry("1.00", 1.0)]
     columns = [Column("cell"), Column(name), Column("best", "estimate"), Column("95 % interval", "estimate")]
     section = Section("accuracy", name, [*columns, Column("s/epoch", "number")], [row] * rows, [name])
-    return Table(name, name, name, [section], [name], [], [], [], [], [], complete=True)
+    return Table(name, name, name, [section], [name], [], [], [], [], complete=True)
 
 
 @pytest.mark.parametrize("engine", FONT)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ablation.reporting.read.logits import correct_at
+from ablation.records.correctness import NAME as BITS
+from ablation.reporting.read.logits import CorrectReader
 from tests.reporting.constructed_records import Runs, config, run_id
-from tests.reporting.studies import logits
+from tests.reporting.studies import correct, logits
 
 NAME = run_id(config())
 SCORES, LABELS = np.eye(4, 3, dtype=np.float32), np.array([0, 1, 2, 1])
@@ -49,10 +50,31 @@ def placed(runs: Runs, content: bytes) -> Path:
 def test_the_images_that_the_epoch_has_right(runs: Runs) -> None:
     """Eleven images: bits are kept by eights, and none is added."""
     logits(runs, config(), [0, 3, 10], labels=[2] * 11)
-    found = correct_at(runs.folder, "last")(NAME)
+    found = CorrectReader(runs.folder)(NAME)
     assert found is not None
-    assert np.flatnonzero(found.right).tolist() == [0, 3, 10]
-    assert correct_at(runs.folder, "val")(NAME) is None
+    right = found.at("last")
+    assert right is not None and np.flatnonzero(right).tolist() == [0, 3, 10]
+    assert found.at("val") is None
+
+
+def test_the_bits_are_read_and_logits_only_where_there_are_none(runs: Runs) -> None:
+    logits(runs, config(), [0, 3])
+    correct(runs, config(), {"last": [1]}, 10)
+    found = CorrectReader(runs.folder)(NAME)
+    assert found is not None and found.accuracy("last") == 10.0
+    (runs.folder / NAME / BITS).unlink()
+    found = CorrectReader(runs.folder)(NAME)
+    assert found is not None and found.accuracy("last") == 20.0
+
+
+def test_damaged_bits_are_named_and_no_logits_stand_in_for_them(runs: Runs) -> None:
+    logits(runs, config(), [0, 3])
+    correct(runs, config(), {"last": [1]}, 10)
+    file = runs.folder / NAME / BITS
+    file.write_bytes(file.read_bytes()[:-1])
+    find = CorrectReader(runs.folder)
+    assert find(NAME) is None
+    assert find.problems == {NAME: "ValueError: correct.bits: 1 bytes of 1 metrics; must be 2: cut short"}
 
 
 @pytest.mark.parametrize(
@@ -76,12 +98,15 @@ def test_the_images_that_the_epoch_has_right(runs: Runs) -> None:
     ids=range(14),
 )
 def test_what_is_no_such_file_is_none(runs: Runs, content: bytes) -> None:
-    assert correct_at(placed(runs, content), "last")(NAME) is None
+    find = CorrectReader(placed(runs, content))
+    found = find(NAME)
+    assert found is None or found.at("last") is None
+    assert bool(find.problems) == (found is None)
 
 
 def test_without_a_file_or_with_a_folder_in_its_place_it_is_none(runs: Runs) -> None:
-    find = correct_at(runs.folder, "last")
-    assert find(NAME) is None
+    find = CorrectReader(runs.folder)
+    assert find(NAME) is None and find.problems == {}
     (runs.folder / "other" / "predictions.npz").mkdir(parents=True)
     assert find("other") is None
 
@@ -95,15 +120,4 @@ def test_flipped_bytes_end_nothing(runs: Runs, compressed: bool) -> None:
         content = bytearray(whole)
         for place in draw.integers(len(content), size=2):
             content[place] = draw.integers(256)
-        correct_at(placed(runs, bytes(content)), "last")(NAME)
-
-
-def test_a_file_is_read_once(runs: Runs) -> None:
-    logits(runs, config(), [0])
-    find = correct_at(runs.folder, "last")
-    first = find(NAME)
-    placed(runs, b"")
-    again = find(NAME)
-    assert first is not None
-    assert again is not None
-    assert np.array_equal(first.right, again.right)
+        CorrectReader(placed(runs, bytes(content)))(NAME)
