@@ -22,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 import numpy as np
 
-from ablation.reporting.statistics.weighted_sum import contrast
 from ablation.reporting.statistics.estimate import LEVEL, Estimate
 from ablation.reporting.statistics.family import holm, rank
 from ablation.reporting.statistics.sample import summarise
 from ablation.reporting.statistics.two_cells import compare
+from ablation.reporting.statistics.weighted_sum import contrast
 from benchmarks.simulated import CIFAR, SMALL, Population
 
 OUT = Path(__file__).with_name("results") / "statistics.json"
