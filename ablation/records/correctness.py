@@ -35,8 +35,9 @@ class CorrectImages:
 
     def accuracy(self, metric: str) -> float | None:
         """Return the accuracy in percent; None if the metric was not kept."""
-        correct = self.at(metric)
-        return None if correct is None else 100 * int(correct.sum()) / self.images
+        if metric not in self.packed:
+            return None
+        return 100 * int.from_bytes(self.packed[metric]).bit_count() / self.images
 
 
 def from_logits(logits: Mapping[str, NDArray[Any]], labels: NDArray[np.integer[Any]]) -> CorrectImages:
@@ -66,12 +67,16 @@ def unpack(packed: bytes, images: int) -> NDArray[np.bool_]:
     Raises:
         ValueError: not ceil(N / 8) bytes, or a bit set beyond N.
     """
+    _check(packed, images)
+    return np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=images).astype(bool)
+
+
+def _check(packed: bytes, images: int) -> None:
+    """Raise ValueError unless these are bits of so many images."""
     if len(packed) != -(-images // 8):
         raise ValueError(f"{len(packed)} bytes of correct images: must be {-(-images // 8)} for {images} images")
-    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8))
-    if bits[images:].any():
+    if packed[-1] & (0xFF >> (images % 8 or 8)):
         raise ValueError(f"correct images beyond the last of {images}")
-    return bits[:images].astype(bool)
 
 
 def label_digest(labels: NDArray[np.integer[Any]]) -> str:
@@ -109,7 +114,7 @@ def decode(content: bytes, name: str = NAME) -> CorrectImages:
     packed = {str(metric): body[index * size : (index + 1) * size] for index, metric in enumerate(metrics)}
     try:
         for bits in packed.values():
-            unpack(bits, images)
+            _check(bits, images)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return CorrectImages(images, labels, packed)

@@ -90,6 +90,7 @@ RULES: dict[str, Rule] = {
     "study.name": TEXT,
     "study.headline": or_null(TEXT),
     "study.same_speed": list_of(TEXT),
+    "study.smallest": or_null(POSITIVE),
     "input_size": SIDE,
     "plan": BOOLEAN,
     "plan_gpu": one_of(*PEAKS),

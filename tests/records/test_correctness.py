@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.records.correctness import CorrectImages, decode, encode, label_digest, pack, unpack
+from ablation.records.correctness import CorrectImages, decode, encode, from_logits, label_digest, pack, unpack
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=70))
@@ -79,3 +79,18 @@ def test_a_damaged_file_is_named(content: bytes, words: str) -> None:
 def test_a_wrong_number_of_bytes_is_refused() -> None:
     with pytest.raises(ValueError, match="must be 2 for 10 images"):
         unpack(b"\x00", 10)
+
+
+def test_logits_make_bits_and_what_does_not_fit_is_refused() -> None:
+    labels = np.array([0, 1, 1])
+    found = from_logits({"last": np.array([[2.0, 1], [0, 1], [3, 1]])}, labels)
+    assert found.at("last") is not None and found.accuracy("last") == pytest.approx(200 / 3)
+    assert found.labels == label_digest(labels)
+    for logits, truth in (
+        (np.zeros((2, 2)), labels),
+        (np.zeros((3, 0)), labels),
+        (np.zeros(3), labels),
+        (np.zeros((1, 2)), labels[0]),
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            from_logits({"last": logits}, truth)

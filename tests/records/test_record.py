@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from ablation.records import record as module
+from ablation.records.correctness import decode
 from ablation.records.lock import Busy, Lock, locked
 from ablation.records.manifest import write_manifest
 from ablation.records.outcome import epochs_done, rows
@@ -99,6 +100,8 @@ def test_a_done_run(tmp_path: Path) -> None:
     assert [json.loads(row)["epoch"] for row in rows] == [1, 2] and len(spy.rows) == 2
     with np.load(tmp_path / "a" / "predictions.npz") as predictions:
         assert set(predictions) == {"best", "labels"}
+    correct = decode((tmp_path / "a" / "correct.bits").read_bytes()).at("best")
+    assert correct is not None and correct.tolist() == [True, False, False]  # equal logits: the first class
     summary, failed = spy.closed
     assert not failed and summary["best/test_acc"] == 90.0 and summary["last/epoch"] == 2 and summary["outcome"] == "done"
     assert not locked(tmp_path / "a")

@@ -64,8 +64,8 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
         {BASE: [93.0, 93.5], PLAIN: [95.0, 95.4], CBAM: ["diverged", "diverged"]},
         [
             "+ Resizer is highest with 95.20 % at the last epoch (2 seeds), but whether it beats Baseline cannot be told:"
-            " between -0.2 and +4.1 points, adjusted for 2 comparisons, for this test set; 1 more seed of both (20.2 min)"
-            " would show 2.0 points.",
+            " between -0.2 and +4.1 points, adjusted for 2 comparisons, for this test set; 1 more seed of both (20.2 min) would"
+            " show 2.0 points.",
             NO_CONTROL,
             "2 of 2 published numbers lie where one more run of ours would (95 %, best epoch).",
             "+ Resizer_CBAM diverged in 2 of 2 runs, which is no part of any mean.",
