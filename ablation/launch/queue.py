@@ -125,7 +125,7 @@ class Queue:
         """Say that a run has no result, and keep it as the error that Hydra raises at the end."""
         say(f"{run.folder.name}: {sentence}")
         self.errors[run.folder] = error = RuntimeError(f"{run.folder.name}: {sentence}")
-        error.said = True  # type: ignore[attr-defined]  # command.py need not say it a second time
+        error.printed = True  # type: ignore[attr-defined]  # command.py need not say it a second time
 
     def _obey(self) -> None:
         """Pass the first signal on to every run, once; at a second end the groups: SIGTERM, and SIGKILL after a while."""

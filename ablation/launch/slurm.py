@@ -233,13 +233,13 @@ def sentence(item: Submitted, result: JobReturn) -> str:
     """Say how a run ended: by its record's word, else by its error's. The error counts as told."""
     with contextlib.suppress(OSError):
         item.run.folder.chmod(item.run.folder.stat().st_mode)
-    fresh = changed(item.run.folder) != item.run.found
+    fresh = changed(item.run.folder) != item.run.earlier_change
     record = (outcome.read(item.run.folder) if fresh else None) or {}
     word, error = record.get("outcome", "running"), result._return_value
     if word == "done":
         return f"done: {accuracies(record)}, {record['epochs']} epochs in {duration(record['seconds'])}"
     if isinstance(error, Exception):
-        error.said = True  # type: ignore[attr-defined]  # command.py need not say it again
+        error.printed = True  # type: ignore[attr-defined]  # command.py need not say it again
     if word != "running":
         message = ((record.get("error") or {}).get("message") or "no reason given").splitlines()
         return f"{word}: {message[0]} ({shown(item.log)})"

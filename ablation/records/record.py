@@ -307,7 +307,7 @@ class Record:
         text = "".join(traceback.format_exception(error)) if word == "failed" else None
         self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
         log.error("%s: %s: %s", word, self.folder.name, first_line(error))
-        error.said = True  # type: ignore[attr-defined]  # printed: report_errors must not print it again
+        error.printed = True  # type: ignore[attr-defined]  # printed: report_errors must not print it again
         traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
 
     def _write(self) -> None:

@@ -85,13 +85,13 @@ def report_errors() -> Iterator[None]:
 
 def _print_error(error: Exception) -> None:
     """Print one line about an error that was not printed yet; a run's record prints its own."""
-    if getattr(error, "said", False) or isinstance(error, Preempted):
+    if getattr(error, "printed", False) or isinstance(error, Preempted):
         return
     refused = isinstance(error, HydraException | OmegaConfBaseException | Refused)
     word, reason = "refused" if refused else "failed", one_line(error, sys.argv[1:])
     print(f"{word}: {reason}", file=sys.stderr)
     exit_reason.write(word, reason)
-    error.said = True  # type: ignore[attr-defined]
+    error.printed = True  # type: ignore[attr-defined]
 
 
 class _WithoutHydrasLine(io.TextIOBase):

@@ -48,7 +48,7 @@ class Planned:
     launcher: dict[str, Any]  # hydra.launcher
     overrides: list[str]  # as typed for this run
     train: Train
-    found: int  # st_mtime_ns of the outcome.json that an earlier command left, 0 for none
+    earlier_change: int  # st_mtime_ns of the outcome.json that an earlier command left, 0 for none
 
     @property
     def run_id(self) -> str:
@@ -129,7 +129,7 @@ def plan(config: DictConfig, overrides: Sequence[str] | None = None) -> Planned:
         launcher=settings.plain(hydra_node.launcher),
         overrides=list(hydra_node.overrides.task if overrides is None else overrides),
         train=Train(**values["train"]),
-        found=changed(folder),
+        earlier_change=changed(folder),
     )
 
 

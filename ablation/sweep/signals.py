@@ -12,7 +12,7 @@ from typing import Any
 
 from ablation.records.lock import Busy
 
-_asked = threading.Event()
+_stop_requested = threading.Event()
 
 
 class Preempted(Exception):
@@ -41,7 +41,7 @@ class Requeued(SystemExit):
 
 def stopping() -> bool:
     """Return True if this process was asked to stop: true for the rest of its life, so later runs of a sweep do not start."""
-    return _asked.is_set()
+    return _stop_requested.is_set()
 
 
 def raise_if_stopping() -> None:
@@ -61,7 +61,7 @@ def listen() -> dict[int, Any]:
     """
 
     def ask(number: int, frame: FrameType | None) -> None:
-        _asked.set()
+        _stop_requested.set()
 
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
@@ -84,7 +84,7 @@ def _telling(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, 
         except SystemExit:
             raise Requeued("queued again by submitit; it goes on after its last checkpoint") from None
         except Exception:  # not queued again, its log says why: the run stops as if asked to, before SLURM ends it
-            _asked.set()
+            _stop_requested.set()
 
     return told
 
@@ -111,7 +111,7 @@ def watch(fail_fast: bool = False) -> Iterator[None]:
         yield
     except Exception as error:
         if fail_fast and not isinstance(error, Preempted | Busy):
-            _asked.set()
+            _stop_requested.set()
         raise
     finally:
         for number, handler in before.items():

@@ -257,7 +257,7 @@ def on_nth_batch(number: int, act: Callable[[], object]) -> None:
 
 def stop_at_batch(number: int) -> None:
     """Ask this process to stop, as SIGTERM does, at the batch of that number. Only for a forked child."""
-    on_nth_batch(number, signals._asked.set)
+    on_nth_batch(number, signals._stop_requested.set)
 
 
 def die() -> None:
