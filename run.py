@@ -32,13 +32,13 @@ planned_run.register()
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
-    """Hydra's task: a composed configuration in, one run out."""
+    """Train the run that Hydra composed."""
     with report_errors():
         run(planned_run.of_task(config))
 
 
 def run(planned: Planned) -> None:
-    """Train one run and leave its record; a run that has ended in a result already is said and skipped."""
+    """Train one run and write its record; a run that already has a result is printed and skipped."""
     from ablation.records.lock import Busy
     from ablation.records.record import Record
 
@@ -56,7 +56,7 @@ def run(planned: Planned) -> None:
 
 
 def build(planned: Planned) -> Fit:
-    """Build a run's parts, each from its own stream. Torch is imported here and below, so that --help needs none."""
+    """Build a run's parts, each from its own random stream. Torch is imported here, so that --help does not load it."""
     from ablation.cost import model_size
     from ablation.models.classifier import Classifier
     from ablation.training.fit import Fit
@@ -79,14 +79,14 @@ def build(planned: Planned) -> Fit:
 
 
 def trial(planned: Planned) -> Trial | None:
-    """Try two training steps and one evaluation batch of a run, for check=true."""
+    """Run two training steps and one evaluation batch, for check=true."""
     from ablation.training.trial import trial
 
     return trial(build(planned), signals.stopping)
 
 
 def train(planned: Planned, record: Record) -> None:
-    """Fit a run and hand every epoch to its record."""
+    """Train a run and append every epoch to its record."""
     from ablation.cost import model_size
     from ablation.records.checkpoint import Checkpoints
     from ablation.records.provenance import provenance
@@ -101,7 +101,7 @@ def train(planned: Planned, record: Record) -> None:
     size = model_size.size(planned)
     facts = {"device": engine.name, "parameters": size.parameters, "macs": size.macs, "test_images": len(dataset.test)}
     facts |= {"dataset": dataset.name, "classes": len(dataset.classes)}
-    facts |= {"peak_memory_bytes": engine.peak_memory}  # asked at the end, however the run ends
+    facts |= {"peak_memory_bytes": engine.peak_memory}  # called when the run ends, however it ends
     text = yaml.safe_dump(planned.config, sort_keys=False, allow_unicode=True)
     record.describe(text, provenance(device=engine.name, data_checksum=dataset.checksum), **facts)
     checkpoints = Checkpoints(record.folder / "checkpoints", record.digest, **planned.config["records"])

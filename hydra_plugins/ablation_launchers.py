@@ -1,6 +1,6 @@
-"""The two launchers, as Hydra finds them; what they do stands in ablation/launch.
+"""The two launcher classes that Hydra finds as plugins; the work is done in ablation/launch.
 
-Hydra imports this file at every start, for --help too: what is heavy, or may not be installed, is imported in `launch`.
+Hydra imports this file at every start, even for --help: heavy or optional packages are imported inside `launch`.
 """
 
 from __future__ import annotations
@@ -32,23 +32,24 @@ def batch(job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[
 
 
 class LocalGpus(Launcher):
-    """hydra/launcher=local_gpus: a queue over this machine's devices, a fresh process a run.
+    """hydra/launcher=local_gpus: a queue over this machine's devices, one new process per run.
 
-    The arguments stand in conf/hydra/launcher/local_gpus.yaml and were checked by the plan.
+    The arguments are described in conf/hydra/launcher/local_gpus.yaml and were checked when the command was planned.
     """
 
     def __init__(self, devices: Any, jobs_per_device: int, retries: int) -> None:
         self.retries = retries
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep the sweep's configuration; the task is run.py's, in each process anew."""
+        """Keep the sweep's configuration; each process runs run.py, so the task function is not needed."""
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run a batch of planned runs; those that have a result already are printed and cost no process.
+        """Run a batch of planned runs; those that already have a result are printed and start no process.
 
         Raises:
-            KeyboardInterrupt, Preempted: asked to stop by SIGINT, or by SIGTERM or SIGUSR1, before all had a result.
+            KeyboardInterrupt: SIGINT came before all runs had a result.
+            Preempted: SIGTERM or SIGUSR1 came before all runs had a result.
         """
         from ablation.launch import progress
         from ablation.launch.live_view import Screen
@@ -58,11 +59,11 @@ class LocalGpus(Launcher):
 
         runs = batch(job_overrides, initial_job_idx)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
-        ahead = sorted((run for run in runs if not skipped(run)), key=expected_work, reverse=True)
-        room = slots(runs[0].launcher)
-        with Screen(progress.planned(Path(self.config.paths.runs), Path(self.config.hydra.sweep.dir)), len(room)) as screen:
+        to_run = sorted((run for run in runs if not skipped(run)), key=expected_work, reverse=True)
+        devices = slots(runs[0].launcher)
+        with Screen(progress.planned(Path(self.config.paths.runs), Path(self.config.hydra.sweep.dir)), len(devices)) as screen:
             limits = {"retries": self.retries, "fail_fast": self.config.fail_fast}
-            queue = Queue(ahead, room, self._start, **limits, tick=screen.show)
+            queue = Queue(to_run, devices, self._start, **limits, tick=screen.show)
             queue.work()
         if queue.stopped is not None:
             raise KeyboardInterrupt if queue.stopped == signal.SIGINT else Preempted("asked to stop")
@@ -72,8 +73,8 @@ class LocalGpus(Launcher):
         from ablation.launch.process import Child, arguments
 
         log = Path(self.config.hydra.sweep.dir) / f"{run.run_id}.log"
-        given = arguments(sys.argv[1:], self.config.hydra.overrides.hydra, run.overrides)
-        return Child(run, slot, log, sys.argv[0], given)
+        script_arguments = arguments(sys.argv[1:], self.config.hydra.overrides.hydra, run.overrides)
+        return Child(run, slot, log, sys.argv[0], script_arguments)
 
 
 def _job_return(run: Planned, error: RuntimeError | None) -> JobReturn:
@@ -84,22 +85,22 @@ def _job_return(run: Planned, error: RuntimeError | None) -> JobReturn:
 class Slurm(Launcher):
     """hydra/launcher=slurm: an array of SLURM jobs, one for each run without a result, submitted and requeued by submitit.
 
-    The arguments are submitit's; conf/hydra/launcher/slurm.yaml says what ours default to, and why.
+    The arguments are submitit's; conf/hydra/launcher/slurm.yaml has this project's defaults and their reasons.
     """
 
     def __init__(self, **parameters: Any) -> None:
         self.parameters = parameters
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what every job needs."""
-        self.needs: dict[str, Any] = {"hydra_context": hydra_context, "task_function": task_function, "config": config}
+        """Keep what the setup of every job needs."""
+        self.job_setup: dict[str, Any] = {"hydra_context": hydra_context, "task_function": task_function, "config": config}
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run a batch of planned runs; those that have a result already are printed and not submitted.
+        """Run a batch of planned runs; those that already have a result are printed and not submitted.
 
         Raises:
-            NotStarted: there is no SLURM here, or it took no job.
+            NotStarted: this machine cannot submit to SLURM, or SLURM accepted no job.
             LeftInQueue: asked to stop waiting; the jobs stay in the queue.
         """
         from ablation.launch.queue import skipped
@@ -111,6 +112,6 @@ class Slurm(Launcher):
         returned: dict[Path, JobReturn] = {}
         if numbered:
             job = Job(**self.parameters)
-            job.setup(**self.needs)
+            job.setup(**self.job_setup)
             returned = follow(submit(job, numbered, folder), Path(self.config.paths.runs), folder, self.config.fail_fast)
         return [returned.get(run.folder) or JobReturn(run.overrides, status=JobStatus.COMPLETED) for run in runs]

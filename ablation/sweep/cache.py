@@ -1,6 +1,6 @@
-"""`cache=true` and `cache=clean`: list or delete what data=imagefolder keeps in paths.cache, and what it takes.
+"""`cache=true` and `cache=clean`: list or delete the files of data=imagefolder in paths.cache, with their sizes.
 
-Owns the lines. All of it is made anew when it is needed; the times that check=true measured stay.
+Deleted files are made again when they are needed; the times that check=true measured are not deleted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ablation.records.numbers import size
 
 
 def list_or_clean(config: Mapping[str, Any]) -> int:
-    """Print or delete what is kept for a command's data; return the exit code, 1 if something is kept that should not be."""
+    """Print or delete the cached files of a command's data; return the exit code, 1 if a file could not be deleted."""
     folders = dict.fromkeys(Path(folder) for folder in (config["paths"]["cache"], config["data"].get("cache")) if folder)
     return max([_clean(folder) if config["cache"] == "clean" else _list(folder) for folder in folders])
 
@@ -30,13 +30,13 @@ def _list(folder: Path) -> int:
 
 
 def _clean(folder: Path) -> int:
-    deleted, held = caches.clean(folder)
+    deleted, in_use = caches.clean(folder)
     for each in deleted:
         print(_line(each))
     print(f"cache: {folder}: {size(_total(deleted))} freed")
-    for each in held:
+    for each in in_use:
         print(f"cache: {each.path}: kept, another process is making it")
-    return 1 if held else 0
+    return 1 if in_use else 0
 
 
 def _total(kept: Sequence[Cached]) -> int:

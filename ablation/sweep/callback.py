@@ -1,6 +1,6 @@
-"""Before the first run starts: every run of the command composed, checked and built; the manifest written, the plan printed.
+"""Before the first run starts: compose, check and build every run of the command, write the manifest, print the plan.
 
-Hydra only warns about an Exception in a callback and goes on, so everything here ends in SystemExit when something is wrong.
+Hydra only warns about an Exception in a callback and continues, so every error here ends in SystemExit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 class PlanCallback(Callback):
-    """Hydra's hooks. Keeps nothing in attributes: launchers pickle it."""
+    """Hydra's hooks. Has no attributes: launchers pickle it."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plan a single run; it has no manifest."""
@@ -43,24 +43,24 @@ class PlanCallback(Callback):
 
 
 def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], DictConfig]]], sweep: Path | None) -> None:
-    """Plan, or end the process: a refusal must reach the user and nothing may start after it."""
+    """Plan the command's runs; on any error print one line and exit with code 1, so that no run starts."""
     overrides: list[str] = list(config.hydra.overrides.task)
     try:
         mode = modes.mode_of(config)
-        if mode == "cache":  # of the machine, not of a run
+        if mode == "cache":  # needs no runs
             raise modes.OtherMode(mode, [], config)
-        here = mode not in ("plan", "fetch")  # those need neither this machine's devices nor a key
-        if here:
+        on_this_machine = mode not in ("plan", "fetch")  # those need neither this machine's devices nor a W&B key
+        if on_this_machine:
             _check_tracker(config)
         if sweep:
-            _check_launcher(config, here, mode)
-        _check_all(jobs(), config, here)
+            _check_launcher(config, on_this_machine, mode)
+        _check_all(jobs(), config, on_this_machine)
         if mode != "fetch":
             data_findings.show(PLANNED)
         if mode == "plan" or (sweep and mode is None):
             _print(config)
         if mode:
-            runs, PLANNED[:] = list(PLANNED), []  # nothing of it will be trained, so nothing can be left unfinished
+            runs, PLANNED[:] = list(PLANNED), []  # no run will be trained, so none counts as unfinished
             raise modes.OtherMode(mode, runs, config)
         if sweep:
             _write(config, sweep)
@@ -72,7 +72,7 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
 
 
 def _jobs(config: DictConfig) -> Iterator[tuple[list[str], DictConfig]]:
-    """Yield (overrides, whole configuration) of every job, in the sweeper's order, by the calls that Hydra itself makes."""
+    """Yield (overrides, whole configuration) of every job in the sweeper's order, with the calls that Hydra itself makes."""
     loader = GlobalHydra.instance().config_loader()
     arguments = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides([*arguments, *config.hydra.overrides.task])
@@ -80,13 +80,13 @@ def _jobs(config: DictConfig) -> Iterator[tuple[list[str], DictConfig]]:
         yield list(overrides), loader.load_sweep_config(config, list(overrides))
 
 
-def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig, here: bool) -> None:
-    """Check all runs without torch first, which takes a second; then build each distinct cell that is asked for.
+def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig, on_this_machine: bool) -> None:
+    """Check all runs without torch first, which takes a second; then build each distinct cell that will be trained.
 
     Args:
         jobs: overrides and configuration of each run.
         command: the configuration of the whole command.
-        here: compare the runs with what this machine can do.
+        on_this_machine: also check that this machine can train the runs.
     """
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
@@ -95,48 +95,48 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
         run = plan(config, overrides)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
-        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # a foreign one is refused
+        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # refuses a folder of another run
         planned[run.folder] = run
     PLANNED[:] = planned.values()
-    _build_all([run for run in PLANNED if modes.mode_of(command) or run.state not in FINISHED], here)
+    _build_all([run for run in PLANNED if modes.mode_of(command) or run.state not in FINISHED], on_this_machine)
 
 
-def _build_all(runs: Sequence[Planned], here: bool) -> None:
-    """Build what the runs are made of, once for all seeds of a cell."""
+def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
+    """Build the parts of the runs, once for all seeds of a cell."""
     built: set[tuple[str, str]] = set()
     for run in runs:
-        from ablation.cost import model_size as model_size  # torch: seconds, so only where there is something to build
+        from ablation.cost import model_size as model_size  # torch takes seconds: imported only if there is a run to build
 
         parts = run.cell, str(run.config["tracker"])
         if parts not in built:
             built.add(parts)
             model_size.size(run)
-            if here and (run.launcher["_target_"] == BASIC or run.launcher.get("devices") == "cpu"):
+            if on_this_machine and (run.launcher["_target_"] == BASIC or run.launcher.get("devices") == "cpu"):
                 model_size.check_machine(run)
 
 
 def _check_tracker(config: DictConfig) -> None:
-    """Refuse `online` without a key before the first run: a sweep of days must not find out at its start, run by run."""
-    asked = config.tracker.mode if config.tracker.mode != "auto" else os.environ.get("WANDB_MODE")
-    if asked == "online" and not has_key():
+    """Refuse `online` without a W&B key before the first run, not at the start of each run."""
+    mode = config.tracker.mode if config.tracker.mode != "auto" else os.environ.get("WANDB_MODE")
+    if mode == "online" and not has_key():
         name = "tracker.mode=online" if config.tracker.mode == "online" else "WANDB_MODE=online"
         raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
 
 
-def _check_launcher(config: DictConfig, here: bool, mode: str | None) -> None:
-    """Refuse a launcher's arguments before anything is written; with `here` also devices that are not on this machine."""
+def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None) -> None:
+    """Refuse bad launcher arguments before anything is written; with `on_this_machine` also devices that it lacks."""
     launcher = settings.plain(config.hydra.launcher)
     if "devices" in launcher:
-        (slots if here else check_arguments)(launcher, config.hydra.overrides.hydra)
+        (slots if on_this_machine else check_arguments)(launcher, config.hydra.overrides.hydra)
     if "array_parallelism" in launcher and mode == "check":
         way_out = "srun --gpus=1 python run.py -m ... check=true, without hydra/launcher=slurm"
         raise Refused(f"check=true: tries the cells on this machine; on a node of the cluster: {way_out}")
-    if "array_parallelism" in launcher and here:
+    if "array_parallelism" in launcher and on_this_machine:
         check_slurm()
 
 
 def _print(config: DictConfig) -> None:
-    """Print what would run, what is done, and which axes the study added."""
+    """Print the number of runs in each state, and the axes that the study added to the sweep."""
     typed = {override.partition("=")[0].lstrip("+~") for override in config.hydra.overrides.task}
     added = {key: value for key, value in (config.hydra.sweeper.params or {}).items() if key not in typed}
     if added and len(PLANNED) > 1:

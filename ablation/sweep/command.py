@@ -1,4 +1,4 @@
-"""A command's end: one line for what went wrong, the runs that did not finish, and the exit code.
+"""Run a command: print one line per error and the runs that did not finish, and return the exit code.
 
 Exit codes: 0 done or diverged, 1 failed or refused, 75 preempted (EX_TEMPFAIL), 130 interrupted.
 """
@@ -27,21 +27,21 @@ from ablation.sweep.signals import LeftInQueue, Preempted, finish, listen
 def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
     """Run Hydra's `main` on the command line and return the exit code.
 
-    HYDRA_FULL_ERROR=1, typed by the user, still shows the traceback.
+    HYDRA_FULL_ERROR=1, set by the user, still shows the traceback.
 
     Args:
-        main: Hydra's.
-        trial: of one run, for `check=true`.
+        main: the function that `hydra.main` decorates.
+        trial: tries one run, for `check=true`.
     """
     _multirun_first(sys.argv)
     full = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a report of its own
-    listen()  # to the process's end: between two runs, too, a signal means "stop", not "die"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own report
+    listen()  # until the process ends: a signal between two runs stops the command, too
     code = 0
     try:
         security.check_command(sys.argv[1:])
         security.check_secrets((), sys.argv[1:])
-        with contextlib.nullcontext() if full else contextlib.redirect_stderr(_WithoutHydrasLine(sys.stderr)):
+        with contextlib.nullcontext() if full else contextlib.redirect_stderr(_WithoutHydraErrors(sys.stderr)):
             code = _train_or_other_mode(main, trial)
     except LeftInQueue as left:
         return left.code
@@ -65,17 +65,17 @@ def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> in
 
 
 def _train_or_other_mode(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
-    other = None
+    mode = None
     try:
         main()
-    except OtherMode as mode:
-        other = mode  # run below: an error there must not be reported as this one's
-    return other.run(trial) if other else 0
+    except OtherMode as other:
+        mode = other  # run below: an error there must not have this exception as its context
+    return mode.run(trial) if mode else 0
 
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Print at once why a run cannot be trained: of a sweep's errors Hydra raises only the first, after the last run."""
+    """Print an error of a run at once: Hydra raises only the first error of a sweep, after the last run."""
     try:
         yield
     except Exception as error:
@@ -84,7 +84,7 @@ def report_errors() -> Iterator[None]:
 
 
 def _print_error(error: Exception) -> None:
-    """Print one line about an error that was not printed yet; a run's record prints its own."""
+    """Print one line about an error that was not printed yet; a run's record prints the errors of its run."""
     if getattr(error, "printed", False) or isinstance(error, Preempted):
         return
     refused = isinstance(error, HydraException | OmegaConfBaseException | Refused)
@@ -94,8 +94,8 @@ def _print_error(error: Exception) -> None:
     error.printed = True  # type: ignore[attr-defined]
 
 
-class _WithoutHydrasLine(io.TextIOBase):
-    """Standard error without Hydra's `Error executing job with overrides`: the run's record has said what failed, and why."""
+class _WithoutHydraErrors(io.TextIOBase):
+    """Standard error without Hydra's `Error executing job with overrides`: the run's record has printed the error."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -111,7 +111,7 @@ class _WithoutHydrasLine(io.TextIOBase):
 
 
 def _multirun_first(argv: list[str]) -> None:
-    """Hydra's parser knows -m only in front of the overrides: let it stand anywhere."""
+    """Move -m to the front, because Hydra's parser accepts it only before the overrides."""
     for flag in ("-m", "--multirun"):
         if flag in argv[2:]:
             argv.remove(flag)
@@ -119,10 +119,12 @@ def _multirun_first(argv: list[str]) -> None:
 
 
 def _exit_code(code: int) -> int:
-    """Print the planned runs without a result; return the exit code, by how those ended that this command began."""
+    """Print the planned runs without a result; return the exit code, which depends on the runs that this command started."""
     unfinished = {run: state for run in PLANNED if (state := run.state) not in FINISHED}
     if unfinished:
-        print(f"{len(unfinished)} of {len(PLANNED)} runs not finished; the same command goes on:", file=sys.stderr)
+        print(
+            f"{len(unfinished)} of {len(PLANNED)} runs not finished; rerun this command to continue:", file=sys.stderr
+        )
         for run, state in unfinished.items():
             print(f"  {state:11} {run.run_id}", file=sys.stderr)
     ended = {state for run, state in unfinished.items() if changed(run.folder) != run.found}  # not by an earlier command

@@ -1,6 +1,6 @@
-"""What is known of a command's folders of images before the first run: what each is, and what a person should look at.
+"""Print a summary of each image folder of a command before the first run, and possible problems with its images.
 
-Owns the lines. What is looked for: `ablation.data.findings`.
+The checks themselves are in `ablation.data.findings`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def show(planned: Sequence[Planned]) -> None:
-    """Print a line for each folder of images of a command, and one for each finding; of several folders also whose they are."""
+    """Print a line for each image folder of a command, with its runs if there are several folders, and one for each finding."""
     runs: dict[ImageFolder, list[str]] = defaultdict(list)
     for run in planned:
         if source := settings.image_folder(run.config):
             runs[source].append(run.folder.name)
-    named = names([source.root for source in runs])
+    short_names = names([source.root for source in runs])
     for source, run_ids in runs.items():
-        found = listing(source)
-        counts = f"{len(found.train):,} training and {len(found.test):,} test images of {len(found.classes)} classes"
-        whose = f", of {', '.join(run_ids)}" if len(runs) > 1 else ""
-        print(f"data: {named[source.root]}: {counts}, {found.width} x {found.height} pixels{whose}")
-        for finding in findings(found, source.size):
-            print(f"data: {named[source.root]}: {finding.sentence}")
+        images = listing(source)
+        counts = f"{len(images.train):,} training and {len(images.test):,} test images of {len(images.classes)} classes"
+        used_by = f", of {', '.join(run_ids)}" if len(runs) > 1 else ""
+        print(f"data: {short_names[source.root]}: {counts}, {images.width} x {images.height} pixels{used_by}")
+        for finding in findings(images, source.size):
+            print(f"data: {short_names[source.root]}: {finding.sentence}")

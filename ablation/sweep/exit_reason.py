@@ -1,7 +1,7 @@
-"""Why a run's process ended where its record does not say it: skipped, refused, failed before the record was begun.
+"""Why a run's process ended, if its record does not contain it: skipped, refused, or failed before the record was written.
 
-A launcher names a small file in the environment of the process, which writes it at its end. What is on the console is for
-people.
+A launcher passes the path of a small file in an environment variable; the process writes the file when it ends. Launchers
+never parse the console.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ VARIABLE = "ABLATION_EXIT_REASON"  # the file's path
 
 
 def write(word: str, reason: str) -> None:
-    """Write why this process ends, if a launcher asked for it; one that cannot be written leaves the exit code to speak.
+    """Write why this process ends, if a launcher passed a path. If that fails, the launcher uses the exit code alone.
 
     Args:
         word: `skipped`, `refused`, `failed`, `preempted` or `interrupted`.
@@ -28,7 +28,7 @@ def write(word: str, reason: str) -> None:
 
 
 def take(file: Path) -> tuple[str, str] | None:
-    """Return (word, reason) of a process that ended, None where it wrote none; the file is removed."""
+    """Return (word, reason) of a process that ended, None if it wrote no file; the file is removed."""
     try:
         content = read_json(file) or {}
         return str(content["word"]), str(content["reason"])

@@ -1,6 +1,6 @@
-"""`fetch=true`: the data and the weights of every run of a command, downloaded and prepared; nothing is trained.
+"""`fetch=true`: download and prepare the data and the weights of every run of a command; train nothing.
 
-For a login node whose compute nodes have no network. Owns the loop and its lines.
+For clusters whose login node has a network and whose compute nodes have none.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 def parts(planned: Sequence[Planned]) -> int:
-    """Have each distinct data set and each distinct file of weights, a line each; return the exit code: 1 if one is missing."""
-    having: dict[str, Callable[[Planned], str]] = {"data": _data, "backbone": _weights}
-    found: dict[str, tuple[str, str, Planned]] = {}
+    """Fetch each distinct dataset and file of weights, print one line each; return the exit code: 1 if one failed."""
+    fetchers: dict[str, Callable[[Planned], str]] = {"data": _data, "backbone": _weights}
+    distinct: dict[str, tuple[str, str, Planned]] = {}
     for run in planned:
-        for group in having:
+        for group in fetchers:
             name = f"{group}={run.options[group]}"
             key = json.dumps([name, run.config[group]], sort_keys=True)
-            found.setdefault(key, (name, group, run))
+            distinct.setdefault(key, (name, group, run))
     missing = 0
-    for name, group, run in found.values():
+    for name, group, run in distinct.values():
         signals.raise_if_stopping()
         try:
-            print(f"{name}: {having[group](run)}", flush=True)
-        except Exception as error:  # the others are fetched
+            print(f"{name}: {fetchers[group](run)}", flush=True)
+        except Exception as error:  # the others are still fetched
             missing += 1
             print(f"{name}: missing: {one_line(error) or type(error).__name__}", flush=True)
     signals.raise_if_stopping()
@@ -39,20 +39,20 @@ def parts(planned: Sequence[Planned]) -> int:
 
 
 def _data(run: Planned) -> str:
-    """Load the images, which downloads or decodes them where they are not there yet."""
+    """Load the images, which downloads or decodes them if that was not done before."""
     dataset = settings.build(run.config, "data")
-    held = f", {len(dataset.val):,} held out" if dataset.val else ""
+    held_out = f", {len(dataset.val):,} held out" if dataset.val else ""
     root = run.config["data"].get("root")
     where = f" in {root}" if root else ""
-    counts = f"{len(dataset.train):,} training and {len(dataset.test):,} test images{held}"
-    return f"there{where}: {counts}, content {dataset.checksum[:16]}"
+    counts = f"{len(dataset.train):,} training and {len(dataset.test):,} test images{held_out}"
+    return f"present{where}: {counts}, content {dataset.checksum[:16]}"
 
 
 def _weights(run: Planned) -> str:
-    """Build the backbone, which downloads its weights where they are not there yet, and checks them."""
+    """Build the backbone, which downloads its weights if that was not done before, and checks them."""
     weights = run.config["backbone"]["weights"]
     if weights == "none":
         return "random weights: nothing to fetch"
     backbone = settings.build(run.config, "backbone", num_classes=run.dataset.classes)
     count = sum(parameter.numel() for parameter in backbone.parameters())
-    return f"weights={weights} there: read, {exact(count)} parameters with this data's head"
+    return f"weights={weights} present: read, {exact(count)} parameters with this data's head"

@@ -1,7 +1,7 @@
-"""What makes a run the run it is: pure functions of its flat identity.
+"""A run's digest, run id and cell: pure functions of its identity.
 
 The identity is one flat dictionary: option names under `data`, `resizer`, ..., values under dotted keys, and the seed.
-Equal identity, equal digest, equal folder, whatever launches it.
+Runs of equal identity have the same digest and the same folder, whatever launcher starts them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The plan, check, fetch and cache modes of a command: each ends it, with its exit code, and trains nothing."""
+"""The plan, check, fetch and cache modes of a command, which train nothing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MODES = ("plan", "check", "fetch", "cache")
 
 
 class OtherMode(SystemExit):
-    """Raised once a command is planned that is in another mode than training: the one exception that Hydra's hooks let pass.
+    """Raised after planning if the command is not to train. A SystemExit, because Hydra's callbacks swallow an Exception.
 
     Attributes:
         mode: one of MODES.
         planned: the command's runs.
-        config: of the command.
+        config: the command's configuration.
     """
 
     def __init__(self, mode: str, planned: Sequence[Planned], config: DictConfig) -> None:
@@ -32,7 +32,7 @@ class OtherMode(SystemExit):
         """Run the mode and return the exit code.
 
         Args:
-            trial: two training steps and one evaluation batch of a run, see `ablation.training.trial`.
+            trial: runs two training steps and one evaluation batch, see `ablation.training.trial`.
         """
         if self.mode == "plan":
             from ablation.cost import plan_table
@@ -55,12 +55,12 @@ def mode_of(config: DictConfig) -> str | None:
     """Return the mode of a command, None for training.
 
     Raises:
-        Refused: two are asked for.
+        Refused: the command sets two modes.
     """
-    wanted = {key: str(config[key]).lower() for key in MODES if config[key] is True or (key, config[key]) == ("cache", "clean")}
-    if len(wanted) > 1:
-        raise Refused(f"{' '.join(f'{key}={value}' for key, value in wanted.items())}: one at a time")
-    return next(iter(wanted), None)
+    modes = {key: str(config[key]).lower() for key in MODES if config[key] is True or (key, config[key]) == ("cache", "clean")}
+    if len(modes) > 1:
+        raise Refused(f"{' '.join(f'{key}={value}' for key, value in modes.items())}: one at a time")
+    return next(iter(modes), None)
 
 
 def check_mode(config: DictConfig, command: DictConfig, overrides: Sequence[str]) -> None:

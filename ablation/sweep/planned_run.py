@@ -1,7 +1,7 @@
-"""One run, as its command line means it: identity, folder and typed values, made once from the composed configuration.
+"""One planned run: identity, folder and typed values, made once from the composed configuration.
 
-Owns the way from Hydra's configuration to a `Planned`, which all that follows takes in its place, and the list of this
-process's runs. Imports no torch.
+`plan` turns Hydra's configuration into a `Planned`, which all later code uses instead; PLANNED lists this process's runs.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from ablation.records.provenance import source_digest
 from ablation.sweep import settings
 from ablation.sweep.identity import GROUPS, cell, digest, run_id
 
-ELSEWHERE = ("data.root", "data.cache", "data.train", "data.test")  # where bytes lie: their content is identity, not their path
+ELSEWHERE = ("data.root", "data.cache", "data.train", "data.test")  # paths: the identity has the content instead
 
 
 @dataclass(frozen=True)
 class Train:
-    """How long a run trains, and in which precision."""
+    """A run's epochs, batch size and precision."""
 
     epochs: int
     batch_size: int
@@ -48,16 +48,16 @@ class Planned:
     launcher: dict[str, Any]  # hydra.launcher
     overrides: list[str]  # as typed for this run
     train: Train
-    earlier_change: int  # st_mtime_ns of the outcome.json that an earlier command left, 0 for none
+    earlier_change: int  # st_mtime_ns of outcome.json when the run was planned, 0 if there was none
 
     @property
     def run_id(self) -> str:
-        """Name of the folder and of the W&B run."""
+        """The run id: name of the folder and of the W&B run."""
         return self.folder.name
 
     @property
     def seed(self) -> int:
-        """Of every random stream."""
+        """Seed of every random stream."""
         return int(self.identity["seed"])
 
     @property
@@ -72,24 +72,24 @@ class Planned:
 
     @property
     def dataset(self) -> Facts:
-        """How many images of which size the run's data are, before they are opened."""
+        """Number and size of the run's images, known before the data are opened."""
         return settings.dataset_facts(self.config)
 
     @property
     def trained_images(self) -> int:
-        """Images of one epoch of training."""
+        """Number of training images per epoch."""
         data = self.config["data"]
         return int(data["limit"] or self.dataset.train - data["val_size"])
 
     @property
     def evaluated_images(self) -> int:
-        """Images evaluated after each epoch: test and held out."""
+        """Number of images evaluated after each epoch: test and held out."""
         data = self.config["data"]
         return int((data["test_limit"] or self.dataset.test) + data["val_size"])
 
     @property
     def state(self) -> str:
-        """The state of the run's folder, or `to do again`: a result of other code under rerun=stale."""
+        """The state of the run's folder; `to do again` if other code made its result and rerun=stale."""
         state = outcome.state(self.folder)
         if state in FINISHED and self.config["rerun"] == "stale":
             record = outcome.read(self.folder) or {}
@@ -98,7 +98,7 @@ class Planned:
 
     @property
     def epochs_done(self) -> int:
-        """Epochs that this command need not train."""
+        """Epochs that this command does not have to train."""
         return 0 if self.state == "to do again" else outcome.epochs_done(self.folder)
 
 
@@ -106,14 +106,14 @@ PLANNED: list[Planned] = []  # the runs of this process's command: the exit code
 
 
 def plan(config: DictConfig, overrides: Sequence[str] | None = None) -> Planned:
-    """Make a run of a composed configuration.
+    """Return the planned run of a composed configuration.
 
     Args:
-        config: composed; its `hydra` node may be missing in a task, then Hydra is asked for it.
+        config: composed; in a task its `hydra` node is missing and is taken from HydraConfig.
         overrides: of the run; None: those that Hydra composed it with.
 
     Raises:
-        Refused: a mandatory value is missing, or the folder of the images is none.
+        Refused: a mandatory value or the image folder is missing.
     """
     settings.check_missing(config)
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
@@ -134,10 +134,10 @@ def plan(config: DictConfig, overrides: Sequence[str] | None = None) -> Planned:
 
 
 def of_task(config: DictConfig) -> Planned:
-    """Return the run that a task of this command was planned as; made and checked here where another process planned it.
+    """Return the planned run of a task of this command; if another process planned it, check and plan it here.
 
     Raises:
-        Refused: it cannot be meant.
+        Refused: a value of the configuration is not legal.
     """
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
     overrides = list(hydra_node.overrides.task)
@@ -149,14 +149,14 @@ def of_task(config: DictConfig) -> Planned:
 
 
 def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return all that can change a run's result as one flat dictionary: see `ablation.sweep.identity`.
+    """Return everything that can change a run's result as one flat dictionary: see `ablation.sweep.identity`.
 
-    Where a class or function lies is no part of it: `resizer=plain` names it. A `_target_` counts only where it is another one
-    than the option's own file states (`resizer._target_=...`), so renaming a module makes no run another run.
+    The path of a class or function is not part of it: `resizer=plain` already names the part. A `_target_` counts only if it
+    differs from that in the option's own file (`resizer._target_=...`), so renaming a module does not change any identity.
 
     Args:
         config: composed.
-        values: the same, resolved and plain, if that was done already.
+        values: the same configuration, resolved and plain, if the caller has it.
     """
     settings.check_missing(config)
     values = settings.plain(config) if values is None else values
@@ -171,7 +171,7 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
     for key in ELSEWHERE:
         flat.pop(key, None)
     if source := settings.image_folder(values):
-        settings.dataset_facts(values)  # refuses what cannot be listed
+        settings.dataset_facts(values)  # refuses a folder that cannot be listed
         flat["data.content"] = listing(source).digest
     weights = values["backbone"]["weights"]
     if weights not in ("imagenet", "none"):
@@ -180,7 +180,7 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
 
 
 def stated_target(config: DictConfig, group: str) -> str | None:
-    """Return the `_target_` that the file of a group's chosen option states, or the option that it extends."""
+    """Return the `_target_` in the file of a group's chosen option, or in that of the option that it extends."""
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
     folders = [source.path for source in hydra_node.runtime.config_sources if source.schema == "file"]
     option: str | None = settings.choices(config)[group]
@@ -193,7 +193,7 @@ def stated_target(config: DictConfig, group: str) -> str | None:
 
 @functools.cache
 def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | None, str | None]:
-    """Return the target in an option's file, and the option of the same group that it extends. Read once a process."""
+    """Return the target in an option's file, and the option of the same group that it extends. Read once per process."""
     for folder in folders:
         file = Path(folder) / group / f"{option.removesuffix('.yaml')}.yaml"
         if file.is_file():
@@ -205,13 +205,13 @@ def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | No
 
 @functools.lru_cache
 def _file_digest(path: str, changed: int) -> str:
-    """Return a file's sha256; read once a process as long as it does not change."""
+    """Return a file's sha256; computed again in a process only if the file's modification time changes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def register() -> None:
-    """Register the resolvers that conf/config.yaml names folders with; Hydra carries them into workers."""
+    """Register the OmegaConf resolvers that conf/config.yaml uses in folder names; Hydra passes them on to workers."""
     OmegaConf.register_new_resolver("run_id", lambda *, _root_: _folder(_root_).name, replace=True)
     OmegaConf.register_new_resolver("run_dir", lambda *, _root_: str(_folder(_root_)), replace=True)
     OmegaConf.register_new_resolver("sweep_id", settings.sweep_id, use_cache=True, replace=True)

@@ -1,6 +1,6 @@
-"""Types and ranges: the one home of what a value may be. Constructors only assert.
+"""Types and ranges of all configuration values. Constructors only assert.
 
-Owns RULES, a table from dotted key to test and words. Imports no torch.
+RULES maps each dotted key to a test and a description of the legal values. Imports no torch.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ CONF = Path(__file__).parents[2] / "conf"
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value must be, in words, and the test of it."""
+    """What a value must be: a description for messages, and the test."""
 
-    words: str
+    description: str
     test: Callable[[Any], bool]
 
 
@@ -33,7 +33,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_colour(value: Any) -> bool:
-    from PIL import ImageColor  # 50 ms, and only data=imagefolder has such a key
+    from PIL import ImageColor  # takes 50 ms, and only data=imagefolder has a colour
 
     try:
         return len(ImageColor.getrgb(value)) == 3
@@ -46,29 +46,31 @@ def _is_inside(value: Any) -> bool:
 
 
 def whole(low: int) -> Rule:
-    """A whole number from `low` up."""
+    """Require a whole number from `low` up."""
     return Rule(f"a whole number >= {low}", lambda value: type(value) is int and value >= low)
 
 
-def number(words: str, test: Callable[[float], bool]) -> Rule:
-    """A finite number in a range."""
-    return Rule(f"finite and {words}", lambda value: _is_number(value) and test(value))
+def number(description: str, test: Callable[[float], bool]) -> Rule:
+    """Require a finite number in a range."""
+    return Rule(f"finite and {description}", lambda value: _is_number(value) and test(value))
 
 
 def one_of(*legal: str) -> Rule:
-    """One of a few words."""
+    """Require one of a few strings."""
     return Rule(f"one of {', '.join(legal)}", lambda value: value in legal)
 
 
 def list_of(rule: Rule, length: int | None = None) -> Rule:
-    """A list of values under one rule."""
-    words = f"a list of {length or 'values'}, each {rule.words}"
-    return Rule(words, lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(rule.test, value)))
+    """Require a list of values that each meet one rule."""
+    description = f"a list of {length or 'values'}, each {rule.description}"
+    return Rule(
+        description, lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(rule.test, value))
+    )
 
 
 def or_null(rule: Rule) -> Rule:
-    """The rule, or null."""
-    return Rule(f"null or {rule.words}", lambda value: value is None or rule.test(value))
+    """Require null or a value that meets the rule."""
+    return Rule(f"null or {rule.description}", lambda value: value is None or rule.test(value))
 
 
 BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
@@ -160,23 +162,23 @@ RULES: dict[str, Rule] = {
 
 
 def check_range(key: str, value: Any, overrides: Sequence[str], choices: Mapping[str, str]) -> None:
-    """Refuse a value outside its rule; keys without a rule pass.
+    """Refuse a value that breaks the rule of its key; keys without a rule pass.
 
     Raises:
-        Refused: naming the override, the rule and what the shipped YAML has.
+        Refused: names the override, the rule and the value in the shipped YAML.
     """
     rule = CHANGE if key.startswith("study.contrasts.") else RULES.get(key)
     if rule is not None and not rule.test(value):
-        raise Refused(f"{typed(key, value, overrides)}: must be {rule.words}{_shipped(key, choices)}")
+        raise Refused(f"{typed(key, value, overrides)}: must be {rule.description}{_shipped(key, choices)}")
 
 
 def _shipped(key: str, choices: Mapping[str, str]) -> str:
-    """Return `(conf/optimizer/sgd.yaml has 0.01)`, or nothing where the file does not name the key."""
-    group, _, inside = key.partition(".")
+    """Return `(conf/optimizer/sgd.yaml has 0.01)`, or an empty string if the file does not have the key."""
+    group, _, key_in_group = key.partition(".")
     file = CONF / group / f"{choices[group]}.yaml" if group in choices else CONF / "config.yaml"
     if not file.is_file():
         return ""
     node = OmegaConf.to_container(OmegaConf.load(file))  # as written: interpolations stay text
-    for name in (inside if group in choices else key).split("."):
+    for name in (key_in_group if group in choices else key).split("."):
         node = node.get(name) if isinstance(node, dict) else None
     return "" if node is None else f" ({file.relative_to(CONF.parent)} has {node})"

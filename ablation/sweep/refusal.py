@@ -1,6 +1,6 @@
-"""Refusals: one line that begins with the override as typed, says what is legal and the way out.
+"""Refusals: one line that begins with the override as typed and names the legal values and the way out.
 
-Owns the words for errors that Hydra and OmegaConf raise. Imports no torch.
+Also words the errors of Hydra and OmegaConf in this way. Imports no torch.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 
 class Refused(Exception):
-    """A command that is not carried out; its text is the line that the user reads."""
+    """A command that cannot be run; its message is the line that the user reads."""
 
 
 class NotStarted(Refused):
-    """Refused after planning, before any run began: no run of the command is unfinished."""
+    """Refused after planning and before any run started: no run of the command is unfinished."""
 
 
 def typed(key: str, value: Any, overrides: Sequence[str] = ()) -> str:
@@ -32,13 +32,13 @@ def typed(key: str, value: Any, overrides: Sequence[str] = ()) -> str:
 
 
 def suggestion(word: str, legal: Sequence[str]) -> str:
-    """Return `; did you mean X?` where a legal word is near, else nothing."""
+    """Return `; did you mean X?` if a legal word is similar, else an empty string."""
     near = difflib.get_close_matches(word, legal, n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
-    """Return what happened in one line: our own words for a wrong option or key, else the messages of the chain."""
+    """Return an error in one line: for a wrong option or key a message of ours, else the messages of the exception chain."""
     for cause in _chain(error):
         if isinstance(cause, Refused):
             return str(cause)
@@ -64,7 +64,7 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what led to it, as far as a traceback would show it."""
+    """Yield an error and its causes, as a traceback would show them."""
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -1,9 +1,9 @@
-"""What a configuration may call, and what it may not hold: targets and secrets. Checked over the whole tree.
+"""Which functions a configuration may call (targets), and that it holds no secrets. Checked over the whole tree.
 
-A `_target_` is code: `+x._target_=builtins.open` would be run by `instantiate`. A target of ours must be a function or class
-that its module itself defines, so that `ablation.training.fit.torch.save` is none. A resolved configuration is written down,
-logged and tracked, so none may hold a secret: the value of an environment variable, or a key, whose name says so. No value of
-a secret is ever printed.
+A `_target_` is code: `instantiate` would run `+x._target_=builtins.open`. A target in this package must be a function or
+class that its module itself defines, so `ablation.training.fit.torch.save` is refused. A resolved configuration is written to
+files, logged and tracked, so it may hold no secret: no value of an environment variable, and no key, whose name suggests one.
+The value of a secret is never printed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check_target(key: str, value: Any, overrides: Sequence[str] = ()) -> None:
     """Refuse a `_target_` that is not on the list; other keys pass.
 
     Raises:
-        Refused: naming the override and the list.
+        Refused: names the override and the list.
     """
     name = key.rpartition(".")[2]
     if name in ("_args_", "_partial_", "_recursive_", "_convert_"):
@@ -41,10 +41,10 @@ def check_target(key: str, value: Any, overrides: Sequence[str] = ()) -> None:
 
 
 def check_command(arguments: Sequence[str]) -> None:
-    """Refuse overrides with which Hydra itself would call something, before any configuration is there to be checked.
+    """Refuse overrides that make Hydra itself call code, before a configuration is composed and can be checked.
 
     Raises:
-        Refused: a callback, a logging handler or a target of Hydra's own node.
+        Refused: the override names a callback, a logging handler or a target in Hydra's own node.
     """
     for argument in arguments:
         key = argument.lstrip("+~").partition("=")[0]
@@ -63,7 +63,7 @@ def allowed(target: Any) -> bool:
 
 @functools.cache
 def _defined(module: str) -> frozenset[str]:
-    """Return the public functions and classes that a module of ours defines at its top level, read from its source."""
+    """Return the public functions and classes that a module of this package defines at its top level, read from its source."""
     parts = module.split(".")
     file = ROOT.joinpath(*parts).with_suffix(".py")
     if not all(part.isidentifier() for part in parts) or not file.is_file():
@@ -77,7 +77,7 @@ def _defined(module: str) -> frozenset[str]:
 
 NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 KEYS = re.compile(r"(^|[._])(api_?key|token|secret|password)", re.IGNORECASE)
-SHORTEST = 8  # characters: a shorter value would be found everywhere
+SHORTEST = 8  # characters: a shorter value would match by chance
 WAY_OUT = "leave it in the environment, where its reader finds it"
 
 
@@ -86,16 +86,16 @@ def check_secrets(values: Iterable[tuple[str, Any]], typed: Iterable[str]) -> No
 
     Args:
         values: (dotted key, resolved value) of the whole configuration.
-        typed: the overrides, which stand in the manifest.
+        typed: the overrides, which the manifest contains.
 
     Raises:
-        Refused: naming the key or the variable, never the value.
+        Refused: names the key or the variable, never the value.
     """
-    held = {value: name for name, value in os.environ.items() if NAMES.search(name) and len(value) >= SHORTEST}
+    secrets = {value: name for name, value in os.environ.items() if NAMES.search(name) and len(value) >= SHORTEST}
     for key, value in values:
         if KEYS.search(key) and value is not None:
             raise Refused(f"{key}=...: looks like a secret by its name, and configurations are written down: {WAY_OUT}")
-        for secret, name in held.items():
+        for secret, name in secrets.items():
             if secret in str(value):
                 raise Refused(f"{key}=...: holds the value of {name}, and configurations are written down: {WAY_OUT}")
     for override in typed:
@@ -103,6 +103,6 @@ def check_secrets(values: Iterable[tuple[str, Any]], typed: Iterable[str]) -> No
         for variable in re.findall(r"oc\.env:\s*(\w+)", override):
             if NAMES.search(variable):
                 raise Refused(f"{key}=...: reads {variable}, and configurations are written down: {WAY_OUT}")
-        if any(secret in override for secret in held):
-            key = "an argument" if any(secret in key for secret in held) else key
+        if any(secret in override for secret in secrets):
+            key = "an argument" if any(secret in key for secret in secrets) else key
             raise Refused(f"{key}=...: holds a secret of the environment, and commands are written down: {WAY_OUT}")

@@ -1,6 +1,6 @@
-"""One run's configuration: checked before anything is opened, resolved to plain values, built into parts.
+"""One run's configuration: checked before anything is opened, resolved to plain values, and instantiated.
 
-Owns which keys there are, and `build`. Ranges stand in ranges.py, targets and secrets in security.py, identity and folder in
+Knows the legal keys, and has `build`. Ranges are in ranges.py, targets and secrets in security.py, identity and folder in
 planned_run.py.
 Imports no torch: a bad value is refused in a second.
 """
@@ -43,29 +43,29 @@ TOP = (
 POINTED_AT = {
     "data": ("padding", "flip"),
     "backbone": ("mean", "std"),
-}  # read by conf/aug through ${...}, not by their own target
+}  # keys that conf/aug reads through ${...}; the group's own target does not take them
 
 
 def check_config(config: DictConfig, overrides: Sequence[str] = ()) -> None:
-    """Refuse a run that cannot be meant: unknown keys, types and ranges, targets, sizes, missing data and weights.
+    """Refuse unknown keys, wrong types and ranges, targets that are not allowed, impossible sizes, missing data and weights.
 
     Args:
         config: composed, with or without the `hydra` node.
         overrides: as typed, to be quoted.
 
     Raises:
-        Refused: one line with the override, what is legal and the way out.
+        Refused: one line with the override, the legal values and the way out.
     """
     check_missing(config)
     values = dict(leaves(plain(config)))
     security.check_secrets(values.items(), overrides)
-    for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):  # input_size before what points at it
+    for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):  # input_size before keys that refer to it
         top = key.split(".")[0]
         if top not in TOP:
             raise Refused(f"{typed(key, value, overrides)}: no such key {top}; there are {', '.join(sorted(TOP))}")
         if top in SECTIONS and key not in ranges.RULES and not key.endswith("._target_"):
-            there = sorted(known.removeprefix(f"{top}.") for known in ranges.RULES if known.startswith(f"{top}."))
-            raise Refused(f"{typed(key, value, overrides)}: no such key in {top}; there are {', '.join(there)}")
+            legal = sorted(known.removeprefix(f"{top}.") for known in ranges.RULES if known.startswith(f"{top}."))
+            raise Refused(f"{typed(key, value, overrides)}: no such key in {top}; there are {', '.join(legal)}")
         ranges.check_range(key, value, overrides, choices(config))
     for key, value in every(plain(config)):
         security.check_target(key, value, overrides)
@@ -81,7 +81,7 @@ def check_config(config: DictConfig, overrides: Sequence[str] = ()) -> None:
 
 
 def check_missing(config: DictConfig) -> None:
-    """Refuse a mandatory value that is missing. Hydra names the run's folder before any callback, so `identity` asks too."""
+    """Refuse a missing mandatory value. Hydra resolves the run's folder before any callback, so `identity` calls this too."""
     for key in sorted(OmegaConf.missing_keys(_ours(config))):
         group = key.split(".")[0]
         option = choices(config).get(group, group)
@@ -89,36 +89,36 @@ def check_missing(config: DictConfig) -> None:
 
 
 def _check_sizes(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Compare the numbers of images asked for with those there are, from constants or the folder's listing."""
-    there = dataset_facts(config)
+    """Refuse limits above the dataset's number of images, which comes from constants or the folder's listing."""
+    dataset = dataset_facts(config)
     data = config.data
-    if data.val_size >= there.train:
-        raise Refused(f"{typed('data.val_size', data.val_size, overrides)}: must be < {there.train}, the training images")
-    for key, most in (("limit", there.train - data.val_size), ("test_limit", there.test)):
+    if data.val_size >= dataset.train:
+        raise Refused(f"{typed('data.val_size', data.val_size, overrides)}: must be < {dataset.train}, the training images")
+    for key, most in (("limit", dataset.train - data.val_size), ("test_limit", dataset.test)):
         if data[key] is not None and data[key] > most:
             raise Refused(f"{typed(f'data.{key}', data[key], overrides)}: must be null or at most {most}, the images there are")
 
 
 def dataset_facts(config: Mapping[str, Any]) -> Facts:
-    """Return how many images of which size a data node stands for, before it is opened.
+    """Return the number and size of the images of a data node, without opening the data.
 
     Raises:
-        Refused: the folder of data=imagefolder is missing or is not one.
+        Refused: the folder of data=imagefolder is missing or cannot be listed.
     """
     try:
         return facts(config["data"]["_target_"], image_folder(config))
     except (OSError, ValueError) as error:
-        raise Refused(str(error)) from None  # it names data.root itself
+        raise Refused(str(error)) from None  # the message names data.root
 
 
 def image_folder(config: Mapping[str, Any]) -> ImageFolder | None:
-    """Return what a data node says of a folder of images; None for other data."""
+    """Return the image folder that a data node describes; None for other data."""
     data = config["data"]
     return ImageFolder.of(plain(data)) if data["_target_"] == FOLDER else None
 
 
 def plain(node: Any) -> Any:
-    """Return a node as plain dicts and lists, resolved, Hydra's own part left out.
+    """Return a node as plain dicts and lists, resolved, without Hydra's own part.
 
     Raises:
         omegaconf.errors.OmegaConfBaseException: a value is missing or cannot be resolved.
@@ -143,7 +143,7 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def every(tree: dict[str, Any] | list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) of everything in a tree, what lies in lists included: `instantiate` looks there too."""
+    """Yield (dotted key, value) of every node in a tree, also inside lists, which `instantiate` descends into."""
     for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
         yield f"{prefix}{key}", value
         if isinstance(value, dict | list):
@@ -151,32 +151,32 @@ def every(tree: dict[str, Any] | list[Any], prefix: str = "") -> Iterator[tuple[
 
 
 def choices(config: DictConfig) -> dict[str, str]:
-    """Return the chosen option of each group; a task's configuration has lost its `hydra` node, so Hydra is asked."""
+    """Return the chosen option of each group, from HydraConfig if the configuration has no `hydra` node, as in a task."""
     node = config.hydra.runtime.choices if "hydra" in config else HydraConfig.get().runtime.choices
     return {str(group): str(option) for group, option in node.items()}
 
 
 def sweep_id() -> str:
-    """Return a new sweep's id: the local time, then four hex digits."""
+    """Return a new sweep's id: the local time and four hex digits."""
     return time.strftime("%Y%m%d-%H%M%S") + f"-{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:4]}"
 
 
-def build(config: Mapping[str, Any], group: str, **found: Any) -> Any:
-    """Call a node's target with its arguments, as plain Python values, and what was found at run time (which wins).
+def build(config: Mapping[str, Any], group: str, **further: Any) -> Any:
+    """Call a node's target with its configured arguments, as plain Python values, and further ones.
 
     Args:
         config: of a run: plain values, or as composed.
         group: the node.
-        found: further arguments of the target.
+        further: arguments known only at run time; they replace configured ones of the same name.
 
     Raises:
-        Refused: the target is not one of ours.
+        Refused: the target is not allowed.
         Exception: what the target itself raised.
     """
     arguments = {key: value for key, value in plain(config[group]).items() if key not in POINTED_AT.get(group, ())}
     for key, value in every(arguments, f"{group}."):
         security.check_target(key, value)
     try:
-        return hydra.utils.instantiate(arguments, _convert_="all", **found)
+        return hydra.utils.instantiate(arguments, _convert_="all", **further)
     except InstantiationException as error:
-        raise (error.__cause__ or error) from None  # the wrapper's first line hides what the part said
+        raise (error.__cause__ or error) from None  # Hydra's wrapper hides the part's own message

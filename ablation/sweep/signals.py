@@ -1,4 +1,4 @@
-"""Signals: SIGTERM and SIGUSR1 ask a process to stop at the next batch; what was finished is already on disk."""
+"""Signals: on SIGTERM or SIGUSR1 a process stops at the next batch; finished epochs are already on disk."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _stop_requested = threading.Event()
 
 
 class Preempted(Exception):
-    """The run was asked to stop; the same command continues it. Exit code 75 (EX_TEMPFAIL)."""
+    """The run was asked to stop; running the same command again continues it. Exit code 75 (EX_TEMPFAIL)."""
 
     outcome = "preempted"
 
 
 class LeftInQueue(KeyboardInterrupt):
-    """The command stops waiting for jobs that stay in a cluster's queue: typed again, it would queue each a second time.
+    """The command stops waiting for jobs that stay in the cluster's queue; running it again would queue each a second time.
 
     Args:
         code: the command's exit code, 75 or 130.
@@ -34,33 +34,33 @@ class LeftInQueue(KeyboardInterrupt):
 
 
 class Requeued(SystemExit):
-    """submitit has queued this run's job again, and ends the process; it goes on after its last checkpoint."""
+    """submitit has queued this run's job again and ends the process; the job resumes from its last checkpoint."""
 
     outcome = "preempted"
 
 
 def stopping() -> bool:
-    """Return True if this process was asked to stop: true for the rest of its life, so later runs of a sweep do not start."""
+    """Return True if this process was asked to stop. It stays True, so later runs of a sweep do not start."""
     return _stop_requested.is_set()
 
 
 def raise_if_stopping() -> None:
-    """Raise where the process was asked to stop.
+    """Raise if this process was asked to stop.
 
     Raises:
-        Preempted: it was.
+        Preempted: it was asked to stop.
     """
     if stopping():
         raise Preempted("asked to stop; run the same command again to go on")
 
 
 def listen() -> dict[int, Any]:
-    """Listen for SIGTERM and SIGUSR1 (main thread only, elsewhere Python sets no handlers); return the earlier handlers.
+    """Handle SIGTERM and SIGUSR1 (main thread only, elsewhere Python sets no handlers); return the earlier handlers.
 
-    In a job of submitit, what has a handler of submitit's stays its own: it queues the job again, which then resumes.
+    In a submitit job, submitit's own handlers stay in place: they queue the job again, which then resumes.
     """
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         _stop_requested.set()
 
     before: dict[int, Any] = {}
@@ -68,31 +68,31 @@ def listen() -> dict[int, Any]:
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             handler = signal.getsignal(number)
             if callable(handler) and (getattr(handler, "__module__", None) or "").startswith("submitit."):
-                before[number] = signal.signal(number, _telling(handler))
+                before[number] = signal.signal(number, _with_record(handler))
             elif number != signal.SIGUSR2:
-                before[number] = signal.signal(number, ask)
+                before[number] = signal.signal(number, request_stop)
     return before
 
 
-def _telling(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
-    """Wrap a handler of submitit's so that the run's record tells what it does; what it does stays the same."""
+def _with_record(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+    """Wrap a submitit handler so that the run's record contains the outcome; the handler still does its work."""
 
     @functools.wraps(handler)
-    def told(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         try:
             handler(number, frame)
         except SystemExit:
-            raise Requeued("queued again by submitit; it goes on after its last checkpoint") from None
-        except Exception:  # not queued again, its log says why: the run stops as if asked to, before SLURM ends it
+            raise Requeued("queued again by submitit; it resumes from its last checkpoint") from None
+        except Exception:  # not queued again (submitit logs why): stop as on SIGTERM, before SLURM kills the job
             _stop_requested.set()
 
-    return told
+    return handle
 
 
 def finish() -> None:
-    """Let further requests to stop change nothing: all is written, the exit code stands, Python is about to end.
+    """Ignore further stop signals: everything is written and the exit code is decided.
 
-    Ignored, not handled: a finishing interpreter gives its own handlers back, and the next signal would kill it.
+    SIG_IGN rather than a handler: an interpreter that exits restores the default handlers, so a signal would kill it.
     """
     if stopping() and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGUSR1):
@@ -101,10 +101,10 @@ def finish() -> None:
 
 @contextmanager
 def watch(fail_fast: bool = False) -> Iterator[None]:
-    """Listen for SIGTERM and SIGUSR1 inside the block (main thread only); earlier handlers are put back.
+    """Handle SIGTERM and SIGUSR1 inside the block (main thread only); earlier handlers are restored after it.
 
     Args:
-        fail_fast: an error in the block stops the runs after it, too.
+        fail_fast: an error in the block also keeps later runs from starting.
     """
     before = listen()
     try:

@@ -1,6 +1,6 @@
-"""`check=true`: every distinct cell of a command tries two training steps and one evaluation batch; then nothing is kept.
+"""`check=true`: run two training steps and one evaluation batch of every distinct cell of a command.
 
-Owns the loop and its lines. Keeps the seconds a step, from which `plan=true` prices (`history.py`).
+Keeps only the measured times, from which `plan=true` estimates the cost (`ablation/cost/history.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def cells(planned: Sequence[Planned], trial: Callable[[Planned], Any]) -> int:
 
     Args:
         planned: the command's runs.
-        trial: of one run: seconds, images and peak memory, or what training would raise.
+        trial: tries one run; returns seconds, images and peak memory, or raises what training would raise.
 
     Raises:
         Preempted: asked to stop.
@@ -37,34 +37,33 @@ def cells(planned: Sequence[Planned], trial: Callable[[Planned], Any]) -> int:
         first.setdefault(run.cell, run)
     print(f"check: {len(first)} cell{'s'[: len(first) != 1]}: two training steps and one evaluation batch at full size of each")
     width = max(len(run.folder.name) for run in first.values())
-    words = []
+    results = []
     for name, run in first.items():
-        word, sentence = _try(name, run, trial)
-        print(f"  {run.folder.name:{width}}  {word:6}  {sentence}", flush=True)
-        words.append(word)
-    failed = words.count("failed")
+        result, description = _try(name, run, trial)
+        print(f"  {run.folder.name:{width}}  {result:6}  {description}", flush=True)
+        results.append(result)
+    failed = results.count("failed")
     rest = f", {failed} failed" if failed else ""
-    print(f"check: {len(words) - failed} ok{rest}; nothing is kept but the times, from which plan=true prices")
+    print(f"check: {len(results) - failed} ok{rest}; nothing is kept but the times, from which plan=true prices")
     return 1 if failed else 0
 
 
 def _try(name: str, run: Planned, trial: Callable[[Planned], Any]) -> tuple[str, str]:
-    """Try one cell; return a word and a sentence."""
-    shown = hardware.as_executed(run)
+    """Try one cell; return `ok` or `failed`, and the times or the error."""
+    executed = hardware.as_executed(run)
     try:
-        found = trial(shown)
+        measured = trial(executed)
         signals.raise_if_stopping()
-        history.keep_check(
-            Path(run.config["paths"]["cache"]), name, hardware.of_engine(hardware.engine(shown)), found.as_dict()
-        )
+        device = hardware.of_engine(hardware.engine(executed))
+        history.keep_check(Path(run.config["paths"]["cache"]), name, device, measured.as_dict())
     except signals.Preempted:
         raise
     except Exception as error:
-        traceback.clear_frames(error.__traceback__)  # they hold the model: the next cell needs its memory
+        traceback.clear_frames(error.__traceback__)  # the frames hold the model: the next cell needs its memory
         return "failed", one_line(error) or type(error).__name__
     finally:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    times = f"{duration(found.seconds_per_step)} a step, {duration(found.seconds_per_evaluation)} an evaluation batch"
-    return "ok", f"{times}, peak {size(found.peak_memory_bytes)}"
+    times = f"{duration(measured.seconds_per_step)} a step, {duration(measured.seconds_per_evaluation)} an evaluation batch"
+    return "ok", f"{times}, peak {size(measured.peak_memory_bytes)}"

@@ -105,7 +105,7 @@ def test_a_sweep_that_is_preempted_twice(
         assert code == 75, said + error
         assert list(seen.values()) == ["done"] * done + ["preempted"] + ["missing"] * (5 - done)
         assert list(seen)[done] == run_id
-        assert f"{6 - done} of 6 runs not finished; the same command goes on:" in error
+        assert f"{6 - done} of 6 runs not finished; rerun this command to continue:" in error
         assert all(other in error for other, word in seen.items() if word != "done")
         assert "Traceback" not in said + error
         last = [line for line in said.splitlines() if line.startswith("  epoch")][-1]

@@ -81,7 +81,7 @@ def test_a_job_that_is_queued_again_goes_on(cluster: Cluster, start: Start, figu
     cluster.ask("scancel", "--signal=USR2", sweep.job(signalled))
     wait_until(lambda: outcome_of(signalled)["outcome"] == "preempted", PATIENCE, lambda: sweep.console(signalled))
     stopped = epochs(signalled)
-    assert outcome_of(signalled)["error"]["message"] == "queued again by submitit; it goes on after its last checkpoint"
+    assert outcome_of(signalled)["error"]["message"] == "queued again by submitit; it resumes from its last checkpoint"
     cluster.ask("sbatch", "--partition=high", "--gpus-per-node=2", "--output=/dev/null", "--wrap=sleep 1")
     wait_until(lambda: cluster.jobs()[sweep.job(other)] == "PENDING", PATIENCE, lambda: str(cluster.jobs()))
     killed = epochs(other)
@@ -117,7 +117,7 @@ def test_a_job_whose_time_is_over_and_one_that_is_killed(cluster: Cluster, start
     assert f"{timed.name}: preempted: asked to stop; run the same command again to go on (runs/sweeps/" in said
     assert f"{killed.name}: killed: its job ended without a word, SLURM says: FAILED (runs/sweeps/" in said
     assert error.splitlines()[-3:] == [
-        "2 of 2 runs not finished; the same command goes on:",
+        "2 of 2 runs not finished; rerun this command to continue:",
         f"  preempted   {timed.name}",
         f"  killed      {killed.name}",
     ]

@@ -126,7 +126,7 @@ def test_a_check_stops_when_it_is_told_to(tried: Callable[..., tuple[int, list[s
 def test_fetch_says_what_is_there(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
     assert fetch.parts([planned(composed, *TINY, f"seed={seed}") for seed in (0, 1)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "data=digits: there: 40 training and 20 test images, content 71ddeeaff897d8b8",
+        "data=digits: present: 40 training and 20 test images, content 71ddeeaff897d8b8",
         "backbone=vgg_tiny: random weights: nothing to fetch",
     ]
 
@@ -140,6 +140,6 @@ def test_fetch_prepares_what_it_can_and_names_what_is_missing(tmp_path: Path) ->
     done = run_alone(tmp_path, "-m", "data=imagefolder", "data.root=photos", "seed=0,1", "fetch=true")
     assert done.returncode == 1, done.stdout + done.stderr
     data, weights = done.stdout.splitlines()
-    assert data.startswith("data=imagefolder: there in photos: 4 training and 4 test images, content ")
+    assert data.startswith("data=imagefolder: present in photos: 4 training and 4 test images, content ")
     assert weights.startswith("backbone=vgg16: missing: ImageNet weights of vgg16 are not in ")
     assert list(tmp_path.glob("cache/imagefolder-*/train.npy")) and not (tmp_path / "runs").exists()
