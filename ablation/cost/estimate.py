@@ -1,6 +1,6 @@
-"""What a command would cost: every run with its epochs left and their price, from the best evidence there is.
+"""The cost of a command: the remaining epochs of every run and their time, from measurements where there are any.
 
-Owns the sum. Where the numbers come from: model_size.py, memory.py, history.py, hardware.py, flops.py. Writes nothing.
+Combines the numbers of model_size.py, memory.py, history.py, hardware.py and flops.py. Writes nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ablation.sweep.refusal import Refused
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
 
-FILES = 4  # resume files of a run that trains: of its last two epochs and the best one, and the one that is being written
+FILES = 4  # resume files of a training run: of the last two epochs and the best one, and the one being written
 
 
 @dataclass(frozen=True)
 class CellCost:
-    """What all seeds of a cell share."""
+    """Costs that are equal for all seeds of a cell."""
 
     size: model_size.Size
     memory: memory.Memory
@@ -33,7 +33,7 @@ class CellCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """One run: its state in words, and the epochs that it has and needs."""
+    """One run: its state, and its epochs done and left."""
 
     run_id: str
     state: str
@@ -44,13 +44,13 @@ class RunCost:
 
     @property
     def seconds(self) -> float:
-        """Of the epochs that are left."""
+        """Estimated seconds of the epochs that are left."""
         return self.left * self.cell.epoch.seconds
 
 
 @dataclass(frozen=True)
 class CommandCost:
-    """A command's runs, and what they are priced by."""
+    """The costs of a command's runs, and the hardware and rates they were computed with."""
 
     where: Hardware
     rates: Mapping[str, Rate]  # by precision, of the cells that were never run
@@ -58,28 +58,28 @@ class CommandCost:
     slots: int
     launcher: str
     resident: int  # bytes of a process on a CPU
-    seeds: int  # that every cell will have
-    comparisons: int  # of a cell with its baseline, that the table will adjust for
+    seeds: int  # that every cell will have at least
+    comparisons: int  # of a cell with its baseline, for which the table will adjust p values
     accuracies: list[list[float]]  # of each cell's done seeds, percent
 
     @property
     def wall(self) -> float:
-        """Seconds until the last run ends."""
+        """Estimated seconds until the last run ends."""
         return flops.makespan([item.seconds for item in self.items], self.slots)
 
     @property
     def disk(self) -> tuple[int, int]:
-        """Bytes of resume files while runs train, and of the weights that stay."""
+        """Bytes of resume files while runs train, and of the weights kept afterwards."""
         open_runs = [item for item in self.items if item.left]
         files = sorted((FILES * item.cell.memory.resume_file for item in open_runs), reverse=True)
         return sum(files[: self.slots]), sum(item.kept for item in open_runs)
 
 
 def command_cost(planned: Sequence[Planned]) -> CommandCost:
-    """Price a command's runs.
+    """Estimate the cost of a command's runs.
 
     Args:
-        planned: at least one.
+        planned: at least one run.
 
     Raises:
         Refused: a part does not take its arguments.
@@ -105,7 +105,7 @@ def command_cost(planned: Sequence[Planned]) -> CommandCost:
 
 
 def _epoch(name: str, run: Planned, where: Hardware, known: history.History, rates: dict[str, Rate]) -> Epoch:
-    """Price an epoch: by the cell's records, by a check, or by its work over a rate, measured once a precision."""
+    """Return the cost of an epoch: from the cell's records, else from a check, else its FLOPs over a rate per precision."""
     work, precision = model_size.work(run), run.train.precision
     measured = known.records.get(name) or history.read_check(Path(run.config["paths"]["cache"]), name, where, work)
     if measured is None and precision not in rates:
@@ -121,18 +121,18 @@ def _item(run: Planned, parts: CellCost) -> RunCost:
 
 
 def slots(launcher: Mapping[str, Any]) -> int:
-    """Return how many runs the launcher has at once; where its devices are not here, as many as it names."""
+    """Return how many runs the launcher executes at once; if its devices are not on this machine, as many as it names."""
     if "devices" not in launcher:
         return int(launcher.get("array_parallelism") or 1)
     try:
         return len(devices.slots(launcher))
     except Refused:
-        named = launcher["devices"]
-        return (len(named) if isinstance(named, list) else 1) * int(launcher["jobs_per_device"])
+        listed = launcher["devices"]
+        return (len(listed) if isinstance(listed, list) else 1) * int(launcher["jobs_per_device"])
 
 
 def _comparisons(planned: Sequence[Planned], known: history.History) -> tuple[int, int, list[list[float]]]:
-    """Return the seeds that every cell will have, the comparisons with a baseline, and each cell's done accuracies."""
+    """Return the number of seeds of every cell, of comparisons with a baseline, and the accuracies of each cell's done runs."""
     seeds: dict[str, set[int]] = {}
     for run in planned:
         seeds.setdefault(run.cell, set(known.accuracies.get(run.cell, ()))).add(run.seed)
@@ -143,7 +143,7 @@ def _comparisons(planned: Sequence[Planned], known: history.History) -> tuple[in
 
 
 def _baseline(run: Planned, runs: Mapping[str, Planned]) -> str | None:
-    """Return the cell of the study's baseline that differs from a run's in nothing but what the baseline names."""
+    """Return the baseline cell that differs from a run's cell only in the factors that the study's baseline sets."""
     where = run.config["study"]["baseline"] or {}
 
     def rest(one: Planned, other: Planned) -> dict[str, object]:
@@ -155,5 +155,5 @@ def _baseline(run: Planned, runs: Mapping[str, Planned]) -> str | None:
         for name, other in runs.items()
         if where and where.items() <= {key: other.identity.get(key) for key in where}.items()
     }
-    kin = [name for name, other in candidates.items() if rest(other, run) == rest(run, other)]
-    return kin[0] if len(kin) == 1 else None
+    matching = [name for name, other in candidates.items() if rest(other, run) == rest(run, other)]
+    return matching[0] if len(matching) == 1 else None

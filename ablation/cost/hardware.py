@@ -1,6 +1,6 @@
-"""The hardware that a plan is priced for, and how fast it multiplies matrices.
+"""The hardware that a plan is estimated for, and how fast it multiplies matrices.
 
-Owns the choice, and a measurement of a third of a second. Keeps nothing.
+Chooses the hardware, and measures its rate in a third of a second. Writes nothing.
 """
 
 from __future__ import annotations
@@ -20,52 +20,52 @@ from ablation.cost.memory import DTYPES
 from ablation.sweep import settings
 from ablation.sweep.planned_run import Planned
 
-SIDE = {"cpu": 1024}  # of the matrices; GPUs: 4096. Large enough for a device's best, small enough to fit beside a run
-SECONDS = 0.3
+SIDE = {"cpu": 1024}  # of the square matrices; 4096 on GPUs: large enough for the full rate, small enough to fit beside a run
+SECONDS = 0.3  # of measuring
 
 
 def as_executed(run: Planned) -> Planned:
-    """Return the run as it would be executed: hydra.launcher.devices=cpu shows it no GPU."""
+    """Return the run with the device on which it would be executed: the CPU if hydra.launcher.devices=cpu."""
     if run.launcher.get("devices") != "cpu":
         return run
     return dataclasses.replace(run, config={**run.config, "engine": {**run.config["engine"], "device": "cpu"}})
 
 
 def engine(run: Planned) -> Any:
-    """Build the engine that a run would have.
+    """Build a run's engine.
 
     Raises:
-        ValueError: the device that was asked for is not here.
+        ValueError: this machine does not have the configured device.
     """
     return settings.build(as_executed(run).config, "engine", precision=run.train.precision)
 
 
 def hardware(runs: Sequence[Planned], typed: Sequence[str] = ()) -> Hardware:
-    """Return where these runs would be trained, if it is here; else the GPU of `plan_gpu`, which is assumed.
+    """Return the device of this machine that would train these runs; if there is none, the GPU of `plan_gpu`.
 
     Args:
         runs: one or more.
-        typed: the command's overrides: a `plan_gpu=` among them is priced even where another device is here.
+        typed: the command's overrides: a `plan_gpu=` among them is used even if this machine has another GPU.
     """
-    pretended = Hardware(runs[0].config["plan_gpu"], assumed=True)
+    assumed = Hardware(runs[0].config["plan_gpu"], assumed=True)
     if any(override.startswith("plan_gpu=") for override in typed):
-        return pretended
+        return assumed
     try:
-        here = engine(runs[0])
+        local = engine(runs[0])
     except ValueError:
-        return pretended
-    if here.device.type == "cpu" and any(model_size.too_large(run) for run in runs):
-        return pretended  # a CPU would not be allowed to try
-    return of_engine(here)
+        return assumed
+    if local.device.type == "cpu" and any(model_size.too_large(run) for run in runs):
+        return assumed  # check_machine would refuse these runs on a CPU
+    return of_engine(local)
 
 
 def of_engine(engine: Any) -> Hardware:
-    """Return an engine's device in the words of its records."""
+    """Return an engine's device, named as in its records."""
     return Hardware(engine.name, host=socket.gethostname() if engine.device.type == "cpu" else None)
 
 
 def rate(where: Hardware, run: Planned) -> Rate:
-    """Return the FLOP/s to price a run at: assumed, or measured now at the run's precision."""
+    """Return the FLOP/s of training a run: assumed, or measured now at the run's precision."""
     precision = run.train.precision
     if where.assumed:
         return assumed_rate(where.name, precision)
@@ -73,18 +73,18 @@ def rate(where: Hardware, run: Planned) -> Rate:
 
 
 def resident(where: Hardware, run: Planned) -> int:
-    """Return the bytes of the process itself, which count on a CPU: about what this one takes."""
+    """Return the bytes of the process itself, which count on a CPU: about those of the present process."""
     return int(engine(run).peak_memory()) if where.host is not None else 0
 
 
 @functools.cache
 def matrix_rate(device: torch.device, precision: str) -> float:
-    """Return the FLOP/s of the best of several products of two square matrices."""
+    """Return the FLOP/s of the fastest of several products of two square matrices."""
     side = SIDE.get(device.type, 4096)
     one, other = (torch.rand(side, side, device=device).to(DTYPES[precision]) for _ in range(2))
     times: list[float] = []
     end = time.perf_counter() + SECONDS
-    while len(times) < 2 or time.perf_counter() < end:  # the first wakes the library
+    while len(times) < 2 or time.perf_counter() < end:  # the first product includes the library's start
         began = time.perf_counter()
         one @ other
         getattr(torch, device.type).synchronize()

@@ -1,6 +1,6 @@
-"""What a run would be, without training it: built on the meta device, counted, and compared with what this machine can do.
+"""A run's parameters, multiply-accumulates and work per epoch, counted on the meta device; and checks of the machine.
 
-Owns parameters, multiply-accumulates and the work of an epoch. Allocates nothing, opens neither data nor weights.
+Allocates no memory, opens neither data nor weights.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _SIZES: dict[str, Size] = {}
 
 @dataclass(frozen=True)
 class Size:
-    """Trainable parameters of a run's classifier, and multiply-accumulates of one image forward (convolutions and linears)."""
+    """Trainable parameters of a run's classifier, and MACs of one image's forward pass (convolutions and linear layers)."""
 
     parameters: int
     macs: int
 
 
 def size(run: Planned) -> Size:
-    """Build a run's parts and push one image through them on the meta device; once a cell.
+    """Build a run's parts and pass one image through them on the meta device, once per cell.
 
     Raises:
         Refused: a part does not take its arguments, or the parts do not fit together.
     """
-    _build(run, "tracker")  # no part of a cell, so never remembered
+    _build(run, "tracker")  # not part of the cell, so checked for every run
     if run.cell not in _SIZES:
         _SIZES[run.cell] = _measure(run)
     return _SIZES[run.cell]
@@ -55,7 +55,7 @@ def skeleton(run: Planned) -> torch.nn.Module:
 
 
 def work(run: Planned) -> Work:
-    """Return what an epoch of a run is. Raises as `size`."""
+    """Return the work of one epoch of a run. Raises as `size`."""
     return Work(run.trained_images, run.evaluated_images, size(run).macs)
 
 
@@ -76,7 +76,7 @@ def _measure(run: Planned) -> Size:
 
 
 def _check_last_batch(run: Planned, model: torch.nn.Module, image: torch.Tensor) -> None:
-    """Refuse a last batch that batch norm cannot normalise: one value a channel would end the run in its first epoch."""
+    """Refuse a last batch that batch norm cannot normalise: one value per channel would raise in the first epoch."""
     images, batch_size = run.trained_images, run.train.batch_size
     last = images % batch_size or batch_size
     try:
@@ -89,7 +89,7 @@ def _check_last_batch(run: Planned, model: torch.nn.Module, image: torch.Tensor)
 
 
 def _check_arguments(run: Planned) -> None:
-    """Find a missing or unknown argument of the parts that are not built on the meta device."""
+    """Refuse a missing or unknown argument of the parts that are not built on the meta device."""
     _build(run, "aug")
     _build(run, "schedule")
     _build(run, "optimizer", params=[torch.nn.Parameter(torch.zeros(1))])
@@ -101,9 +101,9 @@ def _check_arguments(run: Planned) -> None:
         raise Refused(f"data={run.options['data']}: {error}") from None
 
 
-def _build(run: Planned, group: str, **found: Any) -> Any:
+def _build(run: Planned, group: str, **further: Any) -> Any:
     try:
-        return settings.build(run.config, group, **found)
+        return settings.build(run.config, group, **further)
     except Refused:
         raise
     except Exception as error:
@@ -111,10 +111,10 @@ def _build(run: Planned, group: str, **found: Any) -> Any:
 
 
 def check_machine(run: Planned) -> None:
-    """Refuse a device that is not here, and a run that would take a CPU weeks unless the CPU was asked for by name.
+    """Refuse a device that this machine does not have, and a run that would take weeks on a CPU chosen by `auto`.
 
     Raises:
-        Refused: the device is missing; or no GPU is here, `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
+        Refused: the device is missing; or there is no GPU, `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
     """
     try:
         settings.build(run.config, "engine", precision=run.train.precision)
@@ -124,7 +124,7 @@ def check_machine(run: Planned) -> None:
         raise Refused(
             f"engine.device=auto: no GPU here, and {run.run_id} needs {needed:.1e} multiply-accumulates"
             f" (a CPU gets at most {TOO_LARGE:.0e}): profile=demo (a minute), profile=laptop (half an hour), or"
-            " engine.device=cpu to insist"
+            " engine.device=cpu to train on the CPU anyway"
         )
 
 
@@ -133,7 +133,7 @@ def _accelerated() -> bool:
 
 
 def too_large(run: Planned) -> float | None:
-    """Return the multiply-accumulates of a run that are too many for a CPU, None where a CPU may try or was asked for."""
+    """Return a run's multiply-accumulates if they are too many for a CPU; None if they are not, or a device was chosen."""
     epoch = work(run)
     needed = float(TRAINING * epoch.macs * epoch.trained * run.train.epochs)
     return needed if needed > TOO_LARGE and run.config["engine"]["device"] == "auto" else None

@@ -1,6 +1,6 @@
-"""`plan=true`: the cost of a command as a person reads it: a table, then what it sums up to and what it rests on.
+"""`plan=true`: print the cost estimate of a command: a table of its runs, then the totals and where the numbers come from.
 
-Owns the words. A terminal gets colours and folded lines, a file plain columns of whatever width they need.
+A terminal gets colours and folded lines, a file plain columns as wide as needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ablation.records.outcome import FINISHED
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
 
-COLUMNS: dict[str, Literal["left", "right"]] = {  # words stand to the left, numbers to the right
+COLUMNS: dict[str, Literal["left", "right"]] = {  # text is aligned left, numbers right
     "run": "left",
     "so far": "left",
     "params": "right",
@@ -33,10 +33,10 @@ COLUMNS: dict[str, Literal["left", "right"]] = {  # words stand to the left, num
     "from": "left",
     "left": "right",
 }
-WIDEST = 128  # characters of a line of words
-WIDEST_GRID = 10_000  # more than a grid can have
-ASSUMED_SD = 0.2  # points, of an accuracy over seeds where none was measured
-LEVEL = 0.05  # of all comparisons of the table together
+WIDEST = 128  # characters of a line of text
+WIDEST_GRID = 10_000  # characters: no grid is wider
+ASSUMED_SD = 0.2  # points: standard deviation of the accuracy over seeds if none was measured
+LEVEL = 0.05  # significance level of all comparisons of the table together
 COLOURS = {"done": "green", "diverged": "yellow", "running": "cyan"}
 
 
@@ -44,8 +44,8 @@ def show(planned: Sequence[Planned]) -> int:
     """Print what a command would run and cost; return the exit code, 0."""
     cost = command_cost(planned)
     _table([_row(item, cost) for item in cost.items], [item.state for item in cost.items])
-    guessed = any(item.cell.epoch.peak_memory is None for item in cost.items)
-    lines = [*_price(cost), *[("memory", _memory(cost))] * guessed, ("left", _left(cost))]
+    estimated = any(item.cell.epoch.peak_memory is None for item in cost.items)
+    lines = [*_basis(cost), *[("memory", _memory(cost))] * estimated, ("left", _left(cost))]
     if any(item.left for item in cost.items):
         lines.append(("disk", _disk(cost, planned[0].folder.parent)))
     lines.append(("seeds", _seeds(cost)))
@@ -57,33 +57,33 @@ def show(planned: Sequence[Planned]) -> int:
 
 
 def _row(item: RunCost, cost: CommandCost) -> dict[str, str]:
-    """Return one run by COLUMNS."""
+    """Return the cells of one run by the names in COLUMNS."""
     so_far = f"{item.state} {item.done}/{item.done + item.left}" if item.done and item.state not in FINISHED else item.state
-    found, parts = item.cell.epoch, item.cell.memory
-    peak = size(found.peak_memory) if found.peak_memory else f"~{size(parts.peak + cost.resident)}" if parts.peak else "unknown"
+    epoch, memory = item.cell.epoch, item.cell.memory
+    estimate = f"~{size(memory.peak + cost.resident)}" if memory.peak else "unknown"
     return {
         "run": item.run_id,
         "so far": so_far,
         "params": exact(item.cell.size.parameters),
         "MACs": count(item.cell.size.macs),
-        "memory": peak,
-        "s/epoch": figures(found.seconds),
-        "from": found.basis,
+        "memory": size(epoch.peak_memory) if epoch.peak_memory else estimate,
+        "s/epoch": figures(epoch.seconds),
+        "from": epoch.basis,
         "left": duration(item.seconds) if item.left else "none",
     }
 
 
 def _table(rows: Sequence[Mapping[str, str]], states: Sequence[str]) -> None:
-    """Print the runs: in a terminal in the fullest form that fits its width, into a file as wide as they are."""
+    """Print the runs: in a terminal with as many columns as fit its width, in a file with all."""
     console = Console(highlight=False, emoji=False, markup=False)
-    alike = len({row["from"] for row in rows}) == 1  # the line below the table says it of all
-    fewer = [name for name in COLUMNS if name != "from" or not alike]
-    forms = [_grid(rows, states, names, gap) for names, gap in ((list(COLUMNS), 2), (list(COLUMNS), 1), (fewer, 1))]
-    needed = [Measurement.get(console, console.options.update(max_width=WIDEST_GRID), form).maximum for form in forms]
+    one_basis = len({row["from"] for row in rows}) == 1  # then the line below the table names it for all runs
+    fewer = [name for name in COLUMNS if name != "from" or not one_basis]
+    grids = [_grid(rows, states, names, gap) for names, gap in ((list(COLUMNS), 2), (list(COLUMNS), 1), (fewer, 1))]
+    widths = [Measurement.get(console, console.options.update(max_width=WIDEST_GRID), grid).maximum for grid in grids]
     if not console.is_terminal:
-        console.width = needed[0]
-    fitting = (form for form, width in zip(forms, needed, strict=True) if width <= console.width)
-    console.print(next(fitting, forms[-1]))
+        console.width = widths[0]
+    fitting = (grid for grid, width in zip(grids, widths, strict=True) if width <= console.width)
+    console.print(next(fitting, grids[-1]))
 
 
 def _grid(rows: Sequence[Mapping[str, str]], states: Sequence[str], names: Sequence[str], gap: int) -> Table:
@@ -95,18 +95,18 @@ def _grid(rows: Sequence[Mapping[str, str]], states: Sequence[str], names: Seque
     return grid
 
 
-def _price(cost: CommandCost) -> list[tuple[str, str]]:
-    """Say what each kind of price rests on, by the word that stands beside it."""
-    rates = "; ".join(rate.words for rate in cost.rates.values())
-    words = {
+def _basis(cost: CommandCost) -> list[tuple[str, str]]:
+    """Return (basis, explanation) for each word in the column `from`."""
+    rates = "; ".join(rate.description for rate in cost.rates.values())
+    explanations = {
         "record": f"s/epoch of earlier runs of the same cell on {cost.where.name}",
         "check": f"s/epoch from the steps that check=true measured on {cost.where.name}",
         "rate": f"{cost.where.name}: {rates}",
         "assumed": f"{cost.where.name}, not measured: {rates}",
     }
-    there = {item.cell.epoch.basis for item in cost.items}
+    bases = {item.cell.epoch.basis for item in cost.items}
     crude = "2 FLOP a MAC, a training image 3 forwards, an evaluated one 1. Crude: check=true on the machine itself measures"
-    return [(basis, words[basis]) for basis in words if basis in there] + [("", crude)] * bool(cost.rates)
+    return [(basis, text) for basis, text in explanations.items() if basis in bases] + [("", crude)] * bool(cost.rates)
 
 
 def _memory(cost: CommandCost) -> str:
@@ -117,7 +117,7 @@ def _memory(cost: CommandCost) -> str:
 
 
 def _seeds(cost: CommandCost) -> str:
-    """Say which differences the planned seeds would show, by the test of the table."""
+    """Return the line that says which differences the planned seeds could show with the table's test."""
     if cost.seeds < 2:
         return "1 seed a cell shows no spread over seeds, so no difference can be judged; seed=0,1,2 costs three times as much"
     from ablation.reporting.statistics.power import (
@@ -127,11 +127,11 @@ def _seeds(cost: CommandCost) -> str:
     )  # SciPy: half a second for a plan of one seed
 
     measured = pooled_sd(cost.accuracies)
-    found = detectable(planned(measured or ASSUMED_SD, cost.seeds), LEVEL / max(1, cost.comparisons))
-    assert found is not None
+    smallest = detectable(planned(measured or ASSUMED_SD, cost.seeds), LEVEL / max(1, cost.comparisons))
+    assert smallest is not None
     runs = sum(len(values) for values in cost.accuracies if len(values) > 1)
     sd = f"seed sd {measured:.2g}, of the {runs} runs that are done" if measured else f"seed sd {ASSUMED_SD:g} assumed"
-    return f"With {cost.seeds} seeds only differences above about {figures(found.points, 2)} points would show ({sd})"
+    return f"With {cost.seeds} seeds only differences above about {figures(smallest.points, 2)} points would show ({sd})"
 
 
 def _left(cost: CommandCost) -> str:
@@ -150,8 +150,8 @@ def _left(cost: CommandCost) -> str:
 
 def _disk(cost: CommandCost, runs: Path) -> str:
     training, kept = cost.disk
-    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    existing = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
     short = "" if training + kept < free else ": NOT ENOUGH"
     files = f"{size(training)} of checkpoints while runs train (up to {FILES} files a run)"
     return f"{files}, {size(kept)} of weights that stay; {size(free)} free here{short}"

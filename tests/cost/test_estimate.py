@@ -34,7 +34,7 @@ def test_the_v100_by_hand() -> None:
     epoch = by_rate(work, assumed_rate("V100", "fp32"))
     assert (round(epoch.seconds, 2), epoch.basis, epoch.peak_memory) == (433.15, "assumed", None)
     assert assumed_rate("V100", "bf16").flops == assumed_rate("V100", "fp32").flops  # no tensor cores for it
-    assert "no tensor cores" in assumed_rate("V100", "bf16").words and "tensor" not in assumed_rate("V100", "fp16").words
+    assert "no tensor cores" in assumed_rate("V100", "bf16").description and "tensor" not in assumed_rate("V100", "fp16").description
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_assumed_rates(gpu: str, precision: str, flops: float) -> None:
 
 def test_a_measured_rate_is_discounted_and_says_so() -> None:
     found = measured_rate(100e12, "bf16")
-    assert found.flops == pytest.approx(40e12) and found.basis == "rate" and "0.4 of the 100.0 TFLOP/s" in found.words
+    assert found.flops == pytest.approx(40e12) and found.basis == "rate" and "0.4 of the 100.0 TFLOP/s" in found.description
 
 
 def test_the_time_on_slots() -> None:
