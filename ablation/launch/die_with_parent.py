@@ -1,9 +1,9 @@
-"""Become `python ARGUMENTS`, a process that the kernel kills when the launcher dies, however that dies.
+"""Exec `python ARGUMENTS` as a process that the kernel kills when the launcher dies, even by SIGKILL.
 
     python -I -S die_with_parent.py PID-OF-THE-LAUNCHER run.py resizer=plain seed=1
 
-Not a `preexec_fn`, which is unsafe once the launcher has threads, and no work for run.py. Elsewhere than on Linux
-it only becomes the run.
+A script rather than a `preexec_fn`, which is unsafe if the launcher has threads. On other systems than Linux it only execs
+the run.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1  # prctl(2): kept across exec; the launcher starts runs from its main thread, whose end is its own
+PR_SET_PDEATHSIG = 1  # prctl(2): kept across exec; sent when the thread that started the run ends: the launcher's main thread
 
 
 def main() -> None:
-    """Set PR_SET_PDEATHSIG, make sure that the launcher still lives, then exec the run."""
+    """Set PR_SET_PDEATHSIG, exit if the launcher has already ended, then exec the run."""
     launcher, *arguments = sys.argv[1:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""A sweep while it runs: a table of its runs in a terminal, one line a minute in a file.
+"""Show a sweep while it runs: a table of its runs in a terminal, one line per minute in a file.
 
-Owns how progress looks; progress.py says what it is.
+Formats the progress that progress.py reads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ablation.launch import progress
 from ablation.launch.progress import Row, Sweep
 from ablation.records.numbers import duration, figures, percent
 
-COLUMNS: dict[str, Literal["left", "right"]] = {  # words stand to the left, numbers to the right
+COLUMNS: dict[str, Literal["left", "right"]] = {  # text is aligned left, numbers right
     "run": "left",
     "state": "left",
     "epoch": "right",
@@ -34,7 +34,7 @@ COLUMNS: dict[str, Literal["left", "right"]] = {  # words stand to the left, num
     "left": "right",
 }
 BASIS = "measured epochs; a run without one as the nearest that has"
-WIDEST = 10_000  # more characters than a line of the table can have
+WIDEST = 10_000  # characters: no line of the table is longer
 
 
 def counts(rows: Sequence[Row]) -> str:
@@ -44,11 +44,11 @@ def counts(rows: Sequence[Row]) -> str:
 
 
 def remaining(rows: Sequence[Row], slots: int | None = None) -> str:
-    """Say how long the sweep still takes, and from what that is known.
+    """Return the time left of the sweep and how it was estimated, as text.
 
     Args:
         rows: of `progress.read`.
-        slots: runs at once, where the one who asks has launched them; else as many as run now.
+        slots: number of runs at once, if the caller knows it; None: as many as run now.
     """
     running = sum(row.state == "running" for row in rows)
     if not any(row.open for row in rows):
@@ -60,7 +60,7 @@ def remaining(rows: Sequence[Row], slots: int | None = None) -> str:
 
 
 def cells(row: Row, rows: Sequence[Row], label: str) -> list[str]:
-    """Return a run's line of the table, under COLUMNS."""
+    """Return a run's row of the table, in the order of COLUMNS."""
     return [
         label,
         row.shown,
@@ -72,42 +72,42 @@ def cells(row: Row, rows: Sequence[Row], label: str) -> list[str]:
     ]
 
 
-def table(rows: Sequence[Row], room: int | None = None) -> Table:
+def table(rows: Sequence[Row], max_lines: int | None = None) -> Table:
     """Return the runs as a table, in the order of the plan.
 
     Args:
         rows: of `progress.read`.
-        room: lines that there are; then what runs comes first, and the last line counts the runs left out.
+        max_lines: if there are more runs, running, killed and failed ones are shown, and the last line counts the others.
     """
     labels = Counter(row.label for row in rows)
     result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name, side in COLUMNS.items():
-        result.add_column(name, justify=side, overflow="fold" if name == "run" else "ellipsis")
-    inside = list(rows)
-    if room is not None and len(rows) > room:
+    for name, alignment in COLUMNS.items():
+        result.add_column(name, justify=alignment, overflow="fold" if name == "run" else "ellipsis")
+    displayed = list(rows)
+    if max_lines is not None and len(rows) > max_lines:
         urgency = sorted(
             rows,
             key=lambda row: (
                 ("running", "killed", "failed").index(row.state) if row.state in ("running", "killed", "failed") else 3
             ),
         )
-        chosen = {row.run_id for row in urgency[: max(1, room - 1)]}
-        inside = [row for row in rows if row.run_id in chosen]
-    for row in inside:
+        chosen = {row.run_id for row in urgency[: max(1, max_lines - 1)]}
+        displayed = [row for row in rows if row.run_id in chosen]
+    for row in displayed:
         result.add_row(*map(Text, cells(row, rows, row.label if labels[row.label] == 1 else row.run_id)))
-    if len(inside) < len(rows):
-        result.add_row(Text(f"... and {counts([row for row in rows if row not in inside])}"))
+    if len(displayed) < len(rows):
+        result.add_row(Text(f"... and {counts([row for row in rows if row not in displayed])}"))
     return result
 
 
 def sentence(rows: Sequence[Row], slots: int | None = None) -> str:
-    """Return the sweep in one line: counts, what runs, time left."""
-    at_work = [
+    """Return the sweep in one line: counts, running runs, time left."""
+    running = [
         f"{row.label} {row.epoch}/{row.epochs}" + ("" if row.accuracy is None else f" {percent(row.accuracy)} %")
         for row in rows
         if row.state == "running"
     ]
-    return "; ".join([counts(rows), *([", ".join(at_work)] if at_work else []), remaining(rows, slots)])
+    return "; ".join([counts(rows), *([", ".join(running)] if running else []), remaining(rows, slots)])
 
 
 def show_once(sweep: Sweep) -> None:
@@ -122,13 +122,13 @@ def show_once(sweep: Sweep) -> None:
 
 
 class Screen:
-    """A context that shows a sweep when `show` is called and it is time: in a terminal a table, in a file a line a minute.
+    """A context manager that shows a sweep at intervals: a table in a terminal, one line per minute in a file.
 
     Args:
-        sweep: what was planned.
-        slots: runs at once, where that is known.
-        every: seconds between two looks in a terminal.
-        alone: nothing else prints: the first look is due at once, and the last table stays.
+        sweep: the planned sweep.
+        slots: number of runs at once, None if unknown.
+        every: seconds between two updates in a terminal.
+        alone: nothing else prints; then the first update is immediate, and the last table stays on the screen.
     """
 
     def __init__(self, sweep: Sweep, slots: int | None = None, every: float = 2.0, alone: bool = False) -> None:
@@ -140,13 +140,13 @@ class Screen:
         self._due = time.monotonic() + (0 if alone or self._in_terminal else self._every)
 
     def show(self, now: bool = False) -> None:
-        """Look at the records and show them, if it is time or has to be now."""
+        """Read the records and show them, if the next update is due or `now` is set."""
         if not now and time.monotonic() < self._due:
             return
         rows = progress.read(self._sweep)
         if self._in_terminal:
             view = Table.grid()
-            view.add_row(table(rows, room=max(2, self._console.height - 4)))
+            view.add_row(table(rows, max_lines=max(2, self._console.height - 4)))
             view.add_row(Text(f"{counts(rows)}; {remaining(rows, self._slots)}"))
             self._live.update(view, refresh=True)
         else:
@@ -154,7 +154,7 @@ class Screen:
         self._due = time.monotonic() + self._every
 
     def finished(self) -> bool:
-        """Return True if no run of the sweep is open any more."""
+        """Return True if no run of the sweep has still to be trained."""
         return not any(row.open for row in progress.read(self._sweep))
 
     def __enter__(self) -> Screen:
@@ -173,6 +173,6 @@ def shown(path: Path) -> Path:
 
 
 def say(line: str) -> None:
-    """Print one line, at once; a closed pipe loses the line, which stands in the logs and records too."""
+    """Print one line immediately. Errors such as a closed pipe are ignored: logs and records have the same facts."""
     with contextlib.suppress(OSError):
         print(line, flush=True)

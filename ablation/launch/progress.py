@@ -1,6 +1,6 @@
-"""How far a sweep is, from its records alone: each run's state and speed, and the time left from measured epochs.
+"""The progress of a sweep, from its records alone: each run's state and speed, and the time left from measured epochs.
 
-Owns reading and the estimate. Takes no lock and writes nothing; any host that sees the runs folder will do.
+Takes no lock and writes nothing, so it works on any host that can read the runs folder.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from ablation.records import outcome
 from ablation.records.manifest import NAME, RUN_ID
 from ablation.records.outcome import FINISHED
 
-RECENT = 5  # epochs whose median is a running run's speed
+RECENT = 5  # last epochs whose median time is an unfinished run's speed
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as planned: flat identity by run id. `began`: when its manifest was written, by the clock of its file system."""
+    """A planned sweep: flat identity by run id. `began`: modification time of its manifest in nanoseconds."""
 
     runs: Path
     folder: Path
     planned: Mapping[str, Mapping[str, Any]]
     began: int
-    same_speed: Sequence[str] = ()  # factors that leave an epoch's time as it is, of its study
+    same_speed: Sequence[str] = ()  # factors that do not change the time of an epoch, from the study
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run now.
+    """The present progress of one run.
 
-    `open`: the sweep has still to train it. `epoch`: epochs done; `accuracy`: percent of the last of them; `seconds`: an epoch
-    takes; None where nothing was measured.
+    `open`: the sweep has still to train it. `epoch`: epochs done; `accuracy`: in percent, of the last epoch done;
+    `seconds`: per epoch. None: not measured.
     """
 
     run_id: str
@@ -50,7 +50,7 @@ class Row:
     device: str
     seconds: float | None
     identity: Mapping[str, Any]
-    same_speed: Sequence[str] = ()  # as the sweep's
+    same_speed: Sequence[str] = ()  # as in Sweep
 
     @property
     def label(self) -> str:
@@ -59,35 +59,35 @@ class Row:
 
     @property
     def shown(self) -> str:
-        """The state as a person reads it: `failed before` where the run failed in an earlier sweep and this one goes on."""
+        """The state for display: `failed before` if the run failed in an earlier sweep and this sweep trains it again."""
         return f"{self.state} before" if self.open and self.state not in ("running", "to do") else self.state
 
 
 def find(runs: Path, sweep: str = "last") -> Sweep:
-    """Return the plan of a sweep below a runs folder: of an id, or of the `last` one.
+    """Return the plan of the sweep with this id in a runs folder, or of the `last` one.
 
     Raises:
-        LookupError: there is no such sweep, or its manifest cannot be read; one line says what there is.
+        LookupError: there is no such sweep (the message lists the others), or its manifest cannot be read.
     """
-    there = sorted(file.parent.name for file in (runs / "sweeps").glob(f"*/{NAME}"))  # ids begin with the time
-    sweep_id = there[-1] if sweep == "last" and there else sweep
-    if sweep_id not in there:
-        raise LookupError(f"no sweep {sweep} in {runs / 'sweeps'}; it holds {', '.join(there) or 'none'}")
+    ids = sorted(file.parent.name for file in (runs / "sweeps").glob(f"*/{NAME}"))  # ids begin with the time
+    sweep_id = ids[-1] if sweep == "last" and ids else sweep
+    if sweep_id not in ids:
+        raise LookupError(f"no sweep {sweep} in {runs / 'sweeps'}; it holds {', '.join(ids) or 'none'}")
     return planned(runs, runs / "sweeps" / sweep_id)
 
 
 def planned(runs: Path, folder: Path) -> Sweep:
-    """Return what the manifest in a sweep's folder plans.
+    """Return the plan in the manifest of a sweep's folder.
 
     Raises:
-        LookupError: it cannot be read.
+        LookupError: the manifest cannot be read.
     """
     file = folder / NAME
     try:
         manifest = json.loads(file.read_bytes())
         plan = {run["run_id"]: dict(run["config"]) for run in manifest["runs"]}
-        if strange := [run_id for run_id in plan if not RUN_ID.fullmatch(run_id)]:
-            raise ValueError(f"{strange[0]!r} is no run id")
+        if invalid := [run_id for run_id in plan if not RUN_ID.fullmatch(run_id)]:
+            raise ValueError(f"{invalid[0]!r} is no run id")
         same_speed = tuple((manifest.get("study") or {}).get("same_speed") or ())
         return Sweep(runs, folder, plan, file.stat().st_mtime_ns, same_speed)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -95,7 +95,7 @@ def planned(runs: Path, folder: Path) -> Sweep:
 
 
 def read(sweep: Sweep) -> list[Row]:
-    """Return every planned run as it is now, in the order of the plan."""
+    """Return the present progress of every planned run, in the order of the plan."""
     return [_row(sweep, run_id, identity) for run_id, identity in sweep.planned.items()]
 
 
@@ -103,7 +103,7 @@ def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
     folder, by_slurm = sweep.runs / run_id, (sweep.folder / ".submitit").is_dir()
     state, count = outcome.state(folder), outcome.epochs_done(folder)
     record = {} if state == "unreadable" else outcome.read(folder) or {}
-    if state in FINISHED:  # the record says all
+    if state in FINISHED:  # the record has everything
         last = {**record, **(record.get("last") or {})}
         seconds = (_number(record.get("seconds")) or 0) / count if count else None
     else:
@@ -127,9 +127,9 @@ def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
 
 
 def _open(sweep: Sweep, folder: Path, state: outcome.State, by_slurm: bool) -> bool:
-    """Return True if the sweep has still to train a run: an end that an earlier sweep left is none in this one.
+    """Return True if the sweep has still to train a run; also if the run ended without a result in an earlier sweep.
 
-    SLURM queues a job again that it preempted; when it does not, only SLURM knows, and the run stays open.
+    With SLURM a killed or preempted run stays open, because SLURM usually queues its job again.
     """
     if state in (*FINISHED, "unreadable"):
         return False
@@ -139,24 +139,24 @@ def _open(sweep: Sweep, folder: Path, state: outcome.State, by_slurm: bool) -> b
 
 
 def _number(value: Any) -> float | None:
-    """Return a finite number, None for what a foreign or damaged file may hold."""
+    """Return a finite number, None for any other value that a foreign or damaged file may contain."""
     return float(value) if type(value) in (int, float) and math.isfinite(value) else None
 
 
 def _device(record: Mapping[str, Any], by_slurm: bool) -> str:
-    """Return where a run runs: the one GPU that it was given on this machine, else the hardware's name."""
+    """Return the device of a run: the GPU that the launcher gave it on this machine, else the hardware's name."""
     if record.get("gpu") and not by_slurm:
         return f"GPU {str(record['gpu']).removeprefix('GPU-')[:12]}"
     return str(record.get("device") or "")
 
 
 def seconds_left(rows: Sequence[Row], slots: int | None = None) -> float | None:
-    """Return the time until the last open run ends, None before the first epoch of any run.
+    """Return the seconds until the last open run ends, None before the first epoch of any run.
 
-    Every open run's remaining epochs, at the speed of its own last epochs or of the nearest runs that have some, are laid onto
-    the slots, the longest first (Graham's LPT list schedule, 1969).
+    The times left of all open runs are assigned to the slots, the longest first (Graham's LPT list schedule, 1969). A run's
+    speed is that of its own last epochs, or of the most similar runs that have some.
 
-    `slots`: runs at once; None: as many as run now.
+    `slots`: number of runs at once; None: as many as run now.
     """
     left = {row.run_id: run_seconds_left(row, rows) for row in rows if row.open}
     if any(seconds is None for seconds in left.values()):
@@ -172,20 +172,20 @@ def seconds_left(rows: Sequence[Row], slots: int | None = None) -> float | None:
 
 
 def run_seconds_left(row: Row, rows: Sequence[Row]) -> float | None:
-    """Return an open run's remaining epochs times what one takes: measured, by itself or by others.
+    """Return the seconds left of an open run: its remaining epochs times the measured seconds of its own or others' epochs.
 
-    The others are the same but for the seed; but for it and what the study says leaves the speed as it is; any.
+    Others are tried in this order: runs that differ only in the seed; only in the seed and `same_speed` factors; any runs.
     """
     seconds = row.seconds
     for ignored in (("seed",), ("seed", *row.same_speed), None) if seconds is None else ():
-        found = [other.seconds for other in rows if other.seconds is not None and _alike(row.identity, other.identity, ignored)]
-        if found:
-            seconds = statistics.median(found)
+        times = [other.seconds for other in rows if other.seconds is not None and _alike(row.identity, other.identity, ignored)]
+        if times:
+            seconds = statistics.median(times)
             break
     return None if seconds is None else seconds * max(0, row.epochs - row.epoch)
 
 
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any], ignored: Sequence[str] | None) -> bool:
-    """Return True if two identities differ at most in some parts, and in the number of epochs. None: in anything."""
+    """Return True if two identities differ only in the ignored parts and the number of epochs. None: ignore everything."""
     keys = [key for key in {*one, *other} if ignored is not None and key.split(".")[0] not in ignored and key != "train.epochs"]
     return all(one.get(key) == other.get(key) for key in keys)

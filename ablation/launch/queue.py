@@ -1,6 +1,6 @@
-"""The queue: which run starts where and when, what follows from its end, and what a signal does.
+"""The queue of hydra/launcher=local_gpus: start runs on free slots, retry killed ones, stop them on a signal.
 
-Owns the order of things, in one thread: the kernel ties a run to the thread that started it. Knows no configuration.
+Works in one thread, because the kernel kills a run when the thread that started it ends. Reads no configuration.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from ablation.sweep import signals
 from ablation.sweep.devices import Slot
 from ablation.sweep.planned_run import Planned
 
-PAUSE = 0.02  # seconds between two looks at the processes
-GRACE = 10.0  # seconds between the SIGTERM that a second signal means and SIGKILL
+PAUSE = 0.02  # seconds between two checks of the processes
+GRACE = 10.0  # seconds from the SIGTERM that follows a second signal to SIGKILL
 
 
 class Queue:
-    """Runs that wait, and the slots that they wait for.
+    """Runs that wait for a free slot, and those that run.
 
     Args:
         runs: in the order in which they start.
-        slots: where they run; at most one run is in each.
+        slots: devices, one run at a time in each.
         start: starts a run in a slot.
-        retries: times that a run is begun again after it was killed or crashed. A run that failed, was refused or diverged
-            would do so again. One that is begun again waits behind the others: perhaps another device takes it.
-        fail_fast: the first run without a result is the last that ended; those that run end as they will.
-        tick: called between two looks.
+        retries: how often a run is started again after it was killed or crashed, behind the waiting runs, so that it may get
+            another device. Failed, refused and diverged runs are not retried: they would end the same way.
+        fail_fast: after the first run without a result no more runs start; running ones continue to their end.
+        tick: called between two checks of the processes.
     """
 
     def __init__(
@@ -52,103 +52,103 @@ class Queue:
         self.waiting, self.free, self.running = deque(runs), deque(slots), list[Child]()
         self.errors: dict[Path, RuntimeError] = {}  # by the run's folder
         self._start, self._retries, self._fail_fast, self._tick = start, retries, fail_fast, tick
-        self._begun: Counter[Path] = Counter()
-        self._heard: list[int] = []  # signals, in the order in which they came
-        self._obeyed = 0
-        self._deadline: float | None = None
+        self._starts: Counter[Path] = Counter()  # by the run's folder
+        self._received: list[int] = []  # signals, in order
+        self._passed_on = 0  # number of received signals that the runs were told of, at most 2
+        self._deadline: float | None = None  # then SIGKILL
 
     @property
     def stopped(self) -> int | None:
-        """The first signal that asked to stop, if something was left undone for it."""
-        if not (self._heard or signals.stopping()) or not (self.waiting or self.errors):
+        """The first stop signal, if it left a run without a result; else None."""
+        if not (self._received or signals.stopping()) or not (self.waiting or self.errors):
             return None
-        return self._heard[0] if self._heard else signal.SIGTERM
+        return self._received[0] if self._received else signal.SIGTERM
 
     @property
     def _closed(self) -> bool:
-        """Nothing starts any more."""
-        return bool(self._heard) or signals.stopping() or (self._fail_fast and bool(self.errors))
+        """True if no more runs may start."""
+        return bool(self._received) or signals.stopping() or (self._fail_fast and bool(self.errors))
 
     def work(self) -> None:
-        """Run them. Children are killed on exit, however this ends."""
-        with self._listening():
+        """Run all runs. Children are killed on exit, also after an exception."""
+        with self._handling_signals():
             try:
                 while self.running or (self.waiting and not self._closed):
-                    self._fill()
-                    self._look()
+                    self._start_waiting()
+                    self._show()
                     time.sleep(PAUSE)
-                    self._obey()
-                    self._reap()
+                    self._pass_signals_on()
+                    self._collect_ended()
             finally:
                 for child in self.running:
                     child.tell(signal.SIGKILL, group=True)
                     child.wait()
 
-    def _fill(self) -> None:
-        """Start what has room."""
+    def _start_waiting(self) -> None:
+        """Start waiting runs on the free slots."""
         while self.waiting and self.free and not self._closed:
             run, slot = self.waiting.popleft(), self.free.popleft()
             try:
                 child = self._start(run, slot)
             except OSError as error:
-                self._lose(run, f"failed: cannot be started: {error}")
+                self._fail(run, f"failed: cannot be started: {error}")
                 self.free.append(slot)
                 continue
             self.running.append(child)
-            again = self._begun[run.folder]
-            self._begun[run.folder] += 1
-            say(f"{run.folder.name}: on {slot.name}{f', retry {again} of {self._retries}' if again else ''}")
+            retry = self._starts[run.folder]
+            self._starts[run.folder] += 1
+            say(f"{run.folder.name}: on {slot.name}{f', retry {retry} of {self._retries}' if retry else ''}")
 
-    def _look(self) -> None:
-        """Let the view look; one that breaks must not end the runs."""
+    def _show(self) -> None:
+        """Update the view of the sweep; an error there ends the view, not the runs."""
         try:
             self._tick()
         except Exception as error:
             self._tick = lambda: None
             say(f"the view of the sweep ended: {type(error).__name__}: {error}")
 
-    def _reap(self) -> None:
-        """Say of each process that ended what became of its run, and give its slot back."""
+    def _collect_ended(self) -> None:
+        """Print how each ended process ended, free its slot, and queue the run again if it may be retried."""
         for child in [child for child in self.running if not child.running()]:
             self.running.remove(child)
             self.free.append(child.slot)
             run, ending = child.run, child.ending()
             if ending.good:
                 say(f"{run.folder.name}: {ending.sentence}")
-            elif ending.crashed and self._begun[run.folder] <= self._retries and not self._closed:
+            elif ending.crashed and self._starts[run.folder] <= self._retries and not self._closed:
                 self.waiting.append(run)
-                say(f"{run.folder.name}: {ending.sentence}, begun again later ({shown(child.log)})")
+                say(f"{run.folder.name}: {ending.sentence}, will be retried ({shown(child.log)})")
             else:
-                self._lose(run, f"{ending.sentence} ({shown(child.log)})")
+                self._fail(run, f"{ending.sentence} ({shown(child.log)})")
 
-    def _lose(self, run: Planned, sentence: str) -> None:
-        """Say that a run has no result, and keep it as the error that Hydra raises at the end."""
+    def _fail(self, run: Planned, sentence: str) -> None:
+        """Print that a run has no result, and keep the error that Hydra raises at the end."""
         say(f"{run.folder.name}: {sentence}")
         self.errors[run.folder] = error = RuntimeError(f"{run.folder.name}: {sentence}")
-        error.printed = True  # type: ignore[attr-defined]  # command.py need not say it a second time
+        error.printed = True  # type: ignore[attr-defined]  # command.py does not print it again
 
-    def _obey(self) -> None:
-        """Pass the first signal on to every run, once; at a second end the groups: SIGTERM, and SIGKILL after a while."""
-        if self._heard and not self._obeyed:
-            say(f"asked to stop: nothing new starts, {len(self.running)} stop after their last checkpoint (again: at once)")
+    def _pass_signals_on(self) -> None:
+        """Send the first signal to every run; after a second one send SIGTERM to the groups, and SIGKILL after GRACE."""
+        if self._received and not self._passed_on:
+            say(f"asked to stop: nothing new starts, {len(self.running)} stop at their last checkpoint (signal again: at once)")
             for child in self.running:
-                child.tell(self._heard[0])
-        if len(self._heard) > 1 and self._obeyed < 2:
+                child.tell(self._received[0])
+        if len(self._received) > 1 and self._passed_on < 2:
             self._deadline = time.monotonic() + GRACE
             for child in self.running:
                 child.tell(signal.SIGTERM, group=True)
         if self._deadline is not None and time.monotonic() > self._deadline:
             for child in self.running:
                 child.tell(signal.SIGKILL, group=True)
-        self._obeyed = min(len(self._heard), 2)
+        self._passed_on = min(len(self._received), 2)
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Note signals instead of dying; earlier handlers are called, too. One that is ignored (nohup, `&`) stays so."""
+    def _handling_signals(self) -> Iterator[None]:
+        """Record signals and call earlier handlers, except SIGINT's. Ignored signals (nohup, `&`) stay ignored."""
         before: dict[int, Any] = {}
 
-        def hear(number: int, frame: FrameType | None) -> None:
-            self._heard.append(number)
+        def receive(number: int, frame: FrameType | None) -> None:
+            self._received.append(number)
             if number != signal.SIGINT and callable(before[number]):
                 before[number](number, frame)
 
@@ -156,7 +156,7 @@ class Queue:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.getsignal(number)
-                signal.signal(number, hear)
+                signal.signal(number, receive)
         try:
             yield
         finally:
@@ -165,13 +165,13 @@ class Queue:
 
 
 def skipped(run: Planned) -> bool:
-    """Return True if a run has a result already, after printing it."""
+    """Return True if a run already has a result, and print it."""
     record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study)
     return run.state in FINISHED and record.skip(run.config["rerun"])
 
 
 def expected_work(run: Planned) -> int:
-    """Return the multiply-accumulates that a run still needs forward: its time is about proportional to them."""
+    """Return the forward MACs of a run's remaining epochs, which its time is about proportional to."""
     from ablation.cost import model_size  # torch
 
     epoch = model_size.work(run)

@@ -1,6 +1,6 @@
-"""Runs as jobs of SLURM: what a job does, how an array of them is submitted, and how its end is noticed.
+"""Runs as SLURM jobs: what a job does, how a job array is submitted, and how the end of its jobs is detected.
 
-Owns what is asked of submitit and of SLURM. submitit owns the requeue: its handler has SIGUSR2, see `ablation.sweep.signals`.
+submitit queues jobs again: its own handler has SIGUSR2, see `ablation.sweep.signals`.
 """
 
 from __future__ import annotations
@@ -36,14 +36,25 @@ from ablation.sweep.planned_run import Planned
 from ablation.sweep.refusal import NotStarted, one_line
 from ablation.sweep.signals import LeftInQueue, Preempted
 
-PAUSE = 1.0  # seconds between two looks for results
-PATROL = 15.0  # seconds between two questions to SLURM; a job that is twice over without a result has none
-OVER = {"gone", "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "REVOKED", "TIMEOUT"}
-SCRIPTS = Path(__file__).parents[2]  # what run.py finds beside it must be found in the job, too, wherever the command is typed
+PAUSE = 1.0  # seconds between two checks for results
+POLL = 15.0  # seconds between two calls of squeue; a job that has ended at two calls and left no result has failed
+ENDED = {
+    "gone",
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "REVOKED",
+    "TIMEOUT",
+}
+SCRIPTS = Path(__file__).parents[2]  # put on the job's PYTHONPATH: run.py's packages must be importable there, too
 
 
 class Job(SlurmLauncher):
-    """What a job does, by submitit's launcher: composes one run and carries out run.py's task. `checkpoint` queues it again."""
+    """One job, on submitit's launcher: compose one run and execute run.py's task. Its `checkpoint` queues the job again."""
 
     def __call__(self, sweep_overrides: list[str], *arguments: Any) -> JobReturn:
         typed = shlex.join(["python", "run.py", *sweep_overrides])
@@ -59,92 +70,91 @@ class Submitted:
     run: Planned
     job: submitit.Job[JobReturn]
     log: Path
-    over: bool = False  # at the last patrol
+    ended: bool = False  # at the last poll
 
 
 @dataclass
 class Array:
-    """Jobs that were submitted together, at most `room` of them at once."""
+    """Jobs that were submitted together, at most `parallelism` of them at once."""
 
-    number: str  # SLURM's
-    room: int
+    number: str  # SLURM's job id
+    parallelism: int
     items: list[Submitted]
-    _closed: bool = field(default=False, init=False)  # nothing starts any more
-    _patrol_due: float = field(default=0.0, init=False)
+    _closed: bool = field(default=False, init=False)  # waiting jobs were cancelled
+    _poll_due: float = field(default=0.0, init=False)
 
     @property
     def name(self) -> str:
-        """The array in words."""
+        """The array's name in messages."""
         return f"job {self.number}, {len(self.items)} run{'s'[: len(self.items) != 1]}"
 
     def ends(self, tick: Callable[[], object]) -> Iterator[tuple[Submitted, JobReturn]]:
-        """Yield each run and what it came to, when it has: a result, or a job that is over without one.
+        """Yield each run with its result as soon as its job ends; a job that ends without a result is a failure.
 
         Args:
-            tick: called between two looks.
+            tick: called between two checks.
 
         Raises:
             Preempted: this process was asked to stop.
         """
-        self._patrol_due = time.monotonic() + PATROL
+        self._poll_due = time.monotonic() + POLL
         while self.items:
             try:
                 tick()
-            except Exception as error:  # a view that breaks must not end the waiting
+            except Exception as error:  # an error in the view must not end the waiting
                 tick = _nothing
                 say(f"the view of the sweep ended: {type(error).__name__}: {error}")
             signals.raise_if_stopping()
-            for item in [item for item in self.items if _arrived(item.job)]:
+            for item in [item for item in self.items if _has_result(item.job)]:
                 self.items.remove(item)
                 yield item, _result(item)
-            if time.monotonic() > self._patrol_due:
-                self._patrol_due = time.monotonic() + PATROL
-                yield from self._patrol()
+            if time.monotonic() > self._poll_due:
+                self._poll_due = time.monotonic() + POLL
+                yield from self._poll()
             time.sleep(PAUSE)
 
-    def _patrol(self) -> Iterator[tuple[Submitted, JobReturn]]:
-        """Yield runs whose job was over without a result, now and at the last patrol: a file may come later than the news."""
-        states = _states()
+    def _poll(self) -> Iterator[tuple[Submitted, JobReturn]]:
+        """Yield runs whose job had ended without a result now and at the last poll: a result file may appear with a delay."""
+        states = _job_states()
         for item in list(self.items):
             state = states.get(item.job.job_id, "gone") if states is not None else "unknown"
             if self._closed and state == "CANCELLED":
-                self.items.remove(item)  # not begun, and not missed
-            elif item.over and state in OVER and not _arrived(item.job):
+                self.items.remove(item)  # never started: no failure
+            elif item.ended and state in ENDED and not _has_result(item.job):
                 self.items.remove(item)
-                yield item, _lost(item, RuntimeError(f"killed: its job ended without a word, SLURM says: {state}"))
-            item.over = state in OVER
+                yield item, _failure(item, RuntimeError(f"killed: its job ended without a result, SLURM says: {state}"))
+            item.ended = state in ENDED
 
     def cancel_waiting(self) -> None:
-        """Take the jobs that have not started out of the queue."""
+        """Cancel the jobs that have not started."""
         subprocess.run(["scancel", "--state=PENDING", self.number], check=False)
-        self._closed, self._patrol_due = True, 0.0
+        self._closed, self._poll_due = True, 0.0
 
 
 def submit(job: Job, runs: Mapping[int, Planned], folder: Path) -> Array:
-    """Submit one array, and link each run's console to where it is looked for: `<run id>.log` in the sweep's folder.
+    """Submit one array, and link each job's console output as `<run id>.log` in the sweep's folder.
 
     Args:
-        job: set up.
-        runs: by their place in the sweep.
-        folder: the sweep's.
+        job: after its `setup`.
+        runs: by index in the sweep.
+        folder: of the sweep.
 
     Raises:
-        Refused: there is no SLURM here.
-        NotStarted: it did not take the array.
+        Refused: this machine cannot submit to SLURM.
+        NotStarted: SLURM did not accept the array.
     """
     check_slurm()
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")])
-    )  # sbatch passes it on
+    # sbatch passes the variable on to the job
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
     state = Singleton.get_state()
-    arguments = [(list(run.overrides), "hydra.sweep.dir", place, f"{place}", state) for place, run in runs.items()]
+    arguments = [(list(run.overrides), "hydra.sweep.dir", index, f"{index}", state) for index, run in runs.items()]
     try:
         jobs = _executor(job.params).map_array(job, *zip(*arguments, strict=True))
     except FailedJobError as error:
         lines = str(error).splitlines()
-        said = [line for line in lines if "error: " in line or "fatal: " in line] or lines
-        (folder / manifest.NAME).unlink(missing_ok=True)  # nothing was begun: this is no sweep
-        raise NotStarted(f"hydra/launcher=slurm: SLURM took no job: {said[-1].strip()}") from None
+        errors = [line for line in lines if "error: " in line or "fatal: " in line] or lines
+        (folder / manifest.NAME).unlink(missing_ok=True)  # no run started, so the sweep does not count
+        raise NotStarted(f"hydra/launcher=slurm: SLURM took no job: {errors[-1].strip()}") from None
     items = []
     for run, submitted in zip(runs.values(), jobs, strict=True):
         log = folder / f"{run.folder.name}.log"
@@ -155,21 +165,21 @@ def submit(job: Job, runs: Mapping[int, Planned], folder: Path) -> Array:
 
 
 def follow(array: Array, runs: Path, folder: Path, fail_fast: bool) -> dict[Path, JobReturn]:
-    """Wait for an array's end, showing its sweep; return what each run came to, by its folder.
+    """Wait until all jobs of an array have ended, and show the sweep meanwhile; return each run's result by its folder.
 
     Args:
         array: submitted.
         runs: the runs folder.
-        folder: the sweep's.
-        fail_fast: the first run that fails takes the jobs that have not started out of the queue.
+        folder: of the sweep.
+        fail_fast: after the first run that fails, cancel the jobs that have not started.
 
     Raises:
         LeftInQueue: asked to stop waiting.
     """
     returned: dict[Path, JobReturn] = {}
-    say(f"SLURM has them: {array.name}, at most {array.room} at once")
+    say(f"submitted to SLURM: {array.name}, at most {array.parallelism} at once")
     try:
-        with Screen(progress.planned(runs, folder)) as screen:  # how many run at once is the cluster's affair
+        with Screen(progress.planned(runs, folder)) as screen:  # no slots: the cluster decides how many run at once
             for item, result in array.ends(screen.show):
                 returned[item.run.folder] = result
                 say(f"{item.run.run_id}: {sentence(item, result)}")
@@ -183,20 +193,20 @@ def follow(array: Array, runs: Path, folder: Path, fail_fast: bool) -> dict[Path
 
 def _executor(parameters: Mapping[str, Any]) -> submitit.AutoExecutor:
     """Return submitit's executor with these parameters, named as in conf/hydra/launcher/slurm.yaml; None is SLURM's default."""
-    given = {key: value for key, value in parameters.items() if value is not None}
-    folder, most = given.pop("submitit_folder"), given.pop("max_num_timeout")
-    executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=most)
-    shared = {one.name for one in dataclasses.fields(BaseQueueConf)}
-    executor.update_parameters(**{key if key in shared else f"slurm_{key}": value for key, value in given.items()})
+    remaining = {key: value for key, value in parameters.items() if value is not None}
+    folder, max_timeouts = remaining.pop("submitit_folder"), remaining.pop("max_num_timeout")
+    executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=max_timeouts)
+    shared = {entry.name for entry in dataclasses.fields(BaseQueueConf)}
+    executor.update_parameters(**{key if key in shared else f"slurm_{key}": value for key, value in remaining.items()})
     return executor
 
 
 def _nothing() -> None:
-    """Stand for a view that broke."""
+    """Do nothing: replaces the tick of a view that raised."""
 
 
-def _arrived(job: submitit.Job[JobReturn]) -> bool:
-    """Return True if a job has left its result. Setting a folder's mode makes NFS look at the server again."""
+def _has_result(job: submitit.Job[JobReturn]) -> bool:
+    """Return True if a job has written its result. Setting the folder's mode makes NFS refresh its cache."""
     folder = job.paths.folder
     with contextlib.suppress(OSError):
         folder.chmod(folder.stat().st_mode)
@@ -204,33 +214,33 @@ def _arrived(job: submitit.Job[JobReturn]) -> bool:
 
 
 def _result(item: Submitted) -> JobReturn:
-    """Return what a job left."""
+    """Return the result that a job has written."""
     try:
-        word, value = pickle_load(item.job.paths.result_pickle)
-        if word == "success" and isinstance(value, JobReturn):
+        status, value = pickle_load(item.job.paths.result_pickle)
+        if status == "success" and isinstance(value, JobReturn):
             return value
-        return _lost(item, RuntimeError(f"failed: {str(value).strip().splitlines()[-1]}"))  # the traceback's last line
-    except Exception as error:  # one that cannot be read here: its class is not importable, or wants other arguments
-        return _lost(item, RuntimeError(f"failed: its result cannot be read: {type(error).__name__}: {error}"))
+        return _failure(item, RuntimeError(f"failed: {str(value).strip().splitlines()[-1]}"))  # the traceback's last line
+    except Exception as error:  # for example a class that is not importable here, or takes other arguments
+        return _failure(item, RuntimeError(f"failed: its result cannot be read: {type(error).__name__}: {error}"))
 
 
-def _lost(item: Submitted, error: RuntimeError) -> JobReturn:
-    """Return a failure of a run that could not tell its own."""
+def _failure(item: Submitted, error: RuntimeError) -> JobReturn:
+    """Return the failed result of a job that returned none."""
     return JobReturn(item.run.overrides, status=JobStatus.FAILED, _return_value=error)
 
 
-def _states() -> dict[str, str] | None:
-    """Return the state of each of the user's jobs that SLURM remembers, None where it does not answer."""
+def _job_states() -> dict[str, str] | None:
+    """Return the state of each of the user's jobs that SLURM lists, None if squeue fails."""
     command = ["squeue", "--states=all", "--array", "--noheader", "--format=%i %T", f"--user={os.getuid()}"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return {words[0]: words[1] for line in said.splitlines() if len(words := line.split()) == 2}
+    return {fields[0]: fields[1] for line in output.splitlines() if len(fields := line.split()) == 2}
 
 
 def sentence(item: Submitted, result: JobReturn) -> str:
-    """Say how a run ended: by its record's word, else by its error's. The error counts as told."""
+    """Return how a run ended, from its record or else from its error, which is marked as printed."""
     with contextlib.suppress(OSError):
         item.run.folder.chmod(item.run.folder.stat().st_mode)
     fresh = changed(item.run.folder) != item.run.earlier_change
@@ -239,10 +249,10 @@ def sentence(item: Submitted, result: JobReturn) -> str:
     if word == "done":
         return f"done: {accuracies(record)}, {record['epochs']} epochs in {duration(record['seconds'])}"
     if isinstance(error, Exception):
-        error.printed = True  # type: ignore[attr-defined]  # command.py need not say it again
+        error.printed = True  # type: ignore[attr-defined]  # command.py does not print it again
     if word != "running":
         message = ((record.get("error") or {}).get("message") or "no reason given").splitlines()
         return f"{word}: {message[0]} ({shown(item.log)})"
     if result.status == JobStatus.COMPLETED:
-        return f"skipped, another process is at it ({shown(item.log)})"
+        return f"skipped, another process is running it ({shown(item.log)})"
     return f"{one_line(error, sys.argv[1:]) if isinstance(error, Exception) else error} ({shown(item.log)})"

@@ -122,9 +122,7 @@ def _exit_code(code: int) -> int:
     """Print the planned runs without a result; return the exit code, which depends on the runs that this command started."""
     unfinished = {run: state for run in PLANNED if (state := run.state) not in FINISHED}
     if unfinished:
-        print(
-            f"{len(unfinished)} of {len(PLANNED)} runs not finished; rerun this command to continue:", file=sys.stderr
-        )
+        print(f"{len(unfinished)} of {len(PLANNED)} runs not finished; rerun this command to continue:", file=sys.stderr)
         for run, state in unfinished.items():
             print(f"  {state:11} {run.run_id}", file=sys.stderr)
     ended = {state for run, state in unfinished.items() if changed(run.folder) != run.found}  # not by an earlier command

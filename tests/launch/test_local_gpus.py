@@ -103,7 +103,7 @@ def test_a_signal_stops_dispatch_and_lets_runs_end_by_themselves(start: Start, n
     assert rc == code, error
     assert sweep.words() == {"plain-base": word, "plain-cutmix": word, **REST}
     assert started(said) == LONGEST_FIRST[:2] and said.count("asked to stop: nothing new starts") == 1
-    assert said.count(f": {word}, goes on after epoch 1 (") == 2
+    assert said.count(f": {word}, resumes after epoch 1 (") == 2
     assert "6 of 6 runs not finished" in error and "Traceback" not in error
     assert not any(map(alive, processes))
 
@@ -150,7 +150,7 @@ def test_retries_are_for_runs_that_had_no_chance_to_say_why(start: Start) -> Non
     assert set(started(said)[:6]) == set(LONGEST_FIRST), "what is begun again waits behind the others"
     ends = ["done", "running", "failed", "diverged", "done", "done"]
     assert sweep.words() == dict(zip(LONGEST_FIRST, ends, strict=True))
-    assert "2 of 6 runs not finished" in error and "ended with exit code 9 and no word" in said
+    assert "2 of 6 runs not finished" in error and "ended with exit code 9, no reason given" in said
     assert sweep.log("plain-base").count("\n$ CUDA_VISIBLE_DEVICES=") == 1, "a second attempt goes on in the same log"
     assert "failed: a matrix that does not fit" in said and "a matrix that does not fit" not in error
 

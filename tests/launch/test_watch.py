@@ -137,11 +137,11 @@ def test_more_runs_than_lines_show_what_runs_and_count_the_rest(sweep: progress.
         now = progress.read(sweep)
     finally:
         running.communicate("")
-    console.print(live_view.table(now, room=3))
+    console.print(live_view.table(now, max_lines=3))
     lines = console.export_text().splitlines()
     assert len(lines) == 4 and "running" in lines[1] and "failed" in lines[2]
     assert lines[3].strip() == "... and 4 runs: 1 done, 1 failed before, 2 to do"
-    console.print(live_view.table(now, room=6))
+    console.print(live_view.table(now, max_lines=6))
     assert len(console.export_text().splitlines()) == 7
 
 

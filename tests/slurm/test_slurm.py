@@ -115,7 +115,7 @@ def test_a_job_whose_time_is_over_and_one_that_is_killed(cluster: Cluster, start
     assert "timed-out too many times" in sweep.console(timed)
     assert cluster.jobs()[sweep.job(timed)] == "COMPLETED"  # in time
     assert f"{timed.name}: preempted: asked to stop; run the same command again to go on (runs/sweeps/" in said
-    assert f"{killed.name}: killed: its job ended without a word, SLURM says: FAILED (runs/sweeps/" in said
+    assert f"{killed.name}: killed: its job ended without a result, SLURM says: FAILED (runs/sweeps/" in said
     assert error.splitlines()[-3:] == [
         "2 of 2 runs not finished; rerun this command to continue:",
         f"  preempted   {timed.name}",
