@@ -1,7 +1,7 @@
-"""What happens to a batch on its way to the model: crop, flip, normalise, CutMix or MixUp, all on the batch's device.
+"""Augmentation of a batch: crop, flip, normalise, CutMix or MixUp, all on the batch's device.
 
-Owns the protocol's augmentation laws as pure functions. Never draws from a global generator, and never changes its
-input: every random number comes from a generator (on the CPU) that the caller names.
+The protocol's augmentations as pure functions: the input is not changed, and every random number comes from a CPU
+generator that the caller passes, never from the global one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Draws:
 
 @dataclass(frozen=True, eq=False)
 class MixedBatch:
-    """`images` (B, 3, H, W) that are `lam` of `labels_a` and 1 - `lam` of `labels_b` (both int64 (B,))."""
+    """`images` (B, 3, H, W), weight `lam` for `labels_a` and 1 - `lam` for `labels_b` (both int64 (B,))."""
 
     images: Tensor
     labels_a: Tensor
@@ -35,29 +35,29 @@ class MixedBatch:
 
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(x / 255 - mean) / std of uint8 (B, 3, H, W), as a new float32 tensor; mean and std per channel, of [0, 1]."""
+    """Return (x / 255 - mean) / std of uint8 (B, 3, H, W), as a new float32 tensor; mean and std per channel, of [0, 1]."""
     assert images.dtype == torch.uint8, images.dtype
     shift, scale = _constants(tuple(mean), tuple(std), images.device)
     return images.float().div_(255).sub_(shift).div_(scale)
 
 
 def denormalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """The inverse of `normalise` up to the factor: float32 (B, 3, H, W), where 0 is black and 1 white; not clipped."""
+    """Return x * std + mean: float32 (B, 3, H, W), 0 black and 1 white, not clipped; `normalise` inverted up to the 255."""
     shift, scale = _constants(tuple(mean), tuple(std), images.device)
     return images * scale + shift
 
 
 @functools.lru_cache(maxsize=16)
 def _constants(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and std (C, 1, 1) on `device`, copied there once."""
-    with torch.inference_mode(False):  # they outlive an evaluation that asks for them first
+    """Return mean and std (C, 1, 1) on `device`, copied there once."""
+    with torch.inference_mode(False):  # usable in training even if first made during an evaluation
         return torch.tensor(mean, device=device).view(-1, 1, 1), torch.tensor(std, device=device).view(-1, 1, 1)
 
 
 def crop_flip(images: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Tensor:
-    """Pad with black, cut a window of the old size, mirror it left to right if told; one gather for the whole batch.
+    """Pad with black, crop to the original size and flip horizontally where `flips` is set; one gather for the batch.
 
-    torchvision's RandomCrop(H, padding) then RandomHorizontalFlip, given their random numbers.
+    Equals torchvision's RandomCrop(H, padding) followed by RandomHorizontalFlip with the same random numbers.
 
     Args:
         images: uint8 (B, C, H, W) on any device; left untouched.
@@ -73,7 +73,7 @@ def crop_flip(images: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> T
     rows = offsets[:, :1] + torch.arange(height, device=images.device)
     columns = torch.arange(width, device=images.device).expand(count, width)
     columns = offsets[:, 1:] + torch.where(flips[:, None], width - 1 - columns, columns)
-    # Pixels by their position in the flattened image: 3 to 6 times quicker than indexing with four tensors.
+    # Indices into the flattened image: 3 to 6 times faster than indexing with four tensors.
     window = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).view(count, 1, -1).expand(-1, channels, -1)
     return padded.flatten(2).gather(2, window).view(images.shape)
 
@@ -89,7 +89,7 @@ def cutmix(images: Tensor, labels: Tensor, alpha: float, generator: torch.Genera
         images: (B, C, H, W), any dtype, on any device; left untouched.
         labels: int64 (B,).
         alpha: both parameters of the Beta distribution, > 0. The paper's CIFAR setting is 1.
-        generator: on the CPU; the only source of randomness. Four draws, whatever they are.
+        generator: on the CPU; the only source of randomness. Always four draws.
 
     Raises:
         ValueError: alpha <= 0.
@@ -101,13 +101,13 @@ def cutmix(images: Tensor, labels: Tensor, alpha: float, generator: torch.Genera
     left, right = _interval(width, int(width * cut), generator)
     mixed = images.clone()
     mixed[:, :, top:bottom, left:right] = images[:, :, top:bottom, left:right][permutation]
-    # Clipped boxes shrink: lam is recomputed from what was pasted.
+    # The box may have been clipped: lam follows from the area that was pasted.
     lam = 1 - (bottom - top) * (right - left) / (height * width)
     return MixedBatch(mixed, labels, labels[permutation], lam)
 
 
 def _interval(size: int, cut: int, generator: torch.Generator) -> tuple[int, int]:
-    """[first, last) of `cut` pixels around a uniform centre, clipped to 0..size."""
+    """Return [first, last) of `cut` pixels around a uniform centre, clipped to 0..size."""
     centre = int(torch.randint(size, (), generator=generator))
     return max(centre - cut // 2, 0), min(centre + cut // 2, size)
 
@@ -121,7 +121,7 @@ def mixup(images: Tensor, labels: Tensor, alpha: float, generator: torch.Generat
         images: float (B, C, H, W) on any device; left untouched.
         labels: int64 (B,).
         alpha: both parameters of the Beta distribution, > 0.
-        generator: on the CPU; the only source of randomness. Two draws.
+        generator: on the CPU; the only source of randomness. Always two draws.
 
     Raises:
         ValueError: alpha <= 0.
@@ -132,15 +132,15 @@ def mixup(images: Tensor, labels: Tensor, alpha: float, generator: torch.Generat
 
 
 def _permutation(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a random order int64 (B,) of a batch, on its device; a GPU takes it from pinned memory, so nothing waits."""
+    """Return a random permutation int64 (B,) on the batch's device, copied to a GPU from pinned memory without waiting."""
     order = torch.randperm(len(images), generator=generator, pin_memory=images.device.type == "cuda")
     return order.to(images.device, non_blocking=True)
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    """One draw from Beta(alpha, alpha) by inversion: a single uniform number for every alpha.
+    """Return one draw from Beta(alpha, alpha): the inverse distribution function at one uniform number.
 
-    torch.distributions takes no generator.
+    torch.distributions accepts no generator.
     """
     if not alpha > 0:
         raise ValueError(f"aug.alpha={alpha}: must be > 0 (conf/aug/cutmix.yaml has 1.0)")
@@ -150,12 +150,12 @@ def _beta(alpha: float, generator: torch.Generator) -> float:
 
 @dataclass(frozen=True)
 class Augment:
-    """How images are shown in training and in evaluation; see conf/aug.
+    """Preprocessing of images for training and for evaluation; see conf/aug.
 
     Args:
-        padding: black pixels on each side before the random crop; flip: mirror half of the images.
-        mean, std: of the backbone's pretraining, per channel, of [0, 1].
-        mix: "none", "cutmix" or "mixup"; probability: of mixing a batch, in [0, 1]; alpha: of its Beta distribution.
+        padding: black pixels on each side before the random crop; flip: flip half of the images horizontally.
+        mean, std: of the backbone's pretraining, per channel, in units of [0, 1].
+        mix: "none", "cutmix" or "mixup"; probability: of mixing a batch, in [0, 1]; alpha: of the Beta distribution.
     """
 
     padding: int
@@ -171,10 +171,10 @@ class Augment:
         assert self.padding >= 0 and 0 <= self.probability <= 1 and self.alpha > 0
 
     def draw(self, count: int, generator: torch.Generator) -> Draws:
-        """One epoch's crops and flips for `count` positions, on the CPU.
+        """Return the crops and flips of one epoch for `count` images, on the CPU.
 
-        Always drawn in full, so that equal streams give equal flips and end in equal states in every cell; without
-        padding the offsets are 0, without flip nothing is mirrored.
+        Both are always drawn, so that every cell consumes the same random numbers and equal seeds give equal flips.
+        Without padding the offsets are 0; without flip all flips are False.
         """
         offsets = torch.randint(2 * self.padding + 1, (count, 2), generator=generator)
         flips = torch.rand(count, generator=generator) < 0.5
@@ -185,7 +185,7 @@ class Augment:
     ) -> MixedBatch:
         """Crop, flip and normalise uint8 (B, 3, H, W), then mix the batch with the given probability.
 
-        `offsets` (B, 2) and `flips` (B,) are this batch's part of `draw`, on the images' device.
+        `offsets` (B, 2) and `flips` (B,) are this batch's rows of `draw`, on the images' device.
         """
         if self.padding or self.flip:
             images = crop_flip(images, offsets, flips, self.padding)
@@ -196,5 +196,5 @@ class Augment:
         return MixedBatch(normalised, labels, labels, 1.0)
 
     def test(self, images: Tensor) -> Tensor:
-        """Normalise alone: uint8 (B, 3, H, W) to float32."""
+        """Normalise only: uint8 (B, 3, H, W) to float32."""
         return normalise(images, self.mean, self.std)

@@ -1,6 +1,6 @@
-"""What data=imagefolder keeps on the disk, listed and cleaned: decoded images, and what was read of each file.
+"""List and delete the caches of data=imagefolder: decoded images, and the digest and size of each image file.
 
-Owns the names of what may be deleted: nothing else in the folder is touched. Never imports torch.
+Only files under the caches' own names are deleted. Does not import torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ablation.data.prepare import Held, alone
 
 @dataclass(frozen=True)
 class Cached:
-    """One thing that is kept: where, what it is in words, its bytes on the disk, when it was last used (s since 1970)."""
+    """One cache: its path, a description, its size on disk in bytes, and when it was last used (seconds since 1970)."""
 
     path: Path
     words: str
@@ -25,15 +25,15 @@ class Cached:
 
 
 def cached(cache: Path) -> list[Cached]:
-    """Return what is kept in a folder, last used first."""
-    return sorted(_cached(cache), key=lambda each: each.used, reverse=True)
+    """Return the caches in a folder, last used first."""
+    return sorted(_cached(cache), key=lambda cache_entry: cache_entry.used, reverse=True)
 
 
 def _cached(cache: Path) -> Iterator[Cached]:
     for path in sorted(cache.glob("imagefolder-*")):
         if path.is_dir():
             about = path / "about.json"
-            size = sum(file.stat().st_blocks * 512 for file in path.iterdir())  # as du: a file half written is sparse
+            size = sum(file.stat().st_blocks * 512 for file in path.iterdir())  # as du counts: a partly written file is sparse
             yield Cached(path, _about(about), size, (about if about.exists() else path).stat().st_mtime)
     for path in sorted((cache / "contents").glob("*.json")):
         words = f"digests of {_content(path).get('folder', 'a folder')}"
@@ -41,7 +41,7 @@ def _cached(cache: Path) -> Iterator[Cached]:
 
 
 def _about(path: Path) -> str:
-    """Say what a folder of decoded images holds."""
+    """Return a description of a folder of decoded images."""
     if path.parent.suffix == ".part":
         return "images half decoded, or being decoded"
     about = _content(path)
@@ -59,19 +59,19 @@ def _content(path: Path) -> dict[str, str | int]:
 
 
 def clean(cache: Path) -> tuple[list[Cached], list[Cached]]:
-    """Delete what is kept; return what was deleted, and what another process is making now.
+    """Delete the caches; return those deleted, and those that another process is writing now.
 
-    A run that has mapped such a file goes on. The empty lock files stay: another process may be waiting for one.
+    A run that has mapped a deleted file is not disturbed. Lock files stay: another process may be waiting for one.
 
     Raises:
         OSError: the folder cannot be written.
     """
     deleted, held = [], []
-    for each in cached(cache):
+    for cache_entry in cached(cache):
         try:
-            with alone(each.path.with_suffix(".lock"), wait=False):
-                shutil.rmtree(each.path) if each.path.is_dir() else each.path.unlink()
-            deleted.append(each)
+            with alone(cache_entry.path.with_suffix(".lock"), wait=False):
+                shutil.rmtree(cache_entry.path) if cache_entry.path.is_dir() else cache_entry.path.unlink()
+            deleted.append(cache_entry)
         except Held:
-            held.append(each)
+            held.append(cache_entry)
     return deleted, held

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html) through torchvision.
 
-Owns the way from the archive to two sets of images. Never unpickles a byte whose md5 is not torchvision's, and never
-leaves a file under the archive's name that is not the archive.
+Finds or downloads the archive and returns train and test images. Nothing is unpickled before its md5 matches torchvision's,
+and a file gets the archive's name only when it is complete.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ CHUNK_BYTES = 1 << 18
 
 @functools.lru_cache(maxsize=1)
 def load_cifar10(root: str, limit: int | None = None, test_limit: int | None = None, val_size: int = 0) -> Dataset:
-    """50,000 training and 10,000 test images (3, 32, 32) of 10 classes; downloads 163 MiB into `root` if need be.
+    """Return 50,000 training and 10,000 test images (3, 32, 32) of 10 classes; downloads 163 MiB into `root` if necessary.
 
     Args:
-        root: the folder that has, or gets, cifar-10-python.tar.gz or cifar-10-batches-py/.
+        root: the folder that holds, or receives, cifar-10-python.tar.gz or cifar-10-batches-py/.
         limit, test_limit: class-balanced fixed subsets; val_size: images held out of train before `limit` applies.
 
     Raises:
-        OSError: neither there nor to be had, or damaged; says what to put where.
-        ValueError: a limit or val_size exceeds what is there.
+        OSError: the data is missing and cannot be downloaded, or is damaged; the message says which file to put where.
+        ValueError: a limit or val_size exceeds the number of images.
     """
     return _load(CIFAR10, "CIFAR-10", Path(root), limit, test_limit, val_size)
 
 
 @functools.lru_cache(maxsize=1)
 def load_cifar100(root: str, limit: int | None = None, test_limit: int | None = None, val_size: int = 0) -> Dataset:
-    """50,000 training and 10,000 test images (3, 32, 32) of 100 (fine) classes; else as `load_cifar10`."""
+    """Return 50,000 training and 10,000 test images (3, 32, 32) of the 100 fine classes; otherwise as `load_cifar10`."""
     return _load(CIFAR100, "CIFAR-100", Path(root), limit, test_limit, val_size)
 
 
 def _load(kind: type[CIFAR10], name: str, root: Path, limit: int | None, test_limit: int | None, val_size: int) -> Dataset:
     try:
         train, test = kind(root, train=True), kind(root, train=False)
-    except RuntimeError:  # torchvision's word for missing or wrong md5; the file was not unpickled
+    except RuntimeError:  # torchvision raises this for a missing file or a wrong md5, before unpickling
         with alone(root / f".{kind.filename}.lock"):
             _provide(kind, name, root)
             train, test = kind(root, train=True), kind(root, train=False)
@@ -57,14 +57,14 @@ def _load(kind: type[CIFAR10], name: str, root: Path, limit: int | None, test_li
 
 
 def _images(split: CIFAR10) -> Images:
-    # torchvision shows the rows of (3, 32, 32) as (32, 32, 3); turning the view back copies nothing
+    # torchvision gives a (32, 32, 3) view of rows stored as (3, 32, 32): transposing back copies nothing
     return Images(torch.from_numpy(split.data.transpose(0, 3, 1, 2)).contiguous(), torch.tensor(split.targets))
 
 
 def _provide(kind: type[CIFAR10], name: str, root: Path) -> None:
-    """Have the batches of `kind` below `root`, from the archive that is there or from the network."""
+    """Extract the batches of `kind` into `root`, from the archive there or a downloaded one."""
     problem = _problem(kind, name, root / kind.base_folder)
-    if problem is None:  # another process was quicker
+    if problem is None:  # another process has provided them meanwhile
         return
     archive = root / kind.filename
     if not archive.exists():
@@ -75,37 +75,37 @@ def _provide(kind: type[CIFAR10], name: str, root: Path) -> None:
                 f"{problem} and could not be downloaded ({_reason(error)}): put {kind.filename} "
                 f"(md5 {kind.tgz_md5}) into {root}/, or use data=imagefolder data.root=DIR, or profile=demo"
             ) from error
-    elif (found := _mismatch(archive, kind.tgz_md5)) is not None:
-        raise OSError(f"{archive} is not {name}'s archive: {found}; delete it to download it again, or replace it")
+    elif (mismatch := _mismatch(archive, kind.tgz_md5)) is not None:
+        raise OSError(f"{archive} is not {name}'s archive: {mismatch}; delete it to download it again, or replace it")
     extract_archive(str(archive), str(root))
 
 
 def _problem(kind: type[CIFAR10], name: str, folder: Path) -> str | None:
-    """What is wrong with the extracted batches, as the beginning of a sentence; None if nothing is."""
+    """Return what is wrong with the extracted batches, as the start of an error message; None if they are intact."""
     if not folder.is_dir():
         return f"{name} is not in {folder}"
     for file, md5 in [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]:
         if not (folder / file).is_file():
             return f"{folder / file} is missing"
-        if (found := _mismatch(folder / file, md5)) is not None:
-            return f"{folder / file} is damaged ({found})"
+        if (mismatch := _mismatch(folder / file, md5)) is not None:
+            return f"{folder / file} is damaged ({mismatch})"
     return None
 
 
 def _mismatch(path: Path, md5: str) -> str | None:
-    """None if the file has this md5, else both and what the file looks like."""
-    found = calculate_md5(path)
-    if found == md5:
+    """Return None if the file has this md5, else both checksums, its size and whether it is an HTML page."""
+    actual = calculate_md5(path)
+    if actual == md5:
         return None
     with path.open("rb") as file:
-        page = file.read(512).lstrip().lower().startswith((b"<!doctype", b"<html"))
-    return f"expected md5 {md5}, found {found}, {path.stat().st_size:,} bytes{' of an HTML page' if page else ''}"
+        is_html = file.read(512).lstrip().lower().startswith((b"<!doctype", b"<html"))
+    return f"expected md5 {md5}, found {actual}, {path.stat().st_size:,} bytes{' of an HTML page' if is_html else ''}"
 
 
 def _download(url: str, archive: Path, md5: str) -> None:
-    """Fetch `url` under another name, and give it its name only when every byte has arrived.
+    """Download `url` to a temporary name and rename it to `archive` once its md5 matches.
 
-    torchvision's own download writes to the final name and tries again over plain http.
+    torchvision's own download writes to the final name and retries over plain http.
     """
     part = archive.with_name(f".{archive.name}.part")
     try:
@@ -118,8 +118,8 @@ def _download(url: str, archive: Path, md5: str) -> None:
             while chunk := response.read(CHUNK_BYTES):
                 file.write(chunk)
                 advance(len(chunk))
-        if (found := _mismatch(part, md5)) is not None:
-            raise OSError(f"the server sent something else: {found}")
+        if (mismatch := _mismatch(part, md5)) is not None:
+            raise OSError(f"the server sent something else: {mismatch}")
         flush(part)
         part.replace(archive)
         flush(archive.parent)
@@ -128,7 +128,7 @@ def _download(url: str, archive: Path, md5: str) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Why a download failed, in a few words."""
+    """Return why a download failed, in a few words."""
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answered {error.code} {error.reason}"
     cause = error.reason if isinstance(error, urllib.error.URLError) else error

@@ -1,8 +1,8 @@
-"""What is in each image file: its sha256, its size in pixels, and that it can be decoded. Each file is read once.
+"""The sha256 and pixel size of each image file, and a check that it can be decoded. Each file is read once.
 
-Owns cache/contents/, one file a folder: what was read is remembered under a file's size, times and inode. A file
-that changed less than two seconds before it was read is not remembered: a second change in the same tick of the clock
-would go unseen.
+Results are cached in cache/contents/, one file per image folder, keyed by each image file's size, times and inode. A file
+that changed less than two seconds before it was read is not cached: a second change within the clock's resolution would be
+missed.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-BATCH = 256  # files a task of a reading thread
-THREADED_BYTES = 16_384  # mean size of a file from which threads pay
+BATCH = 256  # files per task of a reading thread
+THREADED_BYTES = 16_384  # mean file size from which several threads are faster than one
 YOUNG_NS = 2_000_000_000
-FORMAT = 1  # of what is remembered; another number forgets it
+FORMAT = 1  # of the cache file; a file with another number is ignored
 
 log = logging.getLogger(__name__)
 
 
 class Content(NamedTuple):
-    """sha256 (hex) of a file; height and width of the upright image in pixels; whether it has more frames than one."""
+    """sha256 (hex) of a file; height and width of the upright image in pixels; whether it has several frames."""
 
     sha256: str
     height: int
@@ -36,47 +36,47 @@ class Content(NamedTuple):
 
 
 def read(folder: Path, stamps: Mapping[str, str], cache: Path) -> tuple[dict[str, Content], dict[str, str]]:
-    """Return the content of each file that is an image, and the reason for each that is none.
+    """Return the content of each file that is an image, and the reason for each that is not.
 
     Args:
         folder: where the files are.
         stamps: path relative to `folder` -> `stamp` of the file.
-        cache: folder for what is remembered. One that cannot be written costs the reading at each start, which is said.
+        cache: folder of the cache. If it cannot be written, a warning is logged and every start reads all images.
     """
-    memory = cache / "contents" / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}.json"
-    contents, unknown = _known(memory, stamps)
+    store = cache / "contents" / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}.json"
+    contents, unknown = _known(store, stamps)
     if not unknown:
         return contents, {}
     from ablation.data.prepare import alone, publish
 
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # read-only, or a file system without locks: then two may read at once
-            stack.enter_context(alone(memory.with_suffix(".lock")))
-        contents, unknown = _known(memory, stamps)  # another process may have read them while this one waited
+        with contextlib.suppress(OSError):  # read-only, or a file system without locks: two processes may then read at once
+            stack.enter_context(alone(store.with_suffix(".lock")))
+        contents, unknown = _known(store, stamps)  # another process may have read them while this one waited
         fresh, faults = _read_all(folder, {path: stamps[path] for path in unknown})
         contents |= {path: content for path, (_, content) in fresh.items()}
         trusted = {path: fresh[path][0] if path in fresh else stamps[path] for path in contents}
         entries = {path: _line(trusted[path], content) for path, content in contents.items() if trusted[path]}
-        about = {"format": FORMAT, "folder": str(folder.resolve()), "files": entries}
+        stored = {"format": FORMAT, "folder": str(folder.resolve()), "files": entries}
         try:
-            publish(memory, json.dumps(about, separators=(",", ":")).encode())
+            publish(store, json.dumps(stored, separators=(",", ":")).encode())
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            log.warning("%s: %s, so each start reads every image; name another folder: paths.cache=DIR", memory.parent, reason)
+            log.warning("%s: %s, so each start reads every image; name another folder: paths.cache=DIR", store.parent, reason)
     return contents, faults
 
 
-def _known(memory: Path, stamps: Mapping[str, str]) -> tuple[dict[str, Content], list[str]]:
-    """Return the remembered contents of unchanged files, and the files to be read."""
+def _known(store: Path, stamps: Mapping[str, str]) -> tuple[dict[str, Content], list[str]]:
+    """Return the cached contents of unchanged files, and the paths of the files to be read."""
     try:
-        about = json.loads(memory.read_bytes())
-        lines: dict[str, str] = about["files"] if about["format"] == FORMAT else {}
+        stored = json.loads(store.read_bytes())
+        lines: dict[str, str] = stored["files"] if stored["format"] == FORMAT else {}
         contents = {
             path: _content(line[len(mark) :])
             for path, mark in stamps.items()
             if (line := lines.get(path, "")).startswith(f"{mark} ")
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or damaged: read again
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing or damaged: read all files
         contents = {}
     return contents, [path for path in stamps if path not in contents]
 
@@ -85,18 +85,18 @@ def _line(mark: str, content: Content) -> str:
     return f"{mark} {content.sha256} {content.height} {content.width} {content.animated:d}"
 
 
-def _content(words: str) -> Content:
-    sha256, height, width, animated = words.split()
+def _content(line: str) -> Content:
+    sha256, height, width, animated = line.split()
     return Content(sha256, int(height), int(width), animated == "1")
 
 
 def stamp(status: os.stat_result) -> str:
-    """Return what changes with every write to a file: size, times (st_ctime cannot be set back) and inode."""
+    """Return size, times and inode as text; it changes with every write to the file (st_ctime cannot be set back)."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def _read_all(folder: Path, stamps: Mapping[str, str]) -> tuple[dict[str, tuple[str, Content]], dict[str, str]]:
-    """Read files; return stamp and content of each image, and the reason for each file that is none."""
+    """Read files; return stamp and content of each image, and the reason for each file that is not an image."""
     from ablation.data.decode import Unreadable, quiet
     from ablation.data.prepare import bar
 
@@ -104,7 +104,7 @@ def _read_all(folder: Path, stamps: Mapping[str, str]) -> tuple[dict[str, tuple[
     faults: dict[str, str] = {}
     paths = list(stamps)
 
-    def some(start: int) -> int:
+    def read_batch(start: int) -> int:
         batch = paths[start : start + BATCH]
         for path in batch:
             try:
@@ -113,20 +113,20 @@ def _read_all(folder: Path, stamps: Mapping[str, str]) -> tuple[dict[str, tuple[
                 faults[path] = str(error)
         return len(batch)
 
-    # Pillow and hashlib free the interpreter lock, but for small files handing it over costs more than it brings.
+    # Pillow and hashlib release the GIL, but for small files the switching costs more than it saves.
     sizes = [int(mark.partition(" ")[0]) for mark in stamps.values()]
     large = sum(sizes) >= THREADED_BYTES * len(sizes)
     with quiet(), bar("reading images", len(paths)) as advance, ThreadPoolExecutor(os.cpu_count() if large else 1) as pool:
-        for count in pool.map(some, range(0, len(paths), BATCH)):
+        for count in pool.map(read_batch, range(0, len(paths), BATCH)):
             advance(count)
     return fresh, faults
 
 
 def _read_one(path: Path) -> tuple[str, Content]:
-    """Return stamp (empty if too young to be trusted) and content of one file.
+    """Return stamp and content of one file; the stamp is empty if the file changed less than two seconds ago.
 
     Raises:
-        Unreadable: it cannot be read or decoded, or something wrote to it meanwhile.
+        Unreadable: it cannot be read or decoded, or it changed meanwhile.
     """
     from ablation.data.decode import inspect
 
@@ -137,10 +137,10 @@ def _read_one(path: Path) -> tuple[str, Content]:
 
 
 def bytes_of(path: Path) -> tuple[bytes, os.stat_result]:
-    """Return a file's bytes, and its status, the same before and after.
+    """Return a file's bytes, and its status, which must be the same before and after reading.
 
     Raises:
-        Unreadable: it cannot be read, or something wrote to it meanwhile.
+        Unreadable: it cannot be read, or it changed meanwhile.
     """
     from ablation.data.decode import Unreadable
 

@@ -1,7 +1,7 @@
-"""What is known of a data set without opening it: its name, counts, classes and size in pixels.
+"""Name, number of images and classes, and image size of a data set, without loading it.
 
-Owns the constants of the named sets; a folder of images is asked through its listing. Never imports torch: the planner
-asks these questions before the first heavy import.
+Constants for the named data sets; for a folder of images they come from its listing. Does not import torch: the planner
+needs them before any heavy import.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ FOLDER = "ablation.data.folder.load_imagefolder"
 
 
 def facts(target: str, source: ImageFolder | None = None) -> Facts:
-    """Counts, classes and size of what the loader named `target` returns without limits.
+    """Return the facts of the data set that the loader `target` returns without limits.
 
     Args:
         target: the `_target_` of a file in conf/data.
-        source: of a folder of images, which is read; others need none.
+        source: for a folder of images, which is read; None for the others.
 
     Raises:
         ValueError: no such loader.
@@ -47,5 +47,5 @@ def facts(target: str, source: ImageFolder | None = None) -> Facts:
         return KNOWN[target]
     if target != FOLDER or source is None:
         raise ValueError(f"data._target_={target}: must be one of {', '.join([*KNOWN, FOLDER])}")
-    found = listing(source)
-    return Facts(source.name, len(found.train), len(found.test), len(found.classes), found.height, found.width)
+    folder = listing(source)
+    return Facts(source.name, len(folder.train), len(folder.test), len(folder.classes), folder.height, folder.width)

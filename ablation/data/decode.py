@@ -1,6 +1,6 @@
-"""One image file, bytes in and pixels out: upright, opaque, RGB, 8 bits a channel, of the size that was asked for.
+"""Decode one image file from its bytes: upright, opaque, RGB, 8 bits per channel, of the requested size.
 
-Owns what happens to an image before training sees it. Opens no file and knows no folder. Colour profiles are not applied.
+Opens no file. Colour profiles are not applied.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-ORIENTATION = 0x0112  # the EXIF tag (CIPA DC-008, 4.6.5); its values 2 to 8 and what makes such an image upright:
+ORIENTATION = 0x0112  # the EXIF tag (CIPA DC-008, 4.6.5); for its values 2 to 8, the operation that makes the image upright:
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,11 +28,11 @@ UPRIGHT = {
 
 
 class Unreadable(Exception):
-    """A file that yields no image; its text is the reason, a few words in one line."""
+    """A file is not a usable image; the message is the reason, a few words in one line."""
 
 
 class Header(NamedTuple):
-    """Height and width in pixels of the upright image; True if there are frames behind the first."""
+    """Height and width in pixels of the upright image; True if there is more than one frame."""
 
     height: int
     width: int
@@ -41,7 +41,7 @@ class Header(NamedTuple):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Pillow's Python warnings (very large image, odd EXIF). Not for threads: use it around the pool."""
+    """Silence Pillow's Python warnings (very large image, odd EXIF). Not thread-safe: enter it outside the thread pool."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -49,15 +49,15 @@ def quiet() -> Iterator[None]:
 
 
 def inspect(content: bytes) -> Header:
-    """Decode a file once, a JPEG at an eighth of its size (a quarter of the time), and return what it is.
+    """Decode a file once, a JPEG at an eighth of its size (a quarter of the time), and return its header.
 
     Raises:
-        Unreadable: no image of FORMATS, cut short, damaged, or more pixels than Pillow's limit.
+        Unreadable: not an image of FORMATS, truncated, damaged, or more pixels than Pillow's limit.
     """
     with _opened(content) as image:
         width, height = image.size
         animated = image.format != "MPO" and bool(getattr(image, "is_animated", False))  # MPO: a photo and its previews
-        image.draft("L", (width // 8, height // 8))  # all of the file is read all the same
+        image.draft("L", (width // 8, height // 8))  # the whole file is still read
         image.load()
         return Header(*((width, height) if _orientation(image) > 4 else (height, width)), animated)
 
@@ -66,13 +66,13 @@ def pixels(content: bytes, size: int | None, background: str) -> np.ndarray:
     """Return an image as uint8 (H, W, 3).
 
     Args:
-        content: of the file. Of an animation the first frame is taken.
-        size: pixels of the sides after the short side was resized to it (Pillow's bicubic, antialiased) and the centre
-            was cut out; None: as it is.
-        background: what is seen behind transparent pixels, a colour that Pillow knows by name or as `#rrggbb`.
+        content: of the file. The first frame of an animation is used.
+        size: side of the square output in pixels: the short side is resized to it (Pillow's bicubic, antialiased) and
+            the centre is cropped; None keeps the size.
+        background: the colour behind transparent pixels, a name that Pillow knows or `#rrggbb`.
 
     Raises:
-        Unreadable: as `inspect`.
+        Unreadable: as for `inspect`.
     """
     with _opened(content) as image:
         image.load()
@@ -89,7 +89,7 @@ def pixels(content: bytes, size: int | None, background: str) -> np.ndarray:
 
 @contextmanager
 def _opened(content: bytes) -> Iterator[Image.Image]:
-    """Open a file; turn whatever goes wrong inside into Unreadable: on hostile bytes Pillow raises nearly anything."""
+    """Open an image; any exception inside becomes Unreadable, since Pillow raises many types on malformed bytes."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             yield image
@@ -100,27 +100,27 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where there is none or it cannot be read. The image must be loaded."""
+    """Return the EXIF orientation, 1 to 8; 1 if it is absent or cannot be read. The image must be loaded."""
     try:
         value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # EXIF that is damaged: viewers show such an image as it is stored
+    except Exception:  # damaged EXIF: shown as stored, as image viewers do
         return 1
     return value if value in UPRIGHT else 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16 bits of grey to 8 (0..65535 -> 0..255, rounded): Pillow's own conversion clips. Others pass."""
+    """Scale 16 bits of grey to 8 (0..65535 -> 0..255, rounded): Pillow's own conversion clips. Other modes are unchanged."""
     if not image.mode.startswith("I"):
         return image
-    deep = np.asarray(image).astype(np.int64)
-    grey = Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8))
+    grey16 = np.asarray(image).astype(np.int64)
+    grey8 = Image.fromarray(((grey16 * 255 + 32767) // 65535).astype(np.uint8))
     if (transparent := image.info.get("transparency")) is not None:
-        grey.putalpha(Image.fromarray(np.where(deep == transparent, 0, 255).astype(np.uint8)))
-    return grey
+        grey8.putalpha(Image.fromarray(np.where(grey16 == transparent, 0, 255).astype(np.uint8)))
+    return grey8
 
 
 def _opaque(image: Image.Image, background: str) -> Image.Image:
-    """Return RGB, what is transparent laid on the background: pixels that no viewer shows are never used."""
+    """Return RGB, transparent pixels blended over the background."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     base = Image.new("RGBA", image.size, background)

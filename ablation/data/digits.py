@@ -1,6 +1,6 @@
 """Handwritten digits (UCI Optical Recognition, Alpaydin and Kaynak 1998) from scikit-learn's own package: no download.
 
-Owns the fixed split of the 1,797 images and their way to uint8 RGB. Never stands in for CIFAR-10: a demonstration.
+The 1,797 images as uint8 RGB in a fixed split. For demonstrations, not a substitute for CIFAR-10.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ TEST_IMAGES = 360
 
 @functools.lru_cache(maxsize=1)
 def load_digits(limit: int | None = None, test_limit: int | None = None, val_size: int = 0) -> Dataset:
-    """1,437 training and 360 test images (3, 8, 8) of 10 classes; the split is fixed, 36 test images a class.
+    """Return 1,437 training and 360 test images (3, 8, 8) of 10 classes; the split is fixed, 36 test images per class.
 
     Args:
         limit, test_limit: class-balanced fixed subsets; val_size: images held out of train before `limit` applies.
 
     Raises:
-        ValueError: a limit or val_size exceeds what is there.
+        ValueError: a limit or val_size exceeds the number of images.
     """
     bunch = datasets.load_digits()
     grey = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8))  # 0..16 -> 0..255

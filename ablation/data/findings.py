@@ -1,6 +1,6 @@
-"""What a person should know of a folder of images before the first GPU-hour: copies, contradicting labels, imbalance.
+"""Checks of a folder of images before training: duplicates, contradicting labels, class imbalance.
 
-Owns what is looked for and the words. Pure: of a listing, which holds the digest of every image.
+Pure functions of a listing, which holds the digest of every image.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Literal
 from ablation.data.layout import printable
 from ablation.data.listing import File, Listing
 
-UNEVEN = 2.0  # times as many training images in the largest class as in the smallest, from which it is said
+UNEVEN = 2.0  # ratio of the largest to the smallest class in training images, from which it is reported
 SHOWN = 3  # examples in a sentence
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: its kind, how many images it concerns of how many, examples (paths or classes), and a sentence.
+    """One finding: its kind, the number of images concerned out of how many, examples (paths or classes), and a sentence.
 
-    seen: test images that stand in train too, byte for byte. contradicting: equal images under different classes.
-    repeated: copies within train. uneven: classes of very different size, `count` in the smallest of `of` in the largest.
-    animated: of which the first frame is taken. enlarged: smaller than data.size.
+    seen: test images that are also in train, byte for byte. contradicting: equal images in different classes.
+    repeated: copies within train. uneven: classes of very different size, `count` in the smallest, `of` in the largest.
+    animated: only the first frame is used. enlarged: smaller than data.size.
     """
 
     kind: Literal["seen", "contradicting", "repeated", "uneven", "animated", "enlarged"]
@@ -33,18 +33,18 @@ class Finding:
     sentence: str
 
 
-def findings(found: Listing, size: int | None = None) -> list[Finding]:
-    """Return what is to be said of a folder of images, the worst first; `size` as in data.size."""
-    everything = (*found.train, *found.test)
-    looked_for = [
-        _seen(found),
-        _contradicting(everything),
-        _repeated(found.train),
-        _uneven(found),
-        _animated(everything, [file for file in everything if file.animated]),
-        _enlarged(everything, size),
+def findings(images: Listing, size: int | None = None) -> list[Finding]:
+    """Return the findings about a folder of images, the worst first; `size` as in data.size."""
+    files = (*images.train, *images.test)
+    results = [
+        _seen(images),
+        _contradicting(files),
+        _repeated(images.train),
+        _uneven(images),
+        _animated(files, [file for file in files if file.animated]),
+        _enlarged(files, size),
     ]
-    return [finding for finding in looked_for if finding is not None]
+    return [finding for finding in results if finding is not None]
 
 
 def _paths(files: Sequence[File]) -> tuple[str, ...]:
@@ -55,28 +55,31 @@ def _named(examples: Sequence[str], total: int) -> str:
     return ", ".join(examples[:SHOWN]) + (", ..." if total > SHOWN else "")
 
 
-def _seen(found: Listing) -> Finding | None:
-    trained = {file.sha256: file for file in found.train}
-    copies = [file for file in found.test if file.sha256 in trained]
+def _seen(images: Listing) -> Finding | None:
+    trained = {file.sha256: file for file in images.train}
+    copies = [file for file in images.test if file.sha256 in trained]
     if not copies:
         return None
     pairs = tuple(f"{printable(f.path)} = {printable(trained[f.sha256].path)}" for f in copies)
-    words = (
-        f"{len(copies):,} of {len(found.test):,} test images stand in train too, byte for byte ({_named(pairs, len(pairs))})"
+    sentence = (
+        f"{len(copies):,} of {len(images.test):,} test images stand in train too, byte for byte ({_named(pairs, len(pairs))})"
     )
-    return Finding("seen", len(copies), len(found.test), pairs, words)
+    return Finding("seen", len(copies), len(images.test), pairs, sentence)
 
 
 def _contradicting(files: Sequence[File]) -> Finding | None:
     labels = defaultdict(set)
     for file in files:
         labels[file.sha256].add(file.label)
-    several = [file for file in files if len(labels[file.sha256]) > 1]
-    if not several:
+    relabelled = [file for file in files if len(labels[file.sha256]) > 1]
+    if not relabelled:
         return None
-    several.sort(key=lambda file: file.sha256)
-    words = f"{len(several):,} images stand in more than one class, byte for byte ({_named(_paths(several), len(several))})"
-    return Finding("contradicting", len(several), len(files), _paths(several), words)
+    relabelled.sort(key=lambda file: file.sha256)
+    sentence = (
+        f"{len(relabelled):,} images stand in more than one class, byte for byte"
+        f" ({_named(_paths(relabelled), len(relabelled))})"
+    )
+    return Finding("contradicting", len(relabelled), len(files), _paths(relabelled), sentence)
 
 
 def _repeated(train: Sequence[File]) -> Finding | None:
@@ -89,34 +92,34 @@ def _repeated(train: Sequence[File]) -> Finding | None:
         seen.add(key)
     if not copies:
         return None
-    words = f"{len(copies):,} of {len(train):,} training images are copies of others ({_named(_paths(copies), len(copies))})"
-    return Finding("repeated", len(copies), len(train), _paths(copies), words)
+    sentence = f"{len(copies):,} of {len(train):,} training images are copies of others ({_named(_paths(copies), len(copies))})"
+    return Finding("repeated", len(copies), len(train), _paths(copies), sentence)
 
 
-def _uneven(found: Listing) -> Finding | None:
-    counts = Counter(file.label for file in found.train).most_common()
+def _uneven(images: Listing) -> Finding | None:
+    counts = Counter(file.label for file in images.train).most_common()
     (most, largest), (least, smallest) = counts[0], counts[-1]
     if largest < UNEVEN * smallest:
         return None
-    names = found.classes[most], found.classes[least]
-    tested = Counter(file.label for file in found.test).most_common(1)[0]
-    always = f"always answering {found.classes[tested[0]]} gets {100 * tested[1] / len(found.test):.2f} % of test right"
-    words = f"classes are uneven: {largest:,} training images of {names[0]}, {smallest:,} of {names[1]}; {always}"
-    return Finding("uneven", smallest, largest, names, words)
+    names = images.classes[most], images.classes[least]
+    tested = Counter(file.label for file in images.test).most_common(1)[0]
+    always = f"always answering {images.classes[tested[0]]} gets {100 * tested[1] / len(images.test):.2f} % of test right"
+    sentence = f"classes are uneven: {largest:,} training images of {names[0]}, {smallest:,} of {names[1]}; {always}"
+    return Finding("uneven", smallest, largest, names, sentence)
 
 
 def _animated(files: Sequence[File], animated: Sequence[File]) -> Finding | None:
     if not animated:
         return None
-    words = (
+    sentence = (
         f"{len(animated):,} images are animated: of each the first frame is taken ({_named(_paths(animated), len(animated))})"
     )
-    return Finding("animated", len(animated), len(files), _paths(animated), words)
+    return Finding("animated", len(animated), len(files), _paths(animated), sentence)
 
 
 def _enlarged(files: Sequence[File], size: int | None) -> Finding | None:
     small = [file for file in files if size is not None and min(file.height, file.width) < size]
     if not small:
         return None
-    words = f"{len(small):,} of {len(files):,} images are smaller than data.size={size} and are enlarged"
-    return Finding("enlarged", len(small), len(files), _paths(small), f"{words} ({_named(_paths(small), len(small))})")
+    sentence = f"{len(small):,} of {len(files):,} images are smaller than data.size={size} and are enlarged"
+    return Finding("enlarged", len(small), len(files), _paths(small), f"{sentence} ({_named(_paths(small), len(small))})")

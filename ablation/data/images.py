@@ -1,7 +1,6 @@
-"""Images as tensors: the two shapes every loader returns, fixed class-balanced subsets, and the content's checksum.
+"""Images as tensors: the two types every loader returns, fixed class-balanced subsets, and the checksum of the content.
 
-Owns what all data sets share after they are read. Never reads a file and never draws from a run's random streams:
-which images a limit keeps is the same for every seed.
+Shared by all data sets. Reads no file and uses no random stream of a run: a limit keeps the same images for every seed.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ class Images:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> Images:
-        """The same images on `device` (no copy if they are there already)."""
+        """Return the same images on `device` (no copy if already there)."""
         return Images(self.pixels.to(device), self.labels.to(device))
 
     def at(self, indices: Tensor) -> Images:
-        """The images at `indices` int64 (n,), in that order."""
+        """Return the images at `indices` int64 (n,), in that order."""
         return Images(self.pixels[indices], self.labels[indices])
 
 
@@ -45,7 +44,7 @@ class Dataset:
     checksum: str
 
     def to(self, device: torch.device | str) -> Dataset:
-        """The same data on `device`."""
+        """Return the same data on `device`."""
         val = None if self.val is None else self.val.to(device)
         return Dataset(self.name, self.train.to(device), self.test.to(device), val, self.classes, self.checksum)
 
@@ -60,14 +59,14 @@ def assemble(
     val_size: int,
     checksum: str | None = None,
 ) -> Dataset:
-    """A Dataset from all images of a set: held-out images leave train first, then the limits apply.
+    """Return a Dataset from all images of a set: images are first held out of train, then the limits apply.
 
     Args:
         limit: training images to keep, test_limit: test images to keep (None: all); val_size: to hold out (0: none).
-        checksum: of `train` and `test`, where it is known already.
+        checksum: of `train` and `test`, if already known.
 
     Raises:
-        ValueError: a limit exceeds what is there, or nothing would be left to train on.
+        ValueError: a limit exceeds the number of images, or no training image would be left.
     """
     checksum = checksum or content_checksum(train, test)
     if not 0 <= val_size < len(train):
@@ -92,7 +91,7 @@ def _limited(images: Images, limit: int | None, key: str, what: str) -> Images:
 
 
 def hold_out(images: Images, count: int) -> tuple[Images, Images]:
-    """(the rest, `count` held-out images): disjoint, fixed, the held-out ones class-balanced."""
+    """Return the rest and `count` held-out images: disjoint, fixed, the held-out ones class-balanced."""
     held = balanced_subset(images.labels, count)
     rest = torch.ones(len(images), dtype=torch.bool)
     rest[held] = False
@@ -100,16 +99,16 @@ def hold_out(images: Images, count: int) -> tuple[Images, Images]:
 
 
 def balanced_subset(labels: Tensor, count: int) -> Tensor:
-    """Ascending positions int64 (count,) of a fixed subset with as even a number of every class as there can be.
+    """Return ascending indices int64 (count,) of a fixed subset, as evenly spread over the classes as possible.
 
-    Every class is shuffled once, by a generator that knows no seed of a run, and the classes take turns. So a larger
-    subset contains a smaller one, and a class that runs out leaves its turns to the others.
+    The images are shuffled with a fixed seed and taken from the classes in turn; a class without images left is skipped.
+    So a larger subset contains every smaller one.
 
     Args:
         labels: (N,) int64; count: at most N.
     """
     assert 0 <= count <= len(labels)
-    # RandomState, because NumPy freezes its stream for good (NEP 19): the subset is the same in every version.
+    # RandomState: NumPy guarantees its stream (NEP 19), so the subset is the same in every version.
     shuffled = np.random.RandomState(0).permutation(len(labels))
     classes = labels.numpy()[shuffled]
     turn = np.empty(len(labels), dtype=np.int64)
@@ -121,7 +120,7 @@ def balanced_subset(labels: Tensor, count: int) -> Tensor:
 
 
 def content_checksum(train: Images, test: Images) -> str:
-    """sha256 (hex) over shape, pixels and labels of train, then of test."""
+    """Return sha256 (hex) over shape, pixels and labels of train, then of test."""
     digest = hashlib.sha256()
     for images in (train, test):
         digest.update(repr(tuple(images.pixels.shape)).encode())

@@ -1,7 +1,6 @@
-"""A folder of images as it lies on the disk: its splits, its classes, the files in them.
+"""The layout of a folder of images on disk: its splits, its classes, and the files in them.
 
-Owns the layout and the names of classes. Opens no file. What does not fit is refused, all of it at once; nothing is ever
-skipped in silence.
+Opens no file. Files that do not belong raise one error that lists them all; nothing is skipped silently.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from ablation.data.contents import stamp
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif")  # in either case
 LAYOUT = "DIR/train/<class>/ and DIR/test/<class>/ of PNG, JPEG, WebP, BMP or GIF images"
-LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave, beside names that begin with a dot
+LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # files of file managers, ignored like names that begin with a dot
 NAMED = 10  # files named in one error
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """What conf/data/imagefolder.yaml says: where images lie and how they are read.
+    """The settings of conf/data/imagefolder.yaml: where the images are and how they are read.
 
-    `train` and `test` are folders below `root`. Where `test` is None or not there, `test_share` of each class is taken
-    from train. `size` and `background`: see `ablation.data.decode.pixels`. `cache`: folder for what was read.
+    `train` and `test` are folders below `root`. If `test` is None or does not exist, `test_share` of each class is taken
+    from train. `size` and `background`: see `ablation.data.decode.pixels`. `cache`: folder of the caches.
     """
 
     root: str
@@ -42,17 +41,17 @@ class ImageFolder:
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> ImageFolder:
-        """Take what belongs to it from the arguments of a data node."""
+        """Return the settings among the arguments of a data node."""
         return cls(**{field.name: node[field.name] for field in fields(cls) if field.name in node})
 
     @property
     def name(self) -> str:
-        """The folder's name, for people: part of no identity."""
+        """The folder's name for display; not part of a run's identity."""
         return printable(Path(self.root).resolve().name)
 
 
 def names(roots: Sequence[str]) -> dict[str, str]:
-    """Name folders for people by the last part of their paths, by as many parts as tell all of them apart."""
+    """Return a display name for each folder: the last parts of its path, as many as make all names different."""
     parts = {root: [part for part in Path(root).resolve().parts if part != "/"] for root in roots}
     for count in range(1, max(map(len, parts.values()), default=0) + 1):
         named = {root: printable("/".join(path[-count:])) for root, path in parts.items()}
@@ -76,17 +75,17 @@ def printable(text: str) -> str:
     """
     text = unicodedata.normalize("NFC", os.fsencode(text).decode("utf-8", "backslashreplace"))
     marks = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-    return re.sub(marks, lambda found: found[0].encode("unicode_escape").decode(), text)
+    return re.sub(marks, lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def unusable(faults: Mapping[str, str]) -> str:
-    """Return how many files cannot be used, the first ten of them, each with its reason."""
+    """Return a message with the number of unusable files and the first ten, each with its reason."""
     files = "1 file" if len(faults) == 1 else f"{len(faults)} files"
     return f"{files} cannot be used: {_listed(f'{printable(path)} ({faults[path]})' for path in faults)}; replace or remove"
 
 
 def check_root(source: ImageFolder) -> None:
-    """Refuse a root that is missing, is no folder or cannot be read."""
+    """Raise FileNotFoundError if the root is not set, else OSError if it is not a readable folder."""
     if source.root in ("", "???", None):
         raise FileNotFoundError(f"data.root is missing: data=imagefolder reads {LAYOUT}; say data.root=DIR")
     if not os.path.isdir(source.root):  # noqa: PTH112 - False where Path.is_dir raises: no right to look
@@ -97,24 +96,24 @@ def split_here(source: ImageFolder) -> bool:
     """Return True if test images are to be taken from train.
 
     Raises:
-        OSError: there are two ways to have a test set, or none.
+        OSError: there are both a test folder and `test_share`, or neither.
     """
-    there = source.test is not None and Path(source.root, source.test).is_dir()
-    if source.test_share is None and not there:
+    has_test = source.test is not None and Path(source.root, source.test).is_dir()
+    if source.test_share is None and not has_test:
         others = [printable(entry.name) for entry in _entries(source, ".") if Path(entry.path).is_dir()]
         raise refusal(
             source,
             f"has no folder {source.test or 'for test'}{'/' * bool(source.test)} (there are: {_listed(others)}); say"
             f" data.test=FOLDER, or data.test_share=0.2 to take a fifth of each class from {source.train}/",
         )
-    if source.test_share is not None and there:
+    if source.test_share is not None and has_test:
         way_out = "leave data.test_share out, or say data.test=null"
         raise refusal(source, f"data.test_share={source.test_share}, but there is a folder {source.test}/: {way_out}")
-    return not there
+    return not has_test
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Return names in one line, the first ten of them."""
+    """Return the first ten names in one line, and how many more there are."""
     ordered = sorted(names)
     return ", ".join(ordered[:NAMED]) + f" and {len(ordered) - NAMED} more" * (len(ordered) > NAMED) or "none"
 
@@ -127,25 +126,25 @@ def classes_of(source: ImageFolder, folder: str) -> dict[str, str]:
     """Return class name -> folder name of the folders in `root/folder`, sorted by class name."""
     if not Path(source.root, folder).is_dir():
         raise refusal(source, f"has no folder {folder}/; data=imagefolder reads {LAYOUT}, or say data.train=FOLDER")
-    found: dict[str, str] = {}
+    classes: dict[str, str] = {}
     loose = {}
     for entry in _entries(source, folder):
         name = printable(entry.name)
-        if not Path(entry.path).is_dir():  # False for a link that leads nowhere or round in a circle
+        if not Path(entry.path).is_dir():  # False for a broken or circular link
             loose[f"{folder}/{entry.name}"] = "is in no class folder"
-        elif name in found:
+        elif name in classes:
             raise refusal(source, f"{folder}/ has the class {name} in two spellings of Unicode (NFC and NFD): merge them")
         else:
-            found[name] = entry.name
+            classes[name] = entry.name
     if loose:
         raise refusal(source, f"{unusable(loose)}; expected {LAYOUT}")
-    if not found:
+    if not classes:
         raise refusal(source, f"{folder}/ is empty; data=imagefolder reads {LAYOUT}")
-    return dict(sorted(found.items()))
+    return dict(sorted(classes.items()))
 
 
 def _entries(source: ImageFolder, folder: str) -> list[os.DirEntry[str]]:
-    """Return what is in a folder below the root, without what file managers leave there."""
+    """Return the entries of a folder below the root, without the ignored files."""
     try:
         with os.scandir(Path(source.root, folder)) as entries:
             return [entry for entry in entries if not _ignored(entry.name)]
@@ -154,7 +153,7 @@ def _entries(source: ImageFolder, folder: str) -> list[os.DirEntry[str]]:
 
 
 def check_classes(source: ImageFolder, classes: Mapping[str, Iterable[str]]) -> None:
-    """Refuse splits of different classes, and one class alone: every answer would be right."""
+    """Raise OSError if the splits have different classes, or only one class, where every answer would be right."""
     train, test = set(classes["train"]), set(classes.get("test", classes["train"]))
     if train != test:
         sides = (source.train, train - test), (source.test, test - train)
@@ -170,8 +169,8 @@ def check_classes(source: ImageFolder, classes: Mapping[str, Iterable[str]]) -> 
 
 
 def images(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tuple[dict[str, Entry], dict[str, str]]:
-    """Return all images of a split, sorted by class and name, and the reason for each file that is none, by path in it."""
-    found: dict[str, Entry] = {}
+    """Return the images of a split by path, sorted by class and name, and the reason for each file that is not an image."""
+    by_path: dict[str, Entry] = {}
     faults: dict[str, str] = {}
     for label, (class_name, class_folder) in enumerate(classes.items()):
         entries = _entries(source, f"{folder}/{class_folder}")
@@ -182,7 +181,7 @@ def images(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tupl
             path = f"{class_folder}/{own}"
             try:
                 status = entry.stat()
-            except OSError as error:  # a link that leads nowhere or round in a circle
+            except OSError as error:  # a broken or circular link
                 faults[path] = (error.strerror or type(error).__name__).lower()
                 continue
             if not stat.S_ISREG(status.st_mode):
@@ -190,5 +189,5 @@ def images(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tupl
             elif not own.lower().endswith(SUFFIXES):
                 faults[path] = f"is no image; legal: {', '.join(SUFFIXES)}"
             else:
-                found[path] = label, class_name, name, stamp(status)
-    return found, faults
+                by_path[path] = label, class_name, name, stamp(status)
+    return by_path, faults

@@ -1,7 +1,7 @@
-"""A folder of images as data: which files are in train and in test, of which class, and one digest of it all.
+"""The images of a folder: which files are in train and in test, their classes, and one digest of everything.
 
-Owns the split made here, the digest, and what is asked of all images together. Never imports torch, NumPy or Pillow itself:
-the planner asks here before the first heavy import.
+Makes the split where there is no test folder, and checks the images as a whole. Does not import torch, NumPy or Pillow: the
+planner needs a listing before any heavy import.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ablation.data.layout import (
 
 
 class File(NamedTuple):
-    """One image: path below the root, as the file system spells it; class; own name; and what is in it, see `Content`."""
+    """One image: path below the root as the file system spells it, class, file name, and its content, see `Content`."""
 
     path: str
     label: int
@@ -43,7 +43,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """All images of a folder, sorted by class and name; class names; height and width in pixels of what is trained on.
+    """All images of a folder, sorted by class and name; class names; height and width in pixels as trained on.
 
     `digest` (sha256 over split, class, name and content of each file) is the same for every copy of the folder and
     belongs to a run's identity.
@@ -59,25 +59,25 @@ class Listing:
 
 @functools.lru_cache(maxsize=16)
 def listing(source: ImageFolder) -> Listing:
-    """List a folder of images, reading those that were not read before; remembered for the life of the process.
+    """List a folder of images, reading files that are not in the cache; the result is kept for the life of the process.
 
     Raises:
         OSError: a folder is missing or empty, files cannot be used, there is one class only, classes or sizes differ, or
-            test is a part of train. One line that says what to type.
+            every test image is in train too. The message is one line and says what to type.
     """
     check_root(source)
-    here = split_here(source)
-    folders = {"train": source.train} if here else {"train": source.train, "test": source.test or ""}
+    from_train = split_here(source)
+    folders = {"train": source.train} if from_train else {"train": source.train, "test": source.test or ""}
     classes = {split: classes_of(source, folder) for split, folder in folders.items()}
     check_classes(source, classes)
     files: dict[str, list[File]] = {}
     faults: dict[str, str] = {}
     for split, folder in folders.items():
-        files[split], wrong = _files(source, folder, classes[split])
-        faults |= wrong
+        files[split], unusable_files = _files(source, folder, classes[split])
+        faults |= unusable_files
     if faults:
         raise refusal(source, unusable(faults))
-    if here:
+    if from_train:
         files = _split(source, files["train"])
     _check_unseen(source, files["train"], files["test"])
     height, width = _size(source, [*files["train"], *files["test"]])
@@ -86,7 +86,7 @@ def listing(source: ImageFolder) -> Listing:
 
 
 def _files(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tuple[list[File], dict[str, str]]:
-    """Return all images of a split, sorted by class and name, and the reason for each file that is none."""
+    """Return all images of a split, sorted by class and name, and the reason for each file that is not an image."""
     entries, faults = images(source, folder, classes)
     stamps = {path: stamp for path, (*_, stamp) in entries.items()}
     read, unreadable = contents.read(Path(source.root, folder), stamps, Path(source.cache))
@@ -99,9 +99,9 @@ def _files(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tupl
 
 
 def _split(source: ImageFolder, files: list[File]) -> dict[str, list[File]]:
-    """Take `test_share` of each class, and at least one image, by content: the same for every seed, order and copy.
+    """Put `test_share` of each class, at least one image, into test; the same for every seed, file order and copy.
 
-    The digest of an image decides its turn, so images that are added move few others, and equal images stay together.
+    Images are taken in the order of their digests, so added images move few others, and equal images stay together.
     """
     assert source.test_share is not None
     chosen: set[str] = set()
@@ -123,7 +123,7 @@ def _split(source: ImageFolder, files: list[File]) -> dict[str, list[File]]:
 
 
 def _check_unseen(source: ImageFolder, train: list[File], test: list[File]) -> None:
-    """Refuse a test set of nothing but training images, by their content: train itself, a copy, or a part of it."""
+    """Raise OSError if every test image is also a training image, by content."""
     if {file.sha256 for file in test} <= {file.sha256 for file in train}:
         raise refusal(
             source,

@@ -1,6 +1,6 @@
-"""What is done to a data set once on a machine: one process prepares, the others wait, a bar shows how far it is.
+"""Helpers to prepare a data set once per machine: a lock that the other processes wait for, a progress bar, safe writes.
 
-Owns the lock, the flush to disk and the bar. Never knows which data set it is, and prints nothing into a file.
+The bar is shown in a terminal only.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class Held(Exception):
 
 @contextmanager
 def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold `lock` (an empty file, kept) against other processes; the kernel frees it when its holder dies.
+    """Hold an exclusive lock on the file `lock` (empty, kept); the kernel releases it when the process ends.
 
     Raises:
-        Held: another process has it, and `wait` is false.
+        Held: another process holds it, and `wait` is false.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as file:
@@ -33,20 +33,20 @@ def alone(lock: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal's stderr that leaves no trace; yields the function that moves it by n of `total`."""
+def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal's stderr, erased at the end; yields the function that advances it by n of `total`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
+        task = progress.add_task(label, total=total)
         yield lambda count: progress.advance(task, count)
 
 
 def flush(path: Path) -> None:
-    """Bring a file or folder to the disk, so that a rename never publishes what a power cut could still lose."""
+    """Write a file or folder to the disk (fsync), so that a later rename survives a power failure with its content."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -55,7 +55,7 @@ def flush(path: Path) -> None:
 
 
 def publish(path: Path, content: bytes) -> None:
-    """Put `content` in place of a file by one rename: a reader sees the old bytes or the new ones."""
+    """Replace a file's content by one rename: a reader sees the old bytes or the new ones."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
