@@ -1,7 +1,7 @@
-"""The classifiers behind the resizer: torchvision's, timm's, EfficientNet-Lite0 and a tiny VGG, each with our head.
+"""The backbones behind the resizer: torchvision's, timm's, EfficientNet-Lite0 and a tiny VGG, each with a new head.
 
-Owns which network is built and what its head starts from. Random numbers come from torch's default generator alone,
-the head's first: one seed gives one head, whatever the weights of the body. Never seeds; weights.py owns the files.
+Random numbers come from torch's default generator, which the caller seeds. The head is drawn first, so one seed gives the
+same head with every choice of weights. Weight files are read in weights.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TORCHVISION = ("resnet18", "vgg16", "vgg16_bn")
 
 
 def torchvision_model(name: str, weights: str, num_classes: int) -> nn.Module:
-    """A torchvision classifier with its last layer replaced by a fresh `nn.Linear` in PyTorch's default initialisation.
+    """Return a torchvision classifier with its last layer replaced by a fresh `nn.Linear` in PyTorch's default initialisation.
 
     Args:
         name: "vgg16", "vgg16_bn" or "resnet18".
@@ -34,7 +34,7 @@ def torchvision_model(name: str, weights: str, num_classes: int) -> nn.Module:
 
     Raises:
         ValueError: another name, or a file with a wrong checksum, name or shape.
-        FileNotFoundError: the weights are not there and cannot be downloaded.
+        FileNotFoundError: the weights are missing and cannot be downloaded.
     """
     if name not in TORCHVISION:
         raise ValueError(f"backbone.name={name}: choose from {', '.join(TORCHVISION)}; any other: backbone=timm")
@@ -42,10 +42,10 @@ def torchvision_model(name: str, weights: str, num_classes: int) -> nn.Module:
 
 
 def efficientnet_lite0(weights: str, num_classes: int) -> nn.Module:
-    """EfficientNet-Lite0 in timm's layers; "imagenet" comes out of an installed wheel, so a run downloads nothing.
+    """Return EfficientNet-Lite0 in timm's layers; the "imagenet" weights are in an installed wheel, nothing is downloaded.
 
     Args, Returns and Raises as for `torchvision_model`, and ImportError without `pip install -e .[laptop]`.
-    The wheel's file has the names of another implementation and the same tensors in the same order.
+    The wheel's file uses the tensor names of another implementation, in the same order.
     """
     timm = _timm("efficientnet_lite0")
 
@@ -56,7 +56,7 @@ def efficientnet_lite0(weights: str, num_classes: int) -> nn.Module:
 
 
 def timm_model(name: str, weights: str, num_classes: int) -> nn.Module:
-    """Any timm model that ends in one `nn.Linear`; "imagenet" is timm's own download (Hugging Face), no sha256 pinned.
+    """Return any timm model that ends in one `nn.Linear`; "imagenet" is timm's download (Hugging Face), without a sha256.
 
     Args, Returns and Raises as for `torchvision_model`, and ImportError without `pip install -e .[laptop]`.
     """
@@ -67,7 +67,7 @@ def timm_model(name: str, weights: str, num_classes: int) -> nn.Module:
     def imagenet(_: nn.Module) -> dict[str, Tensor]:
         try:
             return dict(timm.create_model(name, pretrained=True).state_dict())
-        except Exception as error:  # no network, no such tag, a broken cache: the hub's errors share no class
+        except Exception as error:  # no network, unknown tag, damaged cache: the errors have no common class
             reason = str(error).strip().partition("\n")[0]
             raise FileNotFoundError(
                 f"ImageNet weights of {name} could not be had through timm ({reason}): "
@@ -78,10 +78,10 @@ def timm_model(name: str, weights: str, num_classes: int) -> nn.Module:
 
 
 def vgg_tiny(weights: str, num_classes: int) -> nn.Module:
-    """VGG's plan, 58,834 parameters for 10 classes: quick on one CPU thread, for digits at 8x8 or resized to 32x32.
+    """Return a small VGG, 58,834 parameters for 10 classes: fast on one CPU thread, for digits at 8x8 or resized to 32x32.
 
-    Four 3x3 convolutions with batch norm (from random weights it is what makes ten epochs enough), three max-pools, and
-    as in VGG a fixed grid (2x2) by adaptive pooling, two linear layers and dropout. PyTorch's default initialisation.
+    Four 3x3 convolutions with batch norm (which makes ten epochs from random weights enough), three max-pools and, as in
+    VGG, adaptive pooling to a fixed grid (2x2), two linear layers and dropout. PyTorch's default initialisation.
 
     Args:
         weights: "none" or the path of a state dict with `num_classes`; there is no ImageNet version.
@@ -108,7 +108,11 @@ def _vgg_tiny(num_classes: int) -> nn.Module:
 
 
 def _timm(backbone: str) -> ModuleType:
-    """timm is imported only when it is asked for: it is large, and no run of the report needs it."""
+    """Return the timm module, imported only when needed: it is large, and no run of the report uses it.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     try:
         import timm
     except ImportError:
@@ -122,11 +126,11 @@ def _assemble(
     num_classes: int,
     imagenet: Callable[[nn.Module], dict[str, Tensor]] | None,
 ) -> nn.Module:
-    """Draw the head, then get the body: random, or from tensors that are put in place without drawing it first."""
+    """Draw the head, then build the body, with random weights or directly from tensors of a file."""
     if weights == "imagenet" and imagenet is None:
         raise ValueError("backbone.weights=imagenet: this backbone has none; choose none (random) or PATH")
     with torch.device("meta"):
-        skeleton = build()  # names and shapes; costs no memory and no random number
+        skeleton = build()  # names and shapes only: no memory, no random numbers
     name, original = _head(skeleton)
     head = nn.Linear(original.in_features, num_classes)
     if weights == "none":
@@ -136,10 +140,10 @@ def _assemble(
 
     state = imagenet(skeleton) if weights == "imagenet" and imagenet else files.read(files.given_file(weights))
     unsaved = {buffer for buffer, _ in skeleton.named_buffers()} - set(skeleton.state_dict())
-    model = build() if unsaved else skeleton  # a buffer that no file holds would stay on the meta device
+    model = build() if unsaved else skeleton  # a buffer that is in no file would stay on the meta device
     own_head = f"{name}.weight" in state and state[f"{name}.weight"].shape[:1] == (num_classes,)
     if own_head:
-        model.set_submodule(name, head)  # the right shape; the file's numbers take its place
+        model.set_submodule(name, head)  # for its shape; the file's values replace it
     files.check(state, model.state_dict(), origin=weights)
     model.load_state_dict({key: value.to(_dtype(value)) for key, value in state.items()}, assign=True)
     if not own_head:
@@ -148,14 +152,18 @@ def _assemble(
 
 
 def _head(model: nn.Module) -> tuple[str, nn.Linear]:
-    """Name and module of the last linear layer, which must be the one that gives the logits."""
+    """Return name and module of the last linear layer, which must give the logits.
+
+    Raises:
+        ValueError: the model does not end in it.
+    """
     linears = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    classifier = getattr(model, "get_classifier", None)  # timm's word for it
+    classifier = getattr(model, "get_classifier", None)  # timm's accessor
     if not linears or (classifier is not None and classifier() is not linears[-1][1]):
         raise ValueError("backbone.name: this model does not end in one nn.Linear; choose another")
     return linears[-1]
 
 
 def _dtype(tensor: Tensor) -> torch.dtype:
-    """Half-precision files become float32: precision is chosen by train.precision, not by a file."""
+    """Return float32 for floating-point tensors: the precision is set by train.precision, not by a weight file."""
     return torch.float32 if tensor.is_floating_point() else tensor.dtype

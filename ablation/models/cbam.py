@@ -1,7 +1,6 @@
-"""The Convolutional Block Attention Module: which channels matter, then which pixels.
+"""The Convolutional Block Attention Module: a gate for each channel, then a gate for each pixel.
 
-Woo et al., ECCV 2018, arXiv 1807.06521. Owns the two gates and their product with the features. Never decides where in
-a network it stands: resizer.py does.
+Woo et al., ECCV 2018, arXiv 1807.06521. Where it is placed in the network is decided in resizer.py.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from torch.nn import functional
 
 
 class ChannelAttention(nn.Module):
-    """One gate in (0, 1) a channel: sigmoid(MLP(mean over pixels) + MLP(max over pixels)), one shared MLP.
+    """One gate in (0, 1) per channel: sigmoid(MLP(mean over pixels) + MLP(max over pixels)), one shared MLP.
 
     Args:
         channels: C of the features.
@@ -27,24 +26,24 @@ class ChannelAttention(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, C, H, W) -> gates (B, C, 1, 1)."""
         pixels = features.flatten(2)
-        maximum = pixels.max(2).values  # amax would split the gradient among ties, and takes four times as long on a CPU
+        maximum = pixels.max(2).values  # amax splits the gradient among ties and is four times slower on a CPU
         logits = self.mlp(pixels.mean(2)) + self.mlp(maximum)
         return torch.sigmoid(logits)[:, :, None, None]
 
 
 def mean_over_channels(features: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, 1, H, W); on a CPU as a 1x1 convolution: a third of the time of `mean(1)`, backward included."""
+    """(B, C, H, W) -> (B, 1, H, W); on a CPU as a 1x1 convolution, in a third of the time of `mean(1)` with its backward."""
     if features.device.type != "cpu":
         return features.mean(1, keepdim=True)
     channels = features.shape[1]
     return functional.conv2d(features, features.new_full((1, channels, 1, 1), 1 / channels))
 
 
-fx.wrap("mean_over_channels")  # one step for who reads the module
+fx.wrap("mean_over_channels")  # a traced graph shows it as one step
 
 
 class SpatialAttention(nn.Module):
-    """One gate in (0, 1) a pixel: sigmoid(BN(conv([max over channels, mean over channels]))).
+    """One gate in (0, 1) per pixel: sigmoid(BN(conv([max over channels, mean over channels]))).
 
     The batch norm, its momentum of 0.01 and the order of the two maps are those of the authors' code
     (github.com/Jongchan/attention-module).
@@ -62,7 +61,7 @@ class SpatialAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, C, H, W) -> gates (B, 1, H, W)."""
-        maximum = features.max(1, keepdim=True).values  # of equals one takes the gradient, as in the authors' code
+        maximum = features.max(1, keepdim=True).values  # among ties one gets the gradient, as in the authors' code
         summary = torch.cat([maximum, mean_over_channels(features)], dim=1)
         return torch.sigmoid(self.bn(self.conv(summary)))
 

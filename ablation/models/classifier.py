@@ -1,6 +1,6 @@
-"""What is trained: a resizer in front of a backbone, one module with one state dict.
+"""The trained model: a resizer followed by a backbone, one module with one state dict.
 
-Owns the order of the two. Never builds either: both arrive built, each under its own random stream.
+Both parts are built by the caller, each with its own random stream.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from ablation.models.deterministic import make_deterministic
 
 
 class Classifier(nn.Module):
-    """A backbone that sees the images through a resizer; both are trained end to end.
+    """A resizer followed by a backbone, trained end to end.
 
     Args:
-        resizer: (B, 3, H, W) -> (B, 3, H', W'); `nn.Identity()` for none.
+        resizer: (B, 3, H, W) -> (B, 3, H', W'); `nn.Identity()` for no resizing.
         backbone: (B, 3, H', W') -> logits (B, classes).
     """
 

@@ -1,8 +1,8 @@
-"""A deterministic form of the operation whose backward pass throws on CUDA under `torch.use_deterministic_algorithms`.
+"""A deterministic replacement for adaptive average pooling, used only with engine.deterministic=true.
 
-That is adaptive average pooling (https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html);
-interpolation is listed there too, and resizer.py has matrix products for it on CUDA in any case. Owns that replacement. Never
-used unless engine.deterministic=true asks.
+Its backward pass raises on CUDA under `torch.use_deterministic_algorithms`
+(https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html). Interpolation is listed there too;
+resizer.py always computes it by matrix products on CUDA.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from ablation.models.separable import Separable
 
 
 class MatrixPool(nn.Module):
-    """An adaptive average pool as matrix products.
+    """An adaptive average pool computed by matrix products.
 
     Args:
-        pool: without parameters; any output size.
+        pool: of any output size.
     """
 
     def __init__(self, pool: nn.AdaptiveAvgPool2d) -> None:
@@ -29,7 +29,7 @@ class MatrixPool(nn.Module):
 
 
 def make_deterministic(model: nn.Module) -> None:
-    """Replace the adaptive average pools of a model, in place; parameters and state dict stay as they are."""
+    """Replace the adaptive average pools of a model, in place; parameters and state dict do not change."""
     for name, child in model.named_children():
         if isinstance(child, nn.AdaptiveAvgPool2d):
             setattr(model, name, MatrixPool(child))

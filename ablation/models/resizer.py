@@ -1,7 +1,6 @@
-"""What stands in front of the backbone: plain interpolation, and the learnable Resizer with or without attention.
+"""The modules in front of the backbone: plain interpolation, and the learnable Resizer with or without attention.
 
-Owns the Resizer's layers and their first values. Never normalises: what the backbone would see comes in, and goes out
-in the same range.
+Input and output are normalised images in the same range; nothing is normalised here.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from ablation.models.separable import Separable
 
 
 class Interpolate(nn.Module):
-    """Resize without parameters, half-pixel centres (`align_corners=False`): the control for what is learned.
+    """Resize without parameters, half-pixel centres (`align_corners=False`): the control for the learned resizers.
 
-    On CUDA by matrix products, see separable.py; elsewhere by torch's own kernel, which is quicker there.
+    On CUDA by matrix products, see separable.py; elsewhere by torch's own kernel, which is faster there.
 
     Args:
         size: of the output in pixels: one number for a square, or (height, width).
@@ -40,15 +39,15 @@ class Interpolate(nn.Module):
         return self.products(images) if images.device.type == "cuda" else self.interpolate(images)
 
     def extra_repr(self) -> str:
-        """What `print(model)` shows between the brackets."""
+        """Return the arguments that `print(model)` shows."""
         return f"size={self.size}, mode={self.mode}"
 
 
 class WideConv2d(nn.Conv2d):
-    """`nn.Conv2d` to a few channels, on a CPU computed for four neighbouring pixels at once: same parameters, same result.
+    """`nn.Conv2d` to a few channels, computed on a CPU for four neighbouring pixels at once: same parameters, same result.
 
-    A CPU's kernels work on 16 output channels at a time (the lanes of an AVX-512 vector), so three leave most of them idle.
-    Four copies of the kernel, each shifted by a pixel, make 12, in a quarter of the places.
+    A CPU's kernels compute 16 output channels at a time (the lanes of an AVX-512 vector), so three leave most lanes idle.
+    Four copies of the kernel, each shifted by one pixel, give 12 channels at a quarter of the positions.
 
     Args:
         kernel: odd side of the kernel in pixels; the padding keeps the size.
@@ -62,7 +61,7 @@ class WideConv2d(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
-        if features.device.type != "cpu" or features.shape[3] % self.PIXELS:  # on meta, FLOP are counted as defined
+        if features.device.type != "cpu" or features.shape[3] % self.PIXELS:  # also on meta tensors (FLOP counter)
             return functional.conv2d(features, self.weight, self.bias, padding=self.padding)
         shifts = [functional.pad(self.weight, (shift, self.PIXELS - 1 - shift)) for shift in range(self.PIXELS)]
         kernels = torch.cat(shifts).contiguous(memory_format=torch.channels_last)
@@ -128,7 +127,7 @@ class Resizer(nn.Module):
             nn.Conv2d(3, channels, 7, padding=3),
             nn.LeakyReLU(slope),
             nn.Conv2d(channels, channels, 1),
-            nn.LeakyReLU(slope),  # before the batch norm here, as in every port
+            nn.LeakyReLU(slope),  # before the batch norm, as in every port
             nn.BatchNorm2d(channels),
         )
         self.blocks = nn.ModuleList(ResBlock(channels, slope) for _ in range(num_blocks))
@@ -136,10 +135,10 @@ class Resizer(nn.Module):
         self.attention: nn.Module = nn.Identity()
         self.last = WideConv2d(channels, 3, 7)
 
-        # Attention is drawn after every convolution: one seed gives plain and cbam the same convolutions.
-        places: dict[str, list[nn.Module]] = {"none": [], "block": [*self.blocks], "trunk": [self]}
-        for place in places[position]:
-            place.attention = CBAM(channels, reduction, spatial_kernel, spatial_bn)
+        # Attention is initialised after the convolutions, so that one seed gives them the same weights with and without it.
+        owners: dict[str, list[nn.Module]] = {"none": [], "block": [*self.blocks], "trunk": [self]}
+        for owner in owners[position]:
+            owner.attention = CBAM(channels, reduction, spatial_kernel, spatial_bn)
         if zero_init:
             nn.init.zeros_(self.last.weight)
             nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""How a step is executed: device, precision, memory format, compilation, peak memory.
+"""How a training step is executed: device, precision, memory format, compilation, peak memory.
 
-Owns what may change the speed and the last bits. Never knows a model, a batch or a configuration.
+Independent of the model, the data and the configuration.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-CHECK_EVERY = 50  # steps of a device between two looks at the loss: a look waits until the device has caught up
+CHECK_EVERY = 50  # steps on a device between two checks of the loss; a check waits for the device
 MODES = ("default", "reduce-overhead")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def find_device(asked: str) -> torch.device:
-    """Return the device asked for; `auto` takes the first of cuda, mps and cpu.
+def find_device(device: str) -> torch.device:
+    """Return the requested device; `auto` takes the first of cuda, mps and cpu.
 
     Raises:
-        ValueError: the device is not on this machine. Nothing falls back silently.
+        ValueError: the device is not available on this machine; there is no fallback.
     """
-    here = [name for name, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())) if there]
-    if asked == "auto":
-        return torch.device(here[0] if here else "cpu")
-    kind, _, index = asked.partition(":")
-    if kind not in [*here, "cpu"] or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
-        raise ValueError(f"engine.device={asked}: not available on this machine, which has {', '.join([*here, 'cpu'])}")
-    return torch.device(asked)
+    available = [
+        name for name, usable in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())) if usable
+    ]
+    if device == "auto":
+        return torch.device(available[0] if available else "cpu")
+    kind, _, index = device.partition(":")
+    if kind not in [*available, "cpu"] or (kind == "cuda" and index and int(index) >= torch.cuda.device_count()):
+        raise ValueError(f"engine.device={device}: not available on this machine, which has {', '.join([*available, 'cpu'])}")
+    return torch.device(device)
 
 
 class Engine:
@@ -43,7 +45,7 @@ class Engine:
         precision: fp32 (exact: TF32 is off), bf16 (autocast) or fp16 (autocast with loss scaling).
         compile: False; "default", fused kernels by `torch.compile`; "reduce-overhead", these in CUDA graphs.
         cpu_threads: of torch's CPU kernels, or None for torch's own choice.
-        deterministic: equal runs give equal bits on a GPU too, at some cost; a CPU needs no asking.
+        deterministic: bit-identical results on a GPU too, at some cost in speed; a CPU always has them.
     """
 
     def __init__(
@@ -63,25 +65,27 @@ class Engine:
             torch.set_num_threads(cpu_threads)
         if self.device.type == "cuda":
             if self.device.index is not None:
-                torch.cuda.set_device(self.device)  # what asks for no device (pinned memory, Triton) would use GPU 0
+                torch.cuda.set_device(self.device)  # pinned memory and Triton would otherwise use GPU 0
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cudnn.benchmark = not deterministic  # the quickest kernel of the day differs from day to day
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before the first matrix product, else torch raises
+            torch.backends.cudnn.benchmark = not deterministic  # the fastest kernel may differ from run to run
+            os.environ.setdefault(
+                "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+            )  # needed before the first matrix product, otherwise torch raises
         torch.use_deterministic_algorithms(deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a pass over each new tensor
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # saves one write of each new tensor
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
 
     @property
     def name(self) -> str:
-        """The hardware in words, for the record."""
+        """A description of the hardware, for the record."""
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
         return f"{self.device.type}, {torch.get_num_threads()} threads" if self.device.type == "cpu" else self.device.type
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """Move a classifier to the device in channels_last memory format; compile it in place where asked.
+        """Move a classifier to the device in channels_last memory format; compile it in place if configured.
 
-        A compiled classifier draws its dropout masks from torch's own streams, as it does otherwise: it is the same run.
+        A compiled classifier draws its dropout masks from torch's generators, as an uncompiled one does.
         """
         if self.deterministic:
             model.make_deterministic()  # type: ignore[operator]
@@ -107,11 +111,11 @@ class Engine:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         elif sys.platform == "linux":
-            with contextlib.suppress(OSError):  # some containers forbid it: the peak is then the process's
+            with contextlib.suppress(OSError):  # forbidden in some containers: then the peak since the process started counts
                 Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
 
     def peak_memory(self) -> int:
-        """Return the peak since the last reset in bytes: allocated on the GPU, or resident of this process on a CPU."""
+        """Return the peak since the last reset in bytes: allocated on the GPU, or resident memory of the process on a CPU."""
         if self.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.device))
         with contextlib.suppress(OSError, KeyError):

@@ -1,6 +1,6 @@
-"""What a classifier says of images that it does not learn from: loss, accuracy, logits, and a look at the resizer's output.
+"""Evaluation of a classifier: loss, accuracy and logits, and a picture of the resizer's output.
 
-Owns evaluation mode. Never changes a weight or a buffer.
+Sets evaluation mode; changes no weight and no buffer.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Evaluation:
 
 @torch.inference_mode()
 def evaluate(classifier: nn.Module, images: Images, augment: Augment, batch_size: int, engine: Engine) -> Evaluation:
-    """Classify every image once, normalised alone, in order; loss and accuracy are weighted by images, not by batches.
+    """Classify every image once, in order, normalised only; loss and accuracy are means over images, not over batches.
 
     Args:
         classifier: on the engine's device; left in evaluation mode.
         images: pixels (N, 3, H, W) uint8 and labels (N,) on the engine's device.
-        augment: gives the normalisation; its crops and mixes are not used.
-        batch_size: images a forward pass; does not change the result beyond rounding.
+        augment: for its normalisation; images are not cropped or mixed.
+        batch_size: images per forward pass; does not change the result beyond rounding.
         engine: precision of the forward pass.
     """
     classifier.eval()
@@ -42,7 +42,7 @@ def evaluate(classifier: nn.Module, images: Images, augment: Augment, batch_size
     for pixels in images.pixels.split(batch_size):
         with engine.autocast():
             outputs = classifier(augment.test(pixels).contiguous(memory_format=torch.channels_last))
-        parts.append(outputs.to(torch.float32, copy=True))  # a CUDA graph writes its next outputs over these
+        parts.append(outputs.to(torch.float32, copy=True))  # a CUDA graph overwrites its outputs in the next batch
     logits = torch.cat(parts)
     loss = F.cross_entropy(logits, images.labels)
     correct = (logits.argmax(1) == images.labels).sum()
@@ -51,14 +51,14 @@ def evaluate(classifier: nn.Module, images: Images, augment: Augment, batch_size
 
 @torch.inference_mode()
 def picture(resizer: nn.Module, images: Images, augment: Augment, count: int = 8) -> np.ndarray:
-    """Return what the backbone sees of the first test images: the resizer's outputs side by side.
+    """Return the resizer's outputs for the first test images, side by side.
 
-    De-normalised and clipped to [0, 1] for display alone: the outputs themselves are unbounded.
+    De-normalised and clipped to [0, 1] for display only: the outputs themselves are unbounded.
 
     Returns:
         (H, count * W, 3) uint8.
     """
     resizer.eval()
     outputs = resizer(augment.test(images.pixels[:count])).float().cpu()
-    shown = denormalise(outputs, augment.mean, augment.std).clamp(0, 1).mul(255).round().to(torch.uint8)
-    return torch.cat(list(shown), dim=2).permute(1, 2, 0).numpy()
+    pixels = denormalise(outputs, augment.mean, augment.std).clamp(0, 1).mul(255).round().to(torch.uint8)
+    return torch.cat(list(pixels), dim=2).permute(1, 2, 0).numpy()

@@ -1,6 +1,6 @@
-"""The training loop: epochs as a generator of plain rows, and a state_dict that continues it bit for bit.
+"""The training loop: a generator of one row per epoch, and a state_dict that resumes it bit for bit.
 
-Owns weights, optimizer state and history of a run. Never knows a file, a signal or a configuration.
+Holds weights, optimizer state and history of a run. Independent of files, signals and the configuration.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ablation.training.streams import generator, seed_of
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of epochs.jsonl: epochs count from 1, accuracies are percent, images_per_second is of training alone."""
+    """One row of epochs.jsonl: epochs count from 1, accuracies are percent, images_per_second excludes evaluation."""
 
     epoch: int
     lr: float
@@ -39,17 +39,17 @@ class Epoch:
 
 
 class Diverged(Exception):
-    """A loss that is not finite: a result of the run, not an error."""
+    """A loss is not finite: a result of the run, not an error."""
 
     outcome = "diverged"
 
 
 class Stopped(Exception):
-    """Asked to stop inside an epoch; the epoch counts for nothing."""
+    """A stop was requested within an epoch; the epoch is dropped."""
 
 
 class Fit:
-    """One classifier being trained.
+    """The training of one classifier.
 
     Args:
         classifier: on the engine's device.
@@ -57,8 +57,8 @@ class Fit:
         augment: crops, flips, normalisation and mixing.
         optimizer: over the classifier's parameters; its lr is the schedule's base.
         schedule: factor on the base lr, by epoch.
-        epochs: in all, >= 1.
-        batch_size: images a step; the last batch of an epoch may be smaller.
+        epochs: in total, >= 1.
+        batch_size: images per step; the last batch of an epoch may be smaller.
         seed: of the streams order, crop_flip, mix and dropout.
         engine: precision and device.
     """
@@ -92,19 +92,19 @@ class Fit:
         """Yield a row after each remaining epoch.
 
         Args:
-            stopping: asked before every step is taken; once true, the generator ends and the unfinished epoch is dropped.
-            progress: told after every step how many images it took.
+            stopping: called before every step; once it returns True, the generator ends and the unfinished epoch is dropped.
+            progress: called after every step with its number of images.
 
         Raises:
-            Diverged: the loss of a step or of the test set is NaN or infinite. The first such step is named, and nothing of its
-                epoch counts; on a CPU it is not taken, a device is asked every `engine.check_every` steps.
+            Diverged: the loss of a step or of the test set is NaN or infinite. The message names the first such step; its
+                epoch is dropped. On a CPU that step is not taken; other devices are checked every `engine.check_every` steps.
         """
         while len(self.history) < self.epochs:
             try:
                 self.history.append(self._epoch(len(self.history), stopping, progress))
             except Stopped:
                 return
-            except torch.OutOfMemoryError as error:  # its own traceback goes on: a second one would hold the memory
+            except torch.OutOfMemoryError as error:  # re-raise this one: a new exception would keep its frames' memory
                 error.args = (f"train.batch_size={self.batch_size} does not fit: {error}",)
                 raise
             yield self.history[-1]
@@ -134,7 +134,7 @@ class Fit:
         return epoch
 
     def _train(self, index: int, lr: float, stopping: Callable[[], bool], progress: Callable[[int], None]) -> float:
-        """Take one pass over the training images; return the mean loss of the (mixed) batches, weighted by images."""
+        """Train on every image once; return the mean loss of the (mixed) batches, weighted by images."""
         torch.manual_seed(seed_of(self.seed, "dropout", index))
         self.classifier.train()
         total = torch.zeros((), device=self.engine.device)
@@ -154,11 +154,11 @@ class Fit:
         return total.item() / len(self.dataset.train)
 
     def batches(self, index: int) -> Iterator[MixedBatch]:
-        """Yield the augmented training batches of an epoch, counted from 0: always the same ones for a seed."""
+        """Yield the augmented training batches of an epoch (from 0); they are the same for the same seed."""
         train, device = self.dataset.train, self.engine.device
         order = torch.randperm(len(train), generator=generator(self.seed, "order", index)).to(device)
         draws = self.augment.draw(len(train), generator(self.seed, "crop_flip", index))
-        offsets, flips = draws.offsets.to(device), draws.flips.to(device)  # once an epoch, not once a batch
+        offsets, flips = draws.offsets.to(device), draws.flips.to(device)  # once per epoch, not per batch
         mix = generator(self.seed, "mix", index)
         for start in range(0, len(train), self.batch_size):
             rows = slice(start, start + self.batch_size)
@@ -170,23 +170,23 @@ class Fit:
         with self.engine.autocast():
             logits = self.classifier(batch.images.contiguous(memory_format=torch.channels_last))
         logits = logits.float()
-        own = F.cross_entropy(logits, batch.labels_a)
+        own_loss = F.cross_entropy(logits, batch.labels_a)
         if batch.lam == 1:
-            return own
-        return batch.lam * own + (1 - batch.lam) * F.cross_entropy(logits, batch.labels_b)
+            return own_loss
+        return batch.lam * own_loss + (1 - batch.lam) * F.cross_entropy(logits, batch.labels_b)
 
     def _evaluate(self, images: Images) -> Evaluation:
         return evaluate(self.classifier, images, self.augment, self.batch_size, self.engine)
 
     def best(self, rows: list[Epoch], metric: str = "test_acc") -> Epoch:
-        """Return the row with the highest metric; of equals the first."""
+        """Return the row with the highest metric, the first of equal ones."""
         return max(rows, key=lambda row: (getattr(row, metric), -row.epoch))
 
     def chosen(self) -> dict[str, Epoch]:
-        """Return the rows of the three accuracies that are never mixed.
+        """Return the rows of the three reported accuracies.
 
-        `best` is chosen on the test set (the report's protocol, optimistic), `last` is not chosen, `val` (only with
-        held-out images) is chosen on them.
+        `best` is the epoch with the best test accuracy (the report's protocol, optimistic), `last` the last epoch, `val` the
+        epoch with the best accuracy on held-out images (only if there are any).
         """
         if not self.history:
             return {}
@@ -194,7 +194,7 @@ class Fit:
         return rows if self.dataset.val is None else {**rows, "val": self.best(self.history, "val_acc")}
 
     def _keep_logits(self, epoch: Epoch, logits: Tensor) -> None:
-        """Keep the test logits of the epochs that `chosen` will name, so that no weights need to be run again."""
+        """Keep the test logits of the epochs that `chosen` returns, so that they need not be computed again."""
         rows = [*self.history, epoch]
         self.logits["last"] = logits
         if self.best(rows) is epoch:
@@ -207,7 +207,7 @@ class Fit:
         return {kind: logits.numpy() for kind, logits in self.logits.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that continues the run: tensors and plain types only, so that `weights_only=True` loads it."""
+        """Return the state to resume from: tensors and plain types only, so that `weights_only=True` loads it."""
         return {
             "history": [asdict(row) for row in self.history],
             "logits": dict(self.logits),
@@ -217,7 +217,7 @@ class Fit:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict`."""
+        """Resume from the result of `state_dict`."""
         self.history = [Epoch(**row) for row in state["history"]]
         self.logits = dict(state["logits"])
         self.classifier.load_state_dict(state["model"])
@@ -226,10 +226,10 @@ class Fit:
 
 
 def _check_finite(losses: list[Tensor], step: int, epoch: str, lr: float) -> None:
-    """Look at the losses of the steps up to `step`, in one transfer: the only wait for a device.
+    """Check the losses of the steps up to `step`, in one transfer: the only point that waits for the device.
 
     Raises:
-        Diverged: naming the first that is not finite.
+        Diverged: a loss is not finite; the message names the first such step.
     """
     values = torch.stack(losses).tolist() if losses else []
     for number, value in enumerate(values, start=step - len(values) + 1):

@@ -1,6 +1,6 @@
 """Learning-rate schedules: pure functions of the epoch, so a resumed run needs no scheduler state.
 
-Owns the factor on the optimizer's own lr. Never touches an optimizer.
+They return a factor on the optimizer's lr.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Schedule(Protocol):
-    """What `Fit` asks of a schedule."""
+    """The interface of a schedule that `Fit` calls."""
 
     def __call__(self, epoch: int, epochs: int) -> float:
         """Return the factor on the base learning rate in `epoch` (from 0) of `epochs`."""
@@ -20,7 +20,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """x gamma after each milestone, as `torch.optim.lr_scheduler.MultiStepLR` stepped once an epoch.
+    """Multiply by gamma at each milestone, as `torch.optim.lr_scheduler.MultiStepLR` stepped once per epoch.
 
     Attributes:
         milestones: fractions of the run; a milestone is epoch max(1, round(fraction * epochs)), counted from 0.
@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine from 1 towards 0, constant within an epoch (Loshchilov & Hutter, ICLR 2017, eq. 5)."""
+    """Half a cosine period from 1 towards 0, constant within an epoch (Loshchilov & Hutter, ICLR 2017, eq. 5)."""
 
     def __call__(self, epoch: int, epochs: int) -> float:
         """Return (1 + cos(pi * epoch / epochs)) / 2: 1 in the first epoch, above 0 in the last."""
@@ -47,7 +47,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Constant:
-    """1 in every epoch."""
+    """A constant learning rate: the factor is 1 in every epoch."""
 
     def __call__(self, epoch: int, epochs: int) -> float:
         """Return 1."""

@@ -1,4 +1,4 @@
-"""The bar of a run in a terminal: images done, images a second, time left. In a file there is none."""
+"""The progress bar of a run: images done, images per second, time left. Shown in a terminal only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 
 class Bar:
-    """A context that can be called with the number of images just trained.
+    """A context manager, called with the number of images just trained.
 
     Args:
         label: the run id.

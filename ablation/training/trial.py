@@ -1,7 +1,4 @@
-"""A try of a run before it is queued: two training steps and one evaluation batch at full size, then nothing is kept.
-
-Owns what is measured of them. Never writes.
-"""
+"""A trial of a run before it is queued: two training steps and one evaluation batch at full size. Writes nothing."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ import torch
 
 from ablation.training.fit import Fit
 
-STEPS = 2  # the first wakes the libraries and makes the optimizer's state; the second is timed
-ENOUGH = 1.0  # seconds: what is quicker is done again, at most AGAIN times, for one step of a small model says little
+STEPS = 2  # the first initialises the libraries and the optimizer's state; the second is timed
+ENOUGH = 1.0  # seconds: shorter trials are repeated, at most AGAIN times, since one step of a small model varies a lot
 AGAIN = 4
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Seconds of one training step and of one evaluation batch (the quickest), the images in each, and the peak in bytes."""
+    """Seconds of the fastest training step and evaluation batch, the images in each, and peak memory in bytes."""
 
     seconds_per_step: float
     images_per_step: int
@@ -30,25 +27,25 @@ class Trial:
     peak_memory_bytes: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the values as a dictionary."""
         return asdict(self)
 
 
 def trial(fit: Fit, stopping: Callable[[], bool]) -> Trial | None:
-    """Try a run that was built and not begun; it is spoilt afterwards. Its whole data stays on the device.
+    """Measure a few steps of a run that has not started; do not use the Fit afterwards. All its data stays on the device.
 
     Args:
-        fit: a run at its beginning.
-        stopping: asked before every step; once true, the result is None.
+        fit: of a run that has not started.
+        stopping: called before every step; once it returns True, the result is None.
 
     Raises:
-        Diverged, torch.OutOfMemoryError, RuntimeError: what training would raise.
+        Diverged, torch.OutOfMemoryError, RuntimeError: as in training.
     """
-    whole = fit.dataset
-    step, batch = (min(fit.batch_size, len(images)) for images in (whole.train, whole.test))
-    chosen = torch.arange(STEPS * step, device=whole.train.labels.device) % len(whole.train)
-    rows = torch.arange(batch, device=whole.test.labels.device)
-    fit.dataset = replace(whole, train=whole.train.at(chosen), test=whole.test.at(rows), val=None)
+    dataset = fit.dataset
+    step, batch = (min(fit.batch_size, len(images)) for images in (dataset.train, dataset.test))
+    chosen = torch.arange(STEPS * step, device=dataset.train.labels.device) % len(dataset.train)
+    rows = torch.arange(batch, device=dataset.test.labels.device)
+    fit.dataset = replace(dataset, train=dataset.train.at(chosen), test=dataset.test.at(rows), val=None)
     fit.batch_size, fit.epochs = step, 1 + AGAIN
     fit.engine.reset_peak_memory()
     times: list[tuple[float, float]] = []
@@ -56,7 +53,7 @@ def trial(fit: Fit, stopping: Callable[[], bool]) -> Trial | None:
     clock = _Clock(fit.engine.device)
     for _ in fit.run(stopping, clock):
         times.append(clock.read())
-        if len(times) > 1 and time.perf_counter() - began > ENOUGH:  # the first evaluation wakes the device, or compiles
+        if len(times) > 1 and time.perf_counter() - began > ENOUGH:  # the first evaluation initialises the device, or compiles
             break
     if not times:
         return None
@@ -65,7 +62,7 @@ def trial(fit: Fit, stopping: Callable[[], bool]) -> Trial | None:
 
 
 class _Clock:
-    """Told after every step; a step has ended when the device says so."""
+    """Called after every step; waits for the device and notes the time."""
 
     def __init__(self, device: torch.device) -> None:
         self._synchronize: Callable[[], None] = getattr(torch, device.type).synchronize
@@ -76,7 +73,7 @@ class _Clock:
         self._times.append(time.perf_counter())
 
     def read(self) -> tuple[float, float]:
-        """Return the seconds of the last step and of what came after it, and start anew."""
+        """Return the seconds of the last step and those since its end, and reset."""
         *_, before, after = self._times
         self._times = []
         return after - before, time.perf_counter() - after
