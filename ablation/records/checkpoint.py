@@ -1,7 +1,7 @@
-"""A run's checkpoints: resume files of whole epochs, written while training goes on, and the weights that stay at its end.
+"""A run's checkpoints: resume files of whole epochs, written during training, and the weights that a done run keeps.
 
-The newest file whose content has the digest in its name is gone on from. Owns which files there are and when one is written;
-tensor_file.py owns a file.
+A run resumes from the newest file whose content matches the digest in its name. This module decides which files are written
+and when; tensor_file.py writes one.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from ablation.records.snapshot import snapshot
 from ablation.records.tensor_file import file_digest
 
 FORMAT = 2
-READABLE = (1, 2)  # in format 1 the weights of a chosen epoch are those of its own file
-KEPT = 2  # whole resume files; while the next one is written there are three
+READABLE = (1, 2)  # in format 1 the weights of a chosen epoch are in that epoch's own file
+KEPT = 2  # resume files; while the next one is written there are three
 
 log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The folder runs/<run id>/checkpoints, held as a context: it ends when nothing is being written any more.
+    """The folder runs/<run id>/checkpoints, as a context manager whose exit waits for the file being written.
 
-    A file holds the state after its epoch and the weights of the epochs chosen so far. One thread writes it from a copy; a run
-    goes on after the newest whole file, so what is lost is what was trained since.
+    A file has the state after its epoch and the weights of the epochs chosen so far. One thread writes it from a copy. A killed
+    run resumes from the newest complete file and loses only the epochs after it.
 
     Args:
-        folder: made where missing; leftovers of a killed write are removed.
+        folder: created if missing; leftover temporary files are deleted.
         run: the run's digest; a file of another run is refused.
-        checkpoint_every: epochs between resume files, at least.
-        keep_weights: kinds of weights that stay once the run is done (`best`, `last`, `val`).
-        checkpoint_minutes: between resume files, at least.
+        checkpoint_every: minimum number of epochs between resume files.
+        keep_weights: kinds of weights that a done run keeps (`best`, `last`, `val`).
+        checkpoint_minutes: minimum time between resume files.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Checkpoints:
     ) -> None:
         self.folder, self.run, self.keep = folder, run, keep_weights
         self.every, self.seconds = checkpoint_every, 60 * checkpoint_minutes
-        self._begun = time.monotonic()  # the last write, or the start
+        self._last_write = time.monotonic()  # or the start of the run
         self._weights: dict[int, dict[str, Any]] = {}  # of the chosen epochs, in memory
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
@@ -54,23 +54,23 @@ class Checkpoints:
             leftover.unlink()
 
     def save(self, epoch: int, state: dict[str, Any], *, chosen: dict[str, int], final: bool) -> None:
-        """Take the state after `epoch`, and begin to write it if that is due and nothing else is being written.
+        """Start to write the state after `epoch` if a resume file is due and no other is being written.
 
-        Weights of a chosen epoch are copied in any case, and written with the next file.
+        Weights of a chosen epoch are always copied, and written with the next file.
 
         Args:
             epoch: from 1.
-            state: tensors and plain types; `model` is the weights. May change as soon as this returns.
-            chosen: epoch of each kind of weights (`best`, ...) as things stand.
-            final: no epoch follows; the file is there when this returns.
+            state: tensors and plain types; `model` has the weights. May change as soon as this returns.
+            chosen: epoch of each kind of weights (`best`, ...) so far.
+            final: this is the last epoch; the file is complete when this returns.
 
         Raises:
-            OSError: this file, or the one begun before, cannot be written.
+            OSError: this file or the previous one cannot be written.
         """
         if final or (self._writing is not None and self._writing.done()):
             self.wait()
-        passed = epoch % self.every == 0 and time.monotonic() - self._begun >= self.seconds
-        due = final or (passed and self._writing is None)
+        interval_over = epoch % self.every == 0 and time.monotonic() - self._last_write >= self.seconds
+        due = final or (interval_over and self._writing is None)
         wanted = {chosen[kind] for kind in self.keep if kind in chosen and (kind != "last" or final)}
         weights = {number: model for number, model in self._weights.items() if number in wanted}
         if due:
@@ -79,16 +79,16 @@ class Checkpoints:
             weights[epoch] = state["model"] if due else snapshot(state["model"])
         self._weights = weights
         if due:
-            self._begun = time.monotonic()
+            self._last_write = time.monotonic()
             self._writing = self._thread.submit(self._replace, epoch, {"state": state, "weights": weights})
         if final:
             self.wait()
 
     def wait(self) -> None:
-        """Return once nothing is being written.
+        """Wait until no file is being written.
 
         Raises:
-            OSError: what was being written could not be.
+            OSError: the file cannot be written.
         """
         writing, self._writing = self._writing, None
         if writing is not None:
@@ -100,34 +100,34 @@ class Checkpoints:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self.wait()
-        except OSError as lost:
+        except OSError as write_error:
             if error is None:
                 raise
-            log.warning("%s", lost)  # beside what ended the run
+            log.warning("%s", write_error)  # `error` itself ends the run
         finally:
             self._thread.shutdown()
 
     def load(self) -> dict[str, Any] | None:
-        """Return the newest sound state, or None where there is none; says what it passed over and why.
+        """Return the newest undamaged state, None if there is none; log which files were skipped and why.
 
         Raises:
-            ValueError: a sound file belongs to another run or has another format.
+            ValueError: an undamaged file belongs to another run or has another format.
         """
         files = self._files("epoch")
-        for place, file in enumerate(files):
+        for index, file in enumerate(files):
             content = self._read(file)
             if content is not None:
                 state: dict[str, Any] = content["state"]
-                older = [self._read(other) for other in files[place + 1 :]] if content["format"] == 1 else []
-                self._weights = {one["epoch"]: one["state"]["model"] for one in older if one is not None}
+                older = [self._read(other) for other in files[index + 1 :]] if content["format"] == 1 else []
+                self._weights = {entry["epoch"]: entry["state"]["model"] for entry in older if entry is not None}
                 self._weights |= {**content.get("weights", {}), content["epoch"]: state["model"]}
                 return state
         return None
 
     def extract(self, chosen: dict[str, int]) -> None:
-        """Write the weights that stay: the last step before a run is done.
+        """Write the weights that a done run keeps, as the last step of the run.
 
-        Not a part of `save`: a run killed between its last checkpoint and this is continued, and trains no epoch.
+        Separate from `save`, so that a run killed after its last checkpoint does this when it resumes, without training.
         """
         for kind in (kind for kind in self.keep if kind in chosen):
             if chosen[kind] in self._weights:
@@ -136,7 +136,7 @@ class Checkpoints:
                 log.warning("%s: no sound checkpoint of epoch %d: no %s weights stay", self.folder, chosen[kind], kind)
 
     def _replace(self, epoch: int, content: dict[str, Any]) -> None:
-        """Write a resume file, then remove those that are not needed any more."""
+        """Write a resume file, then delete those that are no longer needed."""
         self._write("epoch", epoch, content)
         for file in [file for file in self._files("epoch") if _epoch(file) <= epoch][KEPT:]:
             file.unlink()
@@ -146,10 +146,10 @@ class Checkpoints:
         tensor_file.write(self.folder, f"{kind}-{epoch:04d}", content)
 
     def _read(self, file: Path) -> dict[str, Any] | None:
-        """Return the content of a sound file; None, with a warning that names it, of a damaged one."""
-        found, named = file_digest(file), file.name.split(".")[1]
-        if found != named:
-            log.warning("%s: damaged (content %s, name %s): passed over and renamed .damaged", file, found, named)
+        """Return the content of a file; of a damaged one log a warning, rename it and return None."""
+        actual, expected = file_digest(file), file.name.split(".")[1]
+        if actual != expected:
+            log.warning("%s: damaged (content %s, name %s): passed over and renamed .damaged", file, actual, expected)
             file.rename(file.with_name(f"{file.name}.damaged"))
             return None
         try:
@@ -166,7 +166,7 @@ class Checkpoints:
         return content
 
     def _files(self, kind: str) -> list[Path]:
-        """Return the files of a kind, newest epoch first: by the epoch in the name, never by the clock."""
+        """Return the files of a kind, newest epoch first: by the epoch in the name, not by modification time."""
         return sorted(_matching(self.folder, kind), key=_epoch, reverse=True)
 
 
@@ -174,8 +174,8 @@ def load_weights(folder: Path, kind: str = "best") -> dict[str, Any]:
     """Return {"epoch", "model"} of the weights that a done run kept.
 
     Raises:
-        FileNotFoundError: there are none.
-        ValueError: the file's content is not what its name says.
+        FileNotFoundError: the run kept no weights of this kind.
+        ValueError: the file's content does not match the digest in its name.
     """
     for file in _matching(folder, kind):
         if file_digest(file) != file.name.split(".")[1]:

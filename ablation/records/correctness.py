@@ -44,7 +44,7 @@ def from_logits(logits: Mapping[str, NDArray[Any]], labels: NDArray[np.integer[A
     """Return the correct images of logits (N, classes) by metric, with labels (N,).
 
     Raises:
-        ValueError: a shape that does not fit; numpy would stretch one label over all images.
+        ValueError: shapes do not match; numpy would broadcast one label over all images.
     """
     if labels.ndim != 1 or not len(labels):
         raise ValueError(f"labels of shape {labels.shape}: must be (images,)")
@@ -91,14 +91,14 @@ def encode(run: CorrectImages) -> bytes:
 
 
 def decode(content: bytes, name: str = NAME) -> CorrectImages:
-    """Return what a file holds.
+    """Return the correct images in a file.
 
     Args:
         content: of the file.
         name: of the file, for messages.
 
     Raises:
-        ValueError: it is no such file, or cut short; one line says which and what is wrong.
+        ValueError: it is not a file of correct images, or it is cut short; the message names the file and the reason.
     """
     line, _, body = content.partition(b"\n")
     try:

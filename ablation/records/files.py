@@ -1,4 +1,4 @@
-"""Files that are old or new, never half: temporary file, fsync, one rename, fsync of the folder."""
+"""Atomic writes: a temporary file, fsync, one rename, fsync of the folder. A reader sees the old file or the new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 @contextmanager
 def named(path: Path) -> Iterator[Path]:
-    """Say which file an error is about: the system names none when a write fails, as on a full disk."""
+    """Add the path to an OSError that has none, such as that of a write to a full disk."""
     try:
         yield path
     except OSError as error:
@@ -22,7 +22,7 @@ def named(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Put what `fill` writes in place of `path` by one rename; on any error the old file stays and no new one is left."""
+    """Replace `path` atomically by what `fill` writes; on any error the old file stays and the temporary one is deleted."""
     temporary = path.with_name(f".tmp.{path.name}.{os.getpid()}")
     try:
         with named(path), temporary.open("wb") as file:
@@ -46,13 +46,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write strict JSON: a NaN is an error here, so the caller must have said null and why."""
+    """Write strict JSON; raise ValueError for a NaN, which the caller must replace by null."""
     text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     write(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Path) -> Any | None:
-    """Return the content, or None where there is no such file.
+    """Return the content, or None if there is no such file.
 
     Raises:
         ValueError: the file is not JSON; the message names it.

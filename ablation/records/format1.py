@@ -1,6 +1,6 @@
-"""Records of format 1, whose identity held the path of every class and function: today's identity is read out of them.
+"""Convert identities of format 1, which contained the path of every class and function, to the present format.
 
-Owns the list of paths that were shipped then. Nothing is added to it: later formats hold no paths.
+Has the paths that were shipped with format 1. Nothing is added to them: later formats contain no paths.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ SGD, ADAMW, IDENTITY = "torch.optim.SGD", "torch.optim.AdamW", "torch.nn.Identit
 INTERPOLATE, RESIZER = "ablation.models.resizer.Interpolate", "ablation.models.resizer.Resizer"
 TORCHVISION = "ablation.models.backbone.torchvision_model"
 AUGMENT = "ablation.data.augment.Augment"
-STATED = {  # by group and option: what conf/<group>/<option>.yaml named in format 1
+STATED = {  # by group and option: the `_target_` in conf/<group>/<option>.yaml in format 1
     "data": {
         "cifar10": "ablation.data.cifar.load_cifar10",
         "cifar100": "ablation.data.cifar.load_cifar100",
@@ -40,6 +40,6 @@ STATED = {  # by group and option: what conf/<group>/<option>.yaml named in form
 
 
 def without_stated_targets(identity: dict[str, Any]) -> dict[str, Any]:
-    """Return an identity of format 1 as later formats have it: a `_target_` stays only where its option did not state it."""
+    """Return an identity of format 1 in later formats: without each `_target_` that was in the option's own file."""
     stated = {f"{group}._target_": options.get(str(identity.get(group))) for group, options in STATED.items()}
     return {key: value for key, value in identity.items() if key not in stated or value != stated[key]}

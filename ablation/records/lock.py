@@ -1,7 +1,7 @@
-"""One process a run: a POSIX record lock (`lockf`) on the run's folder.
+"""At most one process per run: a POSIX record lock (`lockf`) on a file in the run's folder.
 
-`lockf`, not `flock`: it is free at once when its holder dies, whatever child processes live on. The file stays behind, empty
-locks hold nothing. On network file systems the server must support POSIX locks (NFS 4 does).
+`lockf`, not `flock`: it is released as soon as its holder dies, even if child processes survive. The lock file itself is never
+deleted and means nothing without the lock. On network file systems the server must support POSIX locks (NFS 4 does).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ NAME = "lock"
 
 
 class Busy(Exception):
-    """Another process holds the run."""
+    """Another process holds the run's lock."""
 
 
 class Lock:
-    """The right to write a run's folder, held until `release` or the process's end.
+    """The lock of a run's folder, held until `release` or the end of the process.
 
     Raises:
         Busy: another process holds it; the message says which.
@@ -33,7 +33,7 @@ class Lock:
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks is no busy run
+            if error.errno not in (errno.EACCES, errno.EAGAIN):  # for example a file system without locks: the run is not busy
                 self._file.close()
                 error.filename = str(folder / NAME)
                 raise
@@ -46,20 +46,20 @@ class Lock:
         self._file.flush()
 
     def release(self) -> None:
-        """Give the folder back."""
-        self._file.close()  # POSIX: closing releases
+        """Release the lock."""
+        self._file.close()  # closing the file releases a POSIX lock
 
 
 def locked(folder: Path) -> bool:
-    """Return True if a living process holds the run (never the caller's own: POSIX locks do not see their own process)."""
+    """Return True if another process holds the run's lock. POSIX locks of the calling process itself are not seen."""
     try:
         file = (folder / NAME).open("r")
     except OSError:
         return False
     with file:
-        if sys.platform == "linux":  # asks, and takes nothing: else a run that starts now would find its folder held, by us
-            asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock, fcntl(2)
-            answer = fcntl.fcntl(file, fcntl.F_GETLK, asked)
+        if sys.platform == "linux":  # only a query: taking the lock could make a run that starts now raise Busy
+            query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock, fcntl(2)
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, query)
             return bool(struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK)
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

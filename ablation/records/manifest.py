@@ -1,6 +1,6 @@
-"""What a sweep planned, written before its first run starts: the skeleton of its table.
+"""A sweep's manifest: its planned runs, written before the first one starts; tables take their rows from it.
 
-Owns runs/sweeps/<sweep id>/manifest.json and the shape of a run id. Reads no run.
+Writes runs/sweeps/<sweep id>/manifest.json, and has the legal form of a run id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from ablation.records.files import write_json
 
 NAME = "manifest.json"
-RUN_ID = re.compile(r"[a-z0-9_-]{1,64}")  # a name found in a file must not lead out of the runs folder
+RUN_ID = re.compile(r"[a-z0-9_-]{1,64}")  # a run id read from a file must not lead out of the runs folder
 
 
 def write_manifest(

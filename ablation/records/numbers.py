@@ -1,6 +1,6 @@
-"""Numbers as people read them: one form for each kind, in the plan, the watched sweep, the table and the page.
+"""Format numbers for people: one form for each kind of number, in plans, live views, tables and pages.
 
-Owns the wording alone: numbers in, text out. It lies in this room because it is the lowest that every printing room may import.
+Numbers in, text out. It is in records/ because that is the lowest package that every printing package may import.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TIMES = (
 
 
 def figures(value: float, digits: int = 3) -> str:
-    """Return so many significant digits without an exponent, trailing zeros cut: `25,000`, `433`, `11.8`, `2`."""
+    """Return a number with `digits` significant digits, no exponent and no trailing zeros: `25,000`, `433`, `11.8`, `2`."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
@@ -43,12 +43,12 @@ def count(number: float) -> str:
 
 
 def exact(number: float) -> str:
-    """Return a number of things that are counted to the last one, as parameters are: `134,313,698`."""
+    """Return an exact count, such as that of parameters: `134,313,698`."""
     return f"{round(number):,}"
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time in the unit in which it is read: `54 ms`, `2.5 s`, `1.42 min`, `36.1 h`, `12.2 days`."""
+    """Return a time in a readable unit: `54 ms`, `2.5 s`, `1.42 min`, `36.1 h`, `12.2 days`."""
     if seconds is None:
         return "unknown"
     for least, unit, name in TIMES:
@@ -58,7 +58,7 @@ def duration(seconds: float | None) -> str:
 
 
 def gpu_hours(seconds: float) -> str:
-    """Return what a time costs on one GPU: `293 GPU-hours`."""
+    """Return a time on one GPU: `293 GPU-hours`."""
     return f"{figures(seconds / 3600)} GPU-hours"
 
 
@@ -69,7 +69,7 @@ def speed(flops: float) -> str:
 
 
 def _unit(number: float, units: tuple[tuple[float, str], ...], digits: int) -> tuple[float, str] | None:
-    """Return the largest unit that a number, rounded to so many digits, reaches: 999.9 MB are 1 GB."""
+    """Return the largest unit that a number reaches after rounding to `digits` digits: 999.9 MB are 1 GB."""
     return next((unit for unit in units if number >= unit[0] * (1 - 0.5 * 10.0**-digits)), None)
 
 
@@ -82,7 +82,7 @@ def percent(accuracy: float) -> str:
 
 
 def points(number: float | None) -> str:
-    """Return a difference in points with its sign; 0.00 has none, whichever side it was rounded from."""
+    """Return a difference in points with its sign; a difference that rounds to 0.00 has none."""
     return "-" if number is None else f"{number:+.2f}" if round(number, 2) else "0.00"
 
 
@@ -92,7 +92,7 @@ def interval(low: float, high: float) -> str:
 
 
 def spoken(value: float, spread: float, sign: bool = False) -> str:
-    """Return points as a sentence has them: one decimal where their interval is `spread` >= 2 points wide, else two."""
+    """Return points for use in a sentence: one decimal if their interval is `spread` >= 2 points wide, else two."""
     text = f"{value:{'+' if sign else ''}.{1 if spread >= 2 else 2}f}"
     return "0" if not float(text) else text
 
@@ -103,11 +103,11 @@ def images(number: float | None) -> str:
 
 
 def probability(p: float | None) -> str:
-    """Return a p value in two digits; a dash where none can be computed."""
+    """Return a p value in two digits; a dash if there is none."""
     return "-" if p is None else "< 0.001" if p < 0.001 else "1" if p > 0.995 else f"{p:.3f}" if 0.04 < p < 0.06 else f"{p:.2g}"
 
 
 def p_is(p: float | None) -> str:
-    """Return a p value as it stands in a sentence: `p = 0.014`, `p < 0.001`."""
+    """Return a p value for use in a sentence: `p = 0.014`, `p < 0.001`."""
     text = probability(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -1,6 +1,6 @@
-"""What became of a run: its outcome.json read, its state, its epochs done, and the lines that a person reads about it.
+"""Read a run's outcome.json, its state and its epochs done, and format them for people.
 
-The one home of these answers: the plan, the launchers, the table and the view all ask here. Writes nothing, imports no torch.
+Plans, launchers, tables and live views all use these functions. Writes nothing, imports no torch.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, Literal, cast
 from ablation.records.format1 import without_stated_targets
 from ablation.records.lock import locked
 
-FORMAT = 2  # 1 had no NEW, and module paths in its identity
+FORMAT = 2  # format 1 had none of the keys in NEW, and had module paths in its identity
 NEW = ("started", "ended", "wall_seconds", "gpu")
 NAME = "outcome.json"
 CHECKPOINT = re.compile(r"(?P<kind>epoch|best|last|val)-(?P<epoch>\d{4,})\.(?P<digest>[0-9a-f]{16})\.pt")
 CHOSEN = ("best", "last", "val")  # the three accuracies, never mixed
-OF_ROWS = ("seconds", "wall_seconds", "images_per_second")  # of a row and of the whole run, under one name
+OF_ROWS = ("seconds", "wall_seconds", "images_per_second")  # names used both for an epoch and for the whole run
 FINISHED = ("done", "diverged")  # both are results: the same code would end the same way again
-ENDED = (*FINISHED, "failed", "preempted", "interrupted")  # what a record says of its run's end
+ENDED = (*FINISHED, "failed", "preempted", "interrupted")  # outcomes of a run that has ended
 
 State = Literal[
     "done",
@@ -32,15 +32,15 @@ State = Literal[
     "failed",
     "preempted",
     "interrupted",
-    "killed",  # begun, not ended, and no process holds it
-    "running",  # a process holds it
-    "unreadable",  # its outcome.json is no record
+    "killed",  # started, not ended, and no process holds its lock
+    "running",  # a process holds its lock
+    "unreadable",  # its outcome.json is not a record
     "to do",  # it has no record
 ]
 
 
 class Unreadable(ValueError):
-    """An outcome.json that is no record which this version reads; `reason` names neither the folder nor the way out."""
+    """An outcome.json that this version cannot read; `reason` is the message without the folder and the way out."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"{folder}: {reason}: move the folder away to go on")
@@ -48,10 +48,10 @@ class Unreadable(ValueError):
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """Return a run's record, its outcome.json; None where there is none.
+    """Return a run's record, the content of its outcome.json; None if there is none.
 
     Raises:
-        Unreadable: it is no record that this version reads.
+        Unreadable: it is not a record that this version can read.
         NotADirectoryError: a file is in the folder's place.
     """
     try:
@@ -79,20 +79,20 @@ def _checked(content: Any) -> dict[str, Any]:
 
 
 def upgrade(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record, or its summary in W&B, in this version's format; what an older one does not know is None.
+    """Return a record, or its summary in W&B, in this version's format; keys that an older format lacks are None.
 
     Raises:
-        ValueError: it is of a format that this version does not read.
+        ValueError: this version does not read its format.
     """
     if record.get("format") not in (1, FORMAT):
         raise ValueError(f"a record in format {record.get('format')}, this version reads 1 and {FORMAT}")
-    identity = record.get("config")  # W&B keeps it apart
+    identity = record.get("config")  # W&B stores it separately from the summary
     current = {"config": without_stated_targets(identity)} if isinstance(identity, dict) else {}
     return {**dict.fromkeys(NEW), **record, **current, "format": FORMAT}
 
 
 def state(folder: Path) -> State:
-    """Return the state of a run, from its folder alone; a folder that does not exist is `to do`."""
+    """Return the state of a run from its folder alone; `to do` if the folder does not exist."""
     try:
         record = read(folder)
     except (OSError, Unreadable):
@@ -101,9 +101,10 @@ def state(folder: Path) -> State:
 
 
 def state_of(outcome: str | None, folder: Path) -> State:
-    """Return the state of a run whose record, here or in W&B, says `outcome`; None: it has no record.
+    """Return the state of a run from the `outcome` in its record, here or in W&B; None: it has no record.
 
-    A result stays one while its process still closes W&B; any other run is `running` exactly as long as a process holds it.
+    A run with a result keeps it as its state, even while its process closes W&B; any other run is `running` exactly as long as
+    a process holds its lock.
     """
     if outcome not in FINISHED and locked(folder):
         return "running"
@@ -111,55 +112,55 @@ def state_of(outcome: str | None, folder: Path) -> State:
 
 
 def epochs_done(folder: Path) -> int:
-    """Return how many epochs of a run need not be trained again.
+    """Return how many epochs of a run do not have to be trained again.
 
-    A result has those of its record and a running run its rows. Any other goes on after its newest checkpoint: rows beyond
-    that are trained again.
+    For a run with a result the epochs in its record, for a running one its rows. Any other run resumes from its newest
+    checkpoint: rows after that are trained again.
     """
-    now = state(folder)
-    if now in FINISHED:
+    current = state(folder)
+    if current in FINISHED:
         return int((read(folder) or {}).get("epochs") or 0)
-    return len(rows(folder)) if now == "running" else newest_checkpoint(folder)
+    return len(rows(folder)) if current == "running" else newest_checkpoint(folder)
 
 
 def newest_checkpoint(folder: Path) -> int:
-    """Return the epoch of a run's newest resume file by its name, 0 where there is none; a damaged one has another name."""
+    """Return the epoch in the name of a run's newest resume file, 0 if there is none; damaged files are renamed."""
     names = (CHECKPOINT.fullmatch(file.name) for file in folder.glob("checkpoints/epoch-*.pt"))
     return max((int(name["epoch"]) for name in names if name), default=0)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    """Return the whole rows of a run's epochs.jsonl, up to the first that cannot be read: a killed write leaves half a line."""
-    found = []
+    """Return the rows of a run's epochs.jsonl up to the first unreadable one: a killed write leaves an incomplete line."""
+    result = []
     with contextlib.suppress(OSError, ValueError):
         for text in (folder / "epochs.jsonl").read_text().splitlines():
             if not isinstance(row := json.loads(text), dict):
                 break
-            found.append(row)
-    return found
+            result.append(row)
+    return result
 
 
 def changed(folder: Path) -> int:
-    """Return when a run's outcome.json was last written, by the clock of its file system; 0 where there is none."""
+    """Return the modification time (ns) of a run's outcome.json, 0 if there is none."""
     with contextlib.suppress(OSError):
         return (folder / NAME).stat().st_mtime_ns
     return 0
 
 
 def folder_of(runs: Path, run_id: str, identity: dict[str, Any]) -> Path:
-    """Return the folder of a run: `runs`/<run id>, or that of the same run done in format 1, under another digest.
+    """Return the folder of a run: `runs`/<run id>, or that of the same run finished in format 1, under another digest.
 
     Args:
-        runs: the runs folder, which need not exist.
-        run_id: of the run today; ends in its digest.
-        identity: of the run today.
+        runs: the runs folder, which may not exist.
+        run_id: in the present format; ends in its digest.
+        identity: in the present format.
     """
     folder = runs / run_id
     if folder.exists() or not runs.is_dir():
         return folder
     readable = run_id.rpartition("-")[0]
     for name in _by_readable_part(str(runs), runs.stat().st_mtime_ns).get(readable, ()):
-        with contextlib.suppress(ValueError, OSError, RecursionError):  # no record of ours
+        with contextlib.suppress(ValueError, OSError, RecursionError):  # not a readable record
             record = read(runs / name)
             if record and record["outcome"] in FINISHED and record["config"] == identity:
                 return runs / name
@@ -168,7 +169,7 @@ def folder_of(runs: Path, run_id: str, identity: dict[str, Any]) -> Path:
 
 @functools.lru_cache(maxsize=4)
 def _by_readable_part(runs: str, changed: int) -> dict[str, list[str]]:
-    """Return the names in the runs folder by what stands before their digest; read anew once the folder has changed."""
+    """Return the names in the runs folder by their part before the digest; read again if the folder has changed."""
     names = defaultdict(list)
     for folder in sorted(Path(runs).iterdir()):
         names[folder.name.rpartition("-")[0]].append(folder.name)
@@ -182,17 +183,17 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def outcome_of(error: BaseException | None) -> str:
-    """Return the outcome of a block that ended with this error; an exception that is more than a failure carries its own."""
+    """Return the outcome of a run that ended with this error: the error's own `outcome` if it has one, else `failed`."""
     if error is None:
         return "done"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else str(getattr(error, "outcome", "failed"))
 
 
 def summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every value of an outcome that the table shows, flat: W&B's summary of the run.
+    """Return a flat dictionary of every value of an outcome that the table shows: W&B's summary of the run.
 
-    Seconds and images a second are of the whole run there, of one epoch in a row, and W&B keeps the last row in the summary:
-    so they are called run/seconds, run/wall_seconds and run/images_per_second.
+    W&B also copies the last row, of one epoch, into the summary. Values of the whole run that have the same name in a row are
+    therefore called run/seconds, run/wall_seconds and run/images_per_second.
     """
     flat = {key: value for key, value in outcome.items() if not isinstance(value, dict | list) and value is not None}
     flat |= {f"run/{key}": flat.pop(key) for key in OF_ROWS if key in flat}
@@ -202,7 +203,7 @@ def summary(outcome: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, the name of its type where it has none."""
+    """Return the first line of an error's message, or the name of its type if the message is empty."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -213,7 +214,7 @@ def accuracies(outcome: Mapping[str, Any]) -> str:
 
 
 def sentence(row: Mapping[str, Any], epochs: int) -> str:
-    """Return the line that the console and run.log get of an epoch."""
+    """Return the line about an epoch that is printed on the console and in run.log."""
     val = "" if row["val_acc"] is None else f"  val {row['val_acc']:.2f} %"
     loss = f"train loss {row['train_loss']:.4f}  test loss {row['test_loss']:.4f}"
     return f"  epoch {row['epoch']}/{epochs}  {loss}  test {row['test_acc']:.2f} %{val}  {row['images_per_second']:,.0f} img/s"

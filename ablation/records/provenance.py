@@ -1,7 +1,7 @@
-"""Where a run came from: code, versions, machine. Facts for the record; nothing here changes a result.
+"""A run's provenance for its record: code, package versions, machine. Nothing here changes a result.
 
-Owns the source digest: of the code that can change a run's numbers.
-Imports no torch: versions come from the installed packages' metadata.
+Also computes the source digest of the code that can change a run's numbers.
+Imports no torch: versions come from the metadata of installed packages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "wandb", "numpy")
 def source_digest() -> str:
     """Return the first 16 hex digits of sha256 over the code that can change a run's numbers: see NUMBERS.
 
-    Over what Python executes, so that a comment, a docstring or another line break makes no run stale.
+    Comments, docstrings and formatting do not count, so changing them makes no run stale.
     """
     digest = hashlib.sha256()
     for file in sorted(file for name in NUMBERS for file in PACKAGE.glob(name)):
@@ -40,7 +40,7 @@ def executed(source: str) -> str:
     Not `ast.dump`, whose text differs between versions of Python.
 
     Raises:
-        SyntaxError: it is no Python.
+        SyntaxError: it is not valid Python.
     """
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -50,7 +50,7 @@ def executed(source: str) -> str:
 
 
 def _nested(node: Any) -> Any:
-    """Return a syntax tree as nested lists; what is empty is left out, since newer versions of Python know more fields."""
+    """Return a syntax tree as nested lists without empty fields, because newer versions of Python add fields."""
     if isinstance(node, ast.AST):
         fields = [[name, _nested(value)] for name, value in ast.iter_fields(node) if value is not None and value != []]
         return [type(node).__name__, *fields]
@@ -59,27 +59,27 @@ def _nested(node: Any) -> Any:
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, timeout=10, check=True)
+        process = subprocess.run(["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
-        return None  # no git, or not a checkout: the source digest still tells versions apart
-    return done.stdout.strip()
+        return None  # no git, or not a checkout: the source digest still identifies the version
+    return process.stdout.strip()
 
 
 @functools.cache
 def _commit() -> tuple[str | None, bool | None]:
-    """Return the commit and whether tracked files differ from it; asked once a process."""
+    """Return the commit and whether tracked files differ from it; computed once per process."""
     status = _git("status", "--porcelain", "--untracked-files=no")
     return _git("rev-parse", "HEAD"), None if status is None else bool(status)
 
 
 def code() -> dict[str, Any]:
-    """Return commit, dirty and source digest: null where there is no git checkout."""
+    """Return commit, dirty and source digest; commit and dirty are None without a git checkout."""
     commit, dirty = _commit()
     return {"commit": commit, "dirty": dirty, "source": source_digest()}
 
 
 def provenance(**facts: Any) -> dict[str, Any]:
-    """Return code, versions and machine, with the facts that only the caller knows (device, data checksum)."""
+    """Return code, versions and machine, together with the caller's facts (device, data checksum)."""
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     machine = {"host": socket.gethostname(), "system": platform.system(), "machine": platform.machine()}
     return {"code": code(), "versions": versions, "machine": machine, **facts}

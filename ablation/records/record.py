@@ -1,8 +1,8 @@
-"""A run's folder: the truth about one run, written by one process.
+"""A run's record: the files in its folder, written by one process.
 
-Owns config.yaml, provenance.json, epochs.jsonl, predictions.npz, correct.bits, outcome.json and run.log; hands every row to the
-tracker.
-Knows no model and no configuration: names and values come in as arguments.
+Writes config.yaml, provenance.json, epochs.jsonl, predictions.npz, correct.bits, outcome.json and run.log, and passes every
+row on to the tracker.
+Uses no model and no configuration: names and values are arguments.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from ablation.records.outcome import (
 )
 from ablation.records.provenance import code, source_digest
 
-# not known before the model stands; `dataset` is the data's name for people, the identity holds the content
+# known only once the model is built; `dataset` is a name for display, the identity has the content's digest
 FACTS = ("device", "parameters", "macs", "test_images", "dataset", "classes", "peak_memory_bytes", "mixed")
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ log.setLevel(logging.DEBUG)
 
 
 class Tracker(Protocol):
-    """What W&B shows of a run. It may be lost without hurting the record."""
+    """Sends a run to W&B. If it fails, the record is still complete."""
 
     @property
     def status(self) -> dict[str, Any]:
@@ -62,20 +62,20 @@ class Tracker(Protocol):
     def open(
         self, run_id: str, name: str, group: str, config: dict[str, Any], folder: Path, history: list[dict[str, Any]]
     ) -> None:
-        """Begin, or go on after the rows in `history`."""
+        """Start the W&B run, or resume it after the rows in `history`."""
 
     def log(self, row: dict[str, Any]) -> None:
-        """Take one row."""
+        """Send one row."""
 
     def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
-        """Take a picture (H, W, 3) uint8, asked for only when one is due."""
+        """Send a picture (H, W, 3) uint8; `pixels` is called only if a picture is due."""
 
     def close(self, summary: dict[str, Any], failed: bool) -> None:
-        """End within a time limit."""
+        """Finish the W&B run within a time limit."""
 
 
 class Record:
-    """One run's folder, held as a context: whatever ends the block becomes the outcome.
+    """One run's record, as a context manager: its exit writes the outcome, from the exception that ended the block if any.
 
     Args:
         folder: runs/<run id>.
@@ -103,14 +103,14 @@ class Record:
         }
 
     def skip(self, rerun: str = "never") -> bool:
-        """Return True if the run has ended in a result already, and say so.
+        """Return True if the run already has a result, and log it.
 
         Args:
-            rerun: `stale` trains a run again that other code made; its old folder is kept beside the new one.
+            rerun: `stale` trains a run again if other code made its result; the old folder is moved to runs/replaced.
 
         Raises:
-            ValueError: the folder holds a run of another identity or format.
-            Busy: a stale run is being trained again by another process.
+            ValueError: the folder has a run of another identity or format.
+            Busy: another process is training the stale run again.
         """
         old = self.old()
         if old is None or old["outcome"] not in FINISHED:
@@ -122,14 +122,14 @@ class Record:
         by = f", by other code (source {old['code']['source']}, now {source_digest()}; rerun=stale trains it again)"
         log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
         if old["outcome"] == "done" and not locked(self.folder):
-            self._tidy()  # nothing is there, unless it was killed at its very end
+            self._tidy()  # deletes what a run killed at its very end has left
         return True
 
     def old(self) -> dict[str, Any] | None:
-        """Return what an earlier start left, if anything.
+        """Return the record of an earlier start, None if there is none.
 
         Raises:
-            ValueError: it cannot be read, or is of another run; the message says in what they differ.
+            ValueError: it cannot be read, or it is of another run; the message lists the differences.
         """
         old = read(self.folder)
         if old is not None and old["digest"] != self.digest and old["config"] != self._outcome["config"]:
@@ -140,7 +140,11 @@ class Record:
         return old
 
     def _set_aside(self, source: str) -> None:
-        """Keep the old record: a number that was published must stay traceable. Under the lock: another may have begun."""
+        """Move the old record away under the lock, so that published numbers stay traceable.
+
+        Raises:
+            Busy: another process has started to train the run again.
+        """
         lock = Lock(self.folder)
         try:
             if (self.old() or {}).get("code", {}).get("source") != source:
@@ -162,14 +166,14 @@ class Record:
         self._lock = Lock(self.folder)
         try:
             self._begin()
-        except BaseException:  # `__exit__` is not called: nothing may stay open for the next run of the sweep
-            self._let_go()
+        except BaseException:  # `__exit__` is not called then, and the next run of the sweep needs the log closed
+            self._release()
             raise
         return self
 
     def _begin(self) -> None:
         """Delete leftover temporary files, open run.log and write outcome=running."""
-        if (old := self.old()) and old["outcome"] in FINISHED:  # by another process, between `skip` and the lock
+        if (old := self.old()) and old["outcome"] in FINISHED:  # finished by another process between `skip` and the lock
             raise Busy("finished meanwhile by another process")
         for leftover in self.folder.glob(".tmp.*"):
             leftover.unlink()
@@ -180,8 +184,8 @@ class Record:
         self._write()
         log.info("%s", self.folder.name)
 
-    def _let_go(self) -> None:
-        """Close run.log and give the lock back."""
+    def _release(self) -> None:
+        """Close run.log and release the lock."""
         try:
             if self._handler is not None:
                 logging.getLogger().removeHandler(self._handler)
@@ -190,17 +194,17 @@ class Record:
             self._lock.release()
 
     def describe(self, config_yaml: str, provenance: dict[str, Any], **facts: Any) -> None:
-        """Write config.yaml, provenance.json and what the outcome says by now: facts such as parameters, macs and device.
+        """Write config.yaml and provenance.json, and add facts such as parameters, macs and device to outcome.json.
 
-        A fact that is a function is asked when the run ends, however it ends.
+        A fact that is a function is called when the run ends, however it ends.
 
         Raises:
-            ValueError: a resumed run would go on with other data.
+            ValueError: a resumed run would continue with other data.
         """
         old = files.read_json(self.folder / "provenance.json") or {}
-        began, found = old.get("data_checksum", provenance["data_checksum"]), provenance["data_checksum"]
-        if began != found:
-            raise ValueError(f"{self.folder}: began with data {began[:16]}, found data {found[:16]}: put it back")
+        before, now = old.get("data_checksum", provenance["data_checksum"]), provenance["data_checksum"]
+        if before != now:
+            raise ValueError(f"{self.folder}: began with data {before[:16]}, found data {now[:16]}: restore the original data")
         provenance["sessions"] = self._sessions(old.get("sessions", []), provenance)
         files.write(self.folder / "config.yaml", lambda file: file.write(config_yaml.encode()))
         files.write_json(self.folder / "provenance.json", provenance)
@@ -209,15 +213,15 @@ class Record:
         self._write()
 
     def _sessions(self, before: list[dict[str, Any]], provenance: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the distinct circumstances under which the run was trained; say where this start differs from the last."""
+        """Return the devices, versions and code of all starts of the run; warn if this start differs from the last one."""
         now = {key: provenance.get(key) for key in ("device", "versions")} | {"source": provenance["code"]["source"]}
         if before and before[-1] != now:
-            what = ", ".join(key for key in now if before[-1].get(key) != now[key])
-            log.warning("%s: goes on with another %s than it began with: not bit-identical", self.folder.name, what)
+            changed = ", ".join(key for key in now if before[-1].get(key) != now[key])
+            log.warning("%s: goes on with another %s than it began with: not bit-identical", self.folder.name, changed)
         return before if before and before[-1] == now else [*before, now]
 
     def restore(self, history: list[Any], chosen: Mapping[str, Any]) -> None:
-        """Rebuild epochs.jsonl from the history inside the checkpoint: one truth. The rows there give the wall times."""
+        """Rewrite epochs.jsonl from the checkpoint's history, so that both agree; its present rows give the wall times."""
         wall = {row.get("epoch"): row.get("wall_seconds") for row in rows(self.folder)}
         self.rows = [asdict(row) | {"wall_seconds": wall.get(row.epoch)} for row in history]
         self._appended = monotonic()
@@ -234,14 +238,15 @@ class Record:
         self.tracker = tracker
 
     def show(self, name: str, pixels: Callable[[], np.ndarray]) -> None:
-        """Offer the tracker a picture of the epoch just appended."""
+        """Pass a picture of the epoch just appended on to the tracker."""
         if self.tracker:
             self.tracker.image(name, pixels, len(self.rows))
 
     def append(self, epoch: Any, chosen: Mapping[str, Any]) -> None:
-        """Add one row (a dataclass), flushed, to epochs.jsonl and to the tracker.
+        """Append one row (a dataclass) to epochs.jsonl, flushed, and send it to the tracker.
 
-        Its `wall_seconds` are those since the row before it, or since this start's `restore`: checkpoint and tracker included.
+        Its `wall_seconds` count from the previous row, or from `restore` if it is the first row of this start, and include
+        checkpoint and tracker.
         """
         now = monotonic()
         row = asdict(epoch) | {"wall_seconds": now - self._appended}
@@ -250,8 +255,8 @@ class Record:
         with files.named(self.folder / "epochs.jsonl") as path, path.open("a") as file:
             file.write(line(row))
         self._choose(chosen)
-        quiet = sys.stdout.isatty()  # there a bar tells; a file gets one line an epoch, and run.log always
-        log.log(logging.DEBUG if quiet else logging.INFO, "%s", sentence(row, self._outcome["config"]["train.epochs"]))
+        has_bar = sys.stdout.isatty()  # a terminal has a progress bar; a file gets one line per epoch, run.log always
+        log.log(logging.DEBUG if has_bar else logging.INFO, "%s", sentence(row, self._outcome["config"]["train.epochs"]))
         if self.tracker:
             self.tracker.log(row)
 
@@ -259,7 +264,7 @@ class Record:
         self._outcome |= {kind: {"epoch": row.epoch, "test_acc": row.test_acc} for kind, row in chosen.items()}
 
     def finish(self, logits: dict[str, np.ndarray], labels: np.ndarray) -> None:
-        """Write what the run says of each test image: predictions.npz and, small enough to be published, correct.bits.
+        """Write the results per test image: predictions.npz, and correct.bits, which is small enough to publish.
 
         Args:
             logits: (N, classes) float32 of each chosen epoch, by `best`, `last`, `val`.
@@ -270,29 +275,29 @@ class Record:
         files.write(self.folder / correctness.NAME, lambda file: file.write(content))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        """Write the outcome, close the tracker, give the lock back; swallow the error only if it is a result."""
-        word = outcome_of(error)
+        """Write the outcome, close the tracker, release the lock; suppress the error only if the run has diverged."""
+        ending = outcome_of(error)
         try:
-            self._end(word, error)
-            self._write()  # the truth first: the tracker may take its time
+            self._end(ending, error)
+            self._write()  # before the tracker, which may take long
             if self.tracker:
-                self.tracker.close(summary(self._outcome), failed=word in ("failed", "interrupted", "preempted"))
-                if self.tracker.status != self._outcome["tracker"]:  # lost at the very end
+                self.tracker.close(summary(self._outcome), failed=ending in ("failed", "interrupted", "preempted"))
+                if self.tracker.status != self._outcome["tracker"]:  # W&B failed during close
                     self._outcome["tracker"] = self.tracker.status
                     self._write()
-            if word == "done":
+            if ending == "done":
                 self._tidy()
         finally:
-            self._let_go()
-        return word == "diverged"
+            self._release()
+        return ending == "diverged"
 
-    def _end(self, word: str, error: BaseException | None) -> None:
-        """Complete the outcome and say it."""
+    def _end(self, ending: str, error: BaseException | None) -> None:
+        """Complete the outcome and log it."""
         self._outcome |= {key: value() for key, value in self._outcome.items() if callable(value)}
-        wall = [row["wall_seconds"] for row in self.rows]  # over all starts; None: an epoch whose row was lost
+        wall = [row["wall_seconds"] for row in self.rows]  # of all starts; None for an epoch whose row was lost
         self._outcome |= {
-            "outcome": word,
-            "epochs": len(self.rows) if word in FINISHED else newest_checkpoint(self.folder),
+            "outcome": ending,
+            "epochs": len(self.rows) if ending in FINISHED else newest_checkpoint(self.folder),
             "ended": _now(),
             "seconds": math.fsum(row["seconds"] for row in self.rows),
             "wall_seconds": None if None in wall else math.fsum(wall),
@@ -304,21 +309,21 @@ class Record:
                 "  done: %s, %d epochs in %s", accuracies(self._outcome), len(self.rows), duration(self._outcome["seconds"])
             )
             return
-        text = "".join(traceback.format_exception(error)) if word == "failed" else None
+        text = "".join(traceback.format_exception(error)) if ending == "failed" else None
         self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
-        log.error("%s: %s: %s", word, self.folder.name, first_line(error))
-        error.printed = True  # type: ignore[attr-defined]  # printed: report_errors must not print it again
-        traceback.clear_frames(error.__traceback__)  # they hold the model: the next run of the sweep needs its memory
+        log.error("%s: %s: %s", ending, self.folder.name, first_line(error))
+        error.printed = True  # type: ignore[attr-defined]  # so that report_errors does not print it again
+        traceback.clear_frames(error.__traceback__)  # the frames hold the model: the next run of the sweep needs its memory
 
     def _write(self) -> None:
-        """Write outcome.json as far as it is known."""
+        """Write outcome.json; facts that are not known yet are None."""
         known = {key: None if callable(value) else value for key, value in self._outcome.items()}
         files.write_json(self.folder / NAME, known)
 
     def _tidy(self) -> None:
-        """Remove resume files (a done run is never resumed, and they are 1 GB each for VGG16) and what a killed write left."""
+        """Delete resume files (a done run is never resumed, and they are 1 GB each for VGG16) and leftover temporary files."""
         for file in (*self.folder.glob(".tmp.*"), *self.folder.glob("checkpoints/epoch-*.pt")):
-            file.unlink(missing_ok=True)  # two processes may skip the run at once
+            file.unlink(missing_ok=True)  # two processes may skip the run at the same time
 
 
 def _now() -> str:
@@ -327,12 +332,12 @@ def _now() -> str:
 
 
 def _gpu() -> str | None:
-    """Return the one GPU that this process may see, by index or UUID; None where that is not one."""
+    """Return the GPU in CUDA_VISIBLE_DEVICES, by index or UUID; None if it does not list exactly one."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     return visible[0] or None if len(visible) == 1 else None
 
 
 def _mixed(sessions: list[dict[str, Any]]) -> str | None:
-    """Name what changed between the starts of a run (device, versions, source), None where nothing did."""
+    """Return what changed between the starts of a run (device, versions, source), None if nothing did."""
     changed = [key for key in sessions[0] if any(session.get(key) != sessions[0][key] for session in sessions)]
     return ", ".join(changed) or None

@@ -1,7 +1,7 @@
-"""A copy of a state in the processor's memory: training goes on while the copy is written.
+"""Copy a training state into CPU memory, so that training continues while the copy is written.
 
-Owns the copy. Never writes. From a GPU it goes into pinned memory, which the device fills at its full speed; torch's allocator
-of pinned memory hands the blocks of an older copy out again.
+From a GPU the copy goes into pinned memory, which the device fills at full speed; torch's allocator of pinned memory reuses
+the blocks of an older copy.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import Tensor
 
 
 def snapshot(state: Any) -> Any:
-    """Return a state (tensors and plain types in dictionaries, lists and tuples) that later steps do not change.
+    """Return a copy of a state (tensors and plain types in dictionaries, lists and tuples) that later steps do not change.
 
-    Tensors keep their memory format and lie on the CPU; the call returns once they hold their numbers.
+    Tensors of the copy are on the CPU and keep their memory format; the call returns when all are copied.
     """
     devices: set[torch.device] = set()
     copied = _copied(state, devices)
@@ -32,7 +32,7 @@ def _copied(node: Any, devices: set[torch.device]) -> Any:
         devices.add(node.device)
         return torch.empty_like(node, device="cpu", pin_memory=True).copy_(node.detach(), non_blocking=True)
     if isinstance(node, dict):
-        result = copy(node)  # a module's state_dict carries its modules' versions
+        result = copy(node)  # keeps the `_metadata` of a module's state_dict: the modules' versions
         result.update({key: _copied(value, devices) for key, value in node.items()})
         return result
     return type(node)(_copied(value, devices) for value in node) if isinstance(node, list | tuple) else node

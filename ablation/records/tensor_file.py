@@ -1,8 +1,8 @@
-"""Files of tensors whose names carry the digest of their content, written by one rename and read as data alone.
+"""Files of tensors with the digest of their content in the name, written atomically and read without executing code.
 
-A `.pt` file has no usable checksum and a sidecar can survive without its file, so the digest stands in the name: 64 bits of
-sha256, of which one damaged file in 2**64 has the right ones. torch's own crc32 is left out: it says less, and took 40 % of the
-processor's time of a save.
+A `.pt` file has no usable checksum, and a separate checksum file could be separated from it, so the digest is in the name: 64
+bits of sha256, which a damaged file matches with a probability of 2**-64. torch's own crc32 is turned off: it detects less,
+and took 40 % of the CPU time of a save.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ablation.records.files import sync_folder
 
 
 class _Hashing:
-    """A file that remembers sha256 of what is written to it: no second pass, no copy in memory."""
+    """A file that computes sha256 of the bytes written to it, without a second pass or a copy in memory."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.sha256 = file, hashlib.sha256()
@@ -37,7 +37,7 @@ class _Hashing:
 
 @contextmanager
 def _no_crc32() -> Iterator[None]:
-    """Have torch.save compute no crc32 for a while."""
+    """Turn off torch.save's crc32 inside the block."""
     before = torch.serialization.get_crc32_options()
     torch.serialization.set_crc32_options(False)
     try:
@@ -47,10 +47,10 @@ def _no_crc32() -> Iterator[None]:
 
 
 def write(folder: Path, name: str, content: dict[str, Any]) -> None:
-    """Write tensors and plain values as `name.<digest>.pt`; on any error nothing of it is left.
+    """Write tensors and plain values as `name.<digest>.pt`; on any error the temporary file is deleted.
 
     Raises:
-        OSError: it cannot be written; the message has what was written and what is free.
+        OSError: it cannot be written; the message has the bytes written and the bytes free.
     """
     temporary = folder / f".tmp.{name.partition('-')[0]}.{os.getpid()}"
     try:
@@ -61,7 +61,7 @@ def write(folder: Path, name: str, content: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(folder / f"{name}.{hashing.sha256.hexdigest()[:16]}.pt")
-    except (OSError, RuntimeError) as error:  # torch.save wraps what the file raised
+    except (OSError, RuntimeError) as error:  # torch.save wraps the file's error
         written = temporary.stat().st_size if temporary.exists() else 0
         temporary.unlink(missing_ok=True)
         free = shutil.disk_usage(folder).free
@@ -77,10 +77,10 @@ def write(folder: Path, name: str, content: dict[str, Any]) -> None:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return a file's tensors and plain values; code in it is not run.
+    """Return a file's tensors and plain values; code in the file is not executed.
 
     Raises:
-        ValueError: it holds something else. torch's own message would advise weights_only=False.
+        ValueError: it contains anything else. It replaces torch's own message, which advises weights_only=False.
     """
     try:
         content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)

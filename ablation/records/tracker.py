@@ -1,7 +1,7 @@
-"""The tracker: a run in Weights & Biases, or none. It may be lost without hurting a run.
+"""The tracker: sends a run to Weights & Biases, or nowhere. If it fails, the run continues.
 
-Owns the W&B run; wandb_process.py has the helper process behind it. Every call to wandb is bounded in time and may fail: then
-one warning, and the record goes on alone. Imports wandb when a run is opened, never before. Writes no record.
+wandb_process.py handles wandb's helper process. Every call to wandb has a time limit; the first that fails is logged as one
+warning, and the run continues without W&B. Imports wandb only when a run is opened. Writes no record.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import wandb
 
-IDS = 9  # names tried for a run whose page was deleted (W&B never gives an id out twice) or shows another training
+IDS = 9  # ids tried for a run whose page was deleted (W&B never reuses an id) or shows an earlier training
 
 log = logging.getLogger(__name__)
 
@@ -42,32 +42,32 @@ class NoTracker:
         folder: Path,
         history: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """Begin nothing."""
+        """Do nothing."""
 
     def log(self, row: dict[str, Any]) -> None:
-        """Drop one row."""
+        """Do nothing."""
 
     def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
-        """Ask for no picture."""
+        """Do nothing; `pixels` is not called."""
 
     def close(self, summary: dict[str, Any], failed: bool) -> None:
-        """End nothing."""
+        """Do nothing."""
 
 
 class WandbTracker:
-    """Mirrors one run in Weights & Biases.
+    """Sends one run to Weights & Biases.
 
     Args:
-        mode: `online`, `offline`, `disabled`; `auto` honours WANDB_MODE, else is online if there is a key, else offline.
+        mode: `online`, `offline`, `disabled`; `auto` is WANDB_MODE if that is set, else online if there is a key, else offline.
         project: of W&B.
         entity: of W&B, an account or a team; None is the account's default.
-        images_every: epochs between pictures, beside the first epoch's; 0 for none.
+        images_every: epochs between pictures, which the first epoch has always; 0 for none.
         init_timeout: seconds; an unreachable server costs about twice that, then the run is tracked offline.
         finish_timeout: seconds that `close` waits for the upload.
 
-    `status` is {"mode": "online" | "offline" | "disabled" | "lost at epoch k", "path": folder relative to runs, or None}, and
-    "id" where W&B knows the run by another id than its own. A row's step is its epoch, so the server's last step tells what
-    it lacks.
+    `status` is {"mode": "online" | "offline" | "disabled" | "lost at epoch k", "path": folder relative to runs, or None}, with
+    "id" if the run's id in W&B is not the run id. A row's step is its epoch, so rows after the server's last step are missing
+    there.
     """
 
     job_type = "train"  # shown by W&B; the table reads runs of this type alone
@@ -86,9 +86,9 @@ class WandbTracker:
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self.status: dict[str, Any] = {"mode": mode, "path": None}
         self._run: wandb.Run | None = None
-        self._epoch = 0  # the last one logged
-        self._row: dict[str, Any] = {}  # and its row, which W&B keeps open for pictures until the next
-        self._seen = 0  # the last one that the server had already when the run was resumed
+        self._epoch = 0  # last epoch logged
+        self._row: dict[str, Any] = {}  # its row, to which W&B adds pictures until the next row
+        self._uploaded = 0  # last epoch that the server already had when the run was resumed
 
     def open(
         self,
@@ -99,24 +99,24 @@ class WandbTracker:
         folder: Path,
         history: Sequence[dict[str, Any]] = (),
     ) -> None:
-        """Begin a run in `folder`/wandb, or go on with it.
+        """Start or resume the W&B run in `folder`/wandb.
 
         Args:
-            run_id: of the run, its identity in W&B too.
+            run_id: of the run, also used as its id in W&B.
             name: shown by W&B.
             group: shown by W&B.
             config: flat, no secrets.
-            folder: of all runs: one for all, so that one dashboard shows them all.
-            history: rows of the epochs already trained; online the server gets those that it lacks, offline a new folder gets
-                all of them and replaces the older ones of this run.
+            folder: the runs folder, shared by all runs, so that one dashboard shows them all.
+            history: rows of the epochs already trained. Online, the missing ones are sent; offline, all are written to a new
+                folder, which replaces the older ones of this run.
         """
         mode, why = wandb_process.choose(self.status["mode"])
         _say_once(f"W&B: {mode} ({why})")
         self.status["mode"] = mode
         if mode == "disabled":
             return
-        about = {"id": run_id, "name": name, "group": group, "config": config, "job_type": self.job_type}
-        self._run = self._begin(mode, folder, about, fresh=not history and self.job_type == "train")
+        fields = {"id": run_id, "name": name, "group": group, "config": config, "job_type": self.job_type}
+        self._run = self._start(mode, folder, fields, fresh=not history and self.job_type == "train")
         if self._run is None:
             return
         self.status["path"] = os.path.relpath(Path(self._run.settings.sync_dir).resolve(), folder.resolve())
@@ -125,37 +125,37 @@ class WandbTracker:
         for row in history:
             self.log(row)
 
-    def _begin(self, mode: str, folder: Path, about: dict[str, Any], fresh: bool) -> wandb.Run | None:
-        """Open the W&B run: offline if the server cannot be had, else not at all.
+    def _start(self, mode: str, folder: Path, fields: dict[str, Any], fresh: bool) -> wandb.Run | None:
+        """Return the W&B run, an offline one if the server cannot be reached, None if that fails too.
 
-        Under another id if its page was deleted, and if the page shows epochs of a run that is now trained anew: its curve and
-        its summary would mix two trainings.
+        Uses another id if the run's page was deleted, or if a run that starts at epoch 1 already has epochs there: its curve
+        and summary would mix two trainings.
         """
-        run_id = about["id"]
+        run_id = fields["id"]
         for alias in (run_id, *(f"{run_id}-{number}" for number in range(2, IDS + 1))):
             try:
-                run = self._init(mode, folder, {**about, "id": alias})
-                if fresh and self._seen > 0 and alias != f"{run_id}-{IDS}":
-                    self._seen = 0
+                run = self._init(mode, folder, {**fields, "id": alias})
+                if fresh and self._uploaded > 0 and alias != f"{run_id}-{IDS}":
+                    self._uploaded = 0
                     wandb_process.bounded(functools.partial(run.finish, exit_code=0), wandb_process.GRACE)
                     continue
             except Exception as error:
                 wandb_process.stop()
                 if "previously created and deleted" not in str(error) or alias == f"{run_id}-{IDS}":
-                    return self._fall_back(mode, folder, about, error)
+                    return self._fall_back(mode, folder, fields, error)
             else:
                 if alias != run_id:
                     self.status["id"] = alias
-                    log.warning("W&B: %s was used there before, and no id is given out twice: shown as %s", run_id, alias)
+                    log.warning("W&B: %s was used there before, and W&B never reuses an id: shown as %s", run_id, alias)
                 return run
-        raise AssertionError("the last name has returned")
+        raise AssertionError("unreachable: the last id returns")
 
-    def _init(self, mode: str, folder: Path, about: dict[str, Any]) -> wandb.Run:
-        """Open the W&B run, in the time that wandb's own limit should take."""
+    def _init(self, mode: str, folder: Path, fields: dict[str, Any]) -> wandb.Run:
+        """Call wandb.init, within wandb's own time limit and some seconds more."""
         import wandb
 
         folder.mkdir(parents=True, exist_ok=True)  # else wandb writes into a temporary folder
-        wandb.setup(settings=wandb.Settings(silent=True))  # else its login talks
+        wandb.setup(settings=wandb.Settings(silent=True))  # else its login prints
         settings = wandb.Settings(
             mode=mode,  # type: ignore[arg-type]
             console="off",
@@ -168,32 +168,32 @@ class WandbTracker:
             finish_timeout_raises=True,
         )
 
-        def begin() -> wandb.Run:
+        def start() -> wandb.Run:
             if wandb.run is not None:  # a previous run crashed before finish()
-                with contextlib.suppress(Exception):  # lost before: its helper process is gone
+                with contextlib.suppress(Exception):  # its helper process has ended
                     wandb.run.finish(exit_code=1)
             run = wandb.init(
                 project=self.project,
                 entity=self.entity,
                 dir=folder,
                 resume="allow" if mode == "online" else None,
-                reinit="finish_previous",  # the default would go on in a run left open
+                reinit="finish_previous",  # the default would continue an unfinished run
                 settings=settings,
-                **about,
+                **fields,
             )
             run.define_metric("*", step_metric="epoch")
             return run
 
-        run = wandb_process.bounded(begin, 2.5 * self.init_timeout + wandb_process.GRACE)
+        run = wandb_process.bounded(start, 2.5 * self.init_timeout + wandb_process.GRACE)
         if mode == "online" and run.resumed:
-            self._seen = run.starting_step - 1  # not the summary's epoch: it may arrive without its row
+            self._uploaded = run.starting_step - 1  # not the summary's epoch, which may arrive before its row
         return run
 
-    def _fall_back(self, mode: str, folder: Path, about: dict[str, Any], error: Exception) -> wandb.Run | None:
-        """Open an offline run in place of an online one; then none."""
+    def _fall_back(self, mode: str, folder: Path, fields: dict[str, Any], error: Exception) -> wandb.Run | None:
+        """Return an offline run in place of an online one; None if the offline one fails, too."""
         if mode == "online":
             try:
-                run = self._init("offline", folder, about)
+                run = self._init("offline", folder, fields)
             except Exception as second:
                 error = second
             else:
@@ -204,17 +204,17 @@ class WandbTracker:
         return None
 
     def log(self, row: dict[str, Any]) -> None:
-        """Send one row of epochs.jsonl, drawn over its `epoch`."""
+        """Send one row of epochs.jsonl; its `epoch` is the step."""
         self._epoch, self._row = row["epoch"], {key: value for key, value in row.items() if value is not None}
         self._send(lambda run: run.log(self._row, step=self._epoch))
 
     def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
-        """Send a picture, computed only if one is due.
+        """Send a picture if one is due.
 
         Args:
             name: of the picture.
-            pixels: returns (H, W, 3) uint8.
-            epoch: that it shows.
+            pixels: returns (H, W, 3) uint8; called only if a picture is due.
+            epoch: of the picture.
         """
         if self._run is None or not self.images_every or (epoch > 1 and epoch % self.images_every):
             return
@@ -228,9 +228,9 @@ class WandbTracker:
         self._send(lambda run: run.log({name: picture}, step=epoch))
 
     def _send(self, call: Callable[[wandb.Run], object]) -> None:
-        """Make one call about the present epoch, unless the server knows it; give W&B up if that fails."""
+        """Make one call about the present epoch, unless the server already has it; stop using W&B if the call fails."""
         run = self._run
-        if run is None or self._epoch <= self._seen:
+        if run is None or self._epoch <= self._uploaded:
             return
         try:
             wandb_process.bounded(lambda: call(run), wandb_process.GRACE)
@@ -238,10 +238,10 @@ class WandbTracker:
             self._lose(error)
 
     def close(self, summary: dict[str, Any], failed: bool) -> None:
-        """End the run within its time limit.
+        """Finish the W&B run within its time limit.
 
         Args:
-            summary: flat, replaces what W&B kept of the last row.
+            summary: flat, replaces W&B's copy of the last row.
             failed: W&B shows the run as failed (exit code 1), otherwise as finished.
         """
         run, self._run = self._run, None
@@ -249,21 +249,21 @@ class WandbTracker:
             return
 
         def finish() -> None:
-            if self._row and self._epoch > self._seen:
-                run.log(self._row, step=self._epoch, commit=True)  # else it would come after the summary
+            if self._row and self._epoch > self._uploaded:
+                run.log(self._row, step=self._epoch, commit=True)  # else W&B would apply it after the summary
             run.summary.update({key: value for key, value in summary.items() if value is not None})
             run.finish(exit_code=int(failed))
 
-        whole, later = self.status["mode"] == "online", shlex.quote(run.settings.sync_dir)
+        online, folder = self.status["mode"] == "online", shlex.quote(run.settings.sync_dir)
         try:
             wandb_process.bounded(finish, self.finish_timeout + wandb_process.GRACE)
-        except TimeoutError as error:  # wandb waits for the server, with all of the run on disk
-            self._lose(error, f"; upload it later: wandb sync --include-online {later}" if whole else "")
+        except TimeoutError as error:  # wandb waits for the server; the whole run is on disk
+            self._lose(error, f"; upload it later: wandb sync --include-online {folder}" if online else "")
         except Exception as error:
             self._lose(error)
 
     def _lose(self, error: Exception, way_out: str = "") -> None:
-        """Go on without W&B, and print so once."""
+        """Continue without W&B, and log one warning."""
         self._run = None
         self.status["mode"] = f"lost at epoch {self._epoch}"
         log.warning("W&B: %s (%s); the run goes on, its record is complete%s", self.status["mode"], _one_line(error), way_out)
@@ -280,7 +280,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _remove_older(folder: Path, run_id: str, keep: str) -> None:
-    """Remove offline folders of earlier starts of this run: the newest holds its whole history."""
+    """Delete offline folders of earlier starts of this run: the newest has its whole history."""
     for file in (folder / "wandb").glob(f"offline-run-*/run-{run_id}.wandb"):
         if file.parent.resolve() != (folder / keep).resolve():
             shutil.rmtree(file.parent, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""What stands behind the tracker: wandb's helper process, held to a time limit, and the machine's W&B key.
+"""Time limits for calls of wandb, its helper process, and the machine's W&B key.
 
-Owns no run. Imports wandb when it is asked, never before.
+Imports wandb only inside the functions.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ from typing import TypeVar
 from ablation.records.numbers import duration
 
 T = TypeVar("T")
-GRACE = 5.0  # seconds beyond wandb's own limits, for the helper process that no longer answers
+GRACE = 5.0  # seconds beyond wandb's own limits, in case its helper process does not answer
 
 log = logging.getLogger(__name__)
 
 
 def choose(mode: str) -> tuple[str, str]:
-    """Return the mode that `mode` stands for, and why."""
+    """Return the effective mode (`auto` resolved) and the reason."""
     if mode != "auto":
         return mode, f"tracker.mode={mode}"
-    asked = {"dryrun": "offline"}.get(os.environ.get("WANDB_MODE", ""), os.environ.get("WANDB_MODE", ""))
-    if asked in ("online", "offline", "disabled"):
-        return asked, f"WANDB_MODE={asked}"
+    variable = {"dryrun": "offline"}.get(os.environ.get("WANDB_MODE", ""), os.environ.get("WANDB_MODE", ""))
+    if variable in ("online", "offline", "disabled"):
+        return variable, f"WANDB_MODE={variable}"
     if has_key():
-        return "online", "a key is there"
+        return "online", "a W&B key was found"
     return "offline", "no key: wandb login, or tracker.mode=disabled for none"
 
 
 def has_key() -> bool:
-    """Return True if this machine has a W&B key: in the environment, in wandb's settings or in netrc. Asks no server."""
+    """Return True if this machine has a W&B key: in the environment, in wandb's settings or in netrc. Contacts no server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     try:
         import wandb
-        from wandb.sdk.lib.wbauth import read_netrc_auth  # not netrc itself: the server has more than one name
+        from wandb.sdk.lib.wbauth import read_netrc_auth  # not the netrc module: wandb's server has more than one name
 
         settings = wandb.setup(settings=wandb.Settings(silent=True)).settings
         return bool(settings.api_key or read_netrc_auth(host=settings.base_url))
-    except Exception:  # settings or a file that wandb refuses: no key that would serve
+    except Exception:  # wandb cannot read its settings or netrc: no usable key
         return False
 
 
 def bounded(call: Callable[[], T], seconds: float) -> T:
-    """Return what `call` returns, or raise what it raises.
+    """Return what `call` returns, or raise what it raises, within a time limit.
 
-    A daemon thread, since neither training nor the process's end may wait for one that hangs.
+    Uses a daemon thread, so that neither training nor the end of the process waits for a call that hangs.
 
     Raises:
-        TimeoutError: it takes longer.
+        TimeoutError: the call takes longer.
     """
     result: list[T] = []
     errors: list[Exception] = []
@@ -78,34 +78,34 @@ def bounded(call: Callable[[], T], seconds: float) -> T:
 
 
 def stop() -> None:
-    """Stop wandb's helper process: the next run starts a fresh one, and nothing waits for this one when the process ends."""
+    """Stop wandb's helper process, so that the next run starts a new one and the end of this process does not wait for it."""
     try:
         import wandb
 
         bounded(lambda: wandb.teardown(exit_code=1), GRACE)
     except TimeoutError:
-        with contextlib.suppress(OSError):  # gone meanwhile
+        with contextlib.suppress(OSError):  # the helper has ended meanwhile
             for pid in helpers():
                 os.kill(pid, signal.SIGKILL)
     except Exception:
-        log.debug("wandb.teardown", exc_info=True)  # it was dead already
+        log.debug("wandb.teardown", exc_info=True)  # the helper had already ended
 
 
 def helpers() -> list[int]:
-    """Return the process ids of this process's own wandb-core children, the newest last (Linux; elsewhere none are found)."""
+    """Return the process ids of this process's wandb-core children, the newest last (on Linux; elsewhere an empty list)."""
     children = [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
     return sorted((pid for pid in children if _is_alive(pid)), key=_started)
 
 
 def _is_alive(pid: int) -> bool:
-    """Return True if a child is a wandb-core that has not ended: a killed one stays listed until somebody waits for it."""
+    """Return True if a child is a wandb-core that has not ended: a killed one stays listed until its parent waits for it."""
     return Path(f"/proc/{pid}/comm").read_text().strip() == "wandb-core" and _stat(pid)[0] != "Z"
 
 
 def _started(pid: int) -> int:
-    return int(_stat(pid)[19])  # in ticks since the machine started: the threads that began them are in no order
+    return int(_stat(pid)[19])  # clock ticks since boot; the order of the threads that started them is arbitrary
 
 
 def _stat(pid: int) -> list[str]:
-    """Return what follows the name in /proc/PID/stat, from the state on."""
+    """Return the fields after the name in /proc/PID/stat; the first is the state."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -125,5 +125,7 @@ def _exit_code(code: int) -> int:
         print(f"{len(unfinished)} of {len(PLANNED)} runs not finished; rerun this command to continue:", file=sys.stderr)
         for run, state in unfinished.items():
             print(f"  {state:11} {run.run_id}", file=sys.stderr)
-    ended = {state for run, state in unfinished.items() if changed(run.folder) != run.found}  # not by an earlier command
+    ended = {
+        state for run, state in unfinished.items() if changed(run.folder) != run.earlier_change
+    }  # not by an earlier command
     return 130 if code == 130 or "interrupted" in ended else 75 if "preempted" in ended else 1 if "failed" in ended else code

@@ -34,7 +34,10 @@ def test_the_v100_by_hand() -> None:
     epoch = by_rate(work, assumed_rate("V100", "fp32"))
     assert (round(epoch.seconds, 2), epoch.basis, epoch.peak_memory) == (433.15, "assumed", None)
     assert assumed_rate("V100", "bf16").flops == assumed_rate("V100", "fp32").flops  # no tensor cores for it
-    assert "no tensor cores" in assumed_rate("V100", "bf16").description and "tensor" not in assumed_rate("V100", "fp16").description
+    assert (
+        "no tensor cores" in assumed_rate("V100", "bf16").description
+        and "tensor" not in assumed_rate("V100", "fp16").description
+    )
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_auto_asks_the_environment_then_for_a_key(tmp_path: Path, monkeypatch: p
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("NETRC", str(tmp_path / "nothing"))
     monkeypatch.setenv("WANDB_API_KEY", "c0ffee" * 7)
-    assert wandb_process.choose("auto") == ("online", "a key is there")
+    assert wandb_process.choose("auto") == ("online", "a W&B key was found")
 
 
 def test_the_mode_is_said_once_a_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -26,7 +26,7 @@ class Summary(WandbTracker):
 
     def show(self, media: Mapping[str, Any]) -> str | None:
         """Add one step of media and return the page's address, if it has one."""
-        self._epoch = self._seen + 1  # published again: after what the server has
+        self._epoch = self._uploaded + 1  # published again: after what the server has
         self._send(lambda run: run.log(dict(media), step=self._epoch))
         return self._run.url if self._run else None
 
