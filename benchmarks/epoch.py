@@ -3,8 +3,8 @@
     python benchmarks/epoch.py profile=laptop resizer=cbam data.limit=512 data.test_limit=256
     python benchmarks/epoch.py resizer=cbam aug=cutmix backbone.weights=none train.epochs=6     on a GPU: the paper's own epoch
 
-Runs the real run.py in this process on the command line given, its parts wrapped from outside by a stopwatch. Parts that lie
-inside others are taken out of them, so that no second counts twice; what no part claims is shown as the rest.
+Runs run.py in this process with the given overrides and times its functions by wrapping them. The time of nested parts is
+subtracted from the outer part, so nothing is counted twice; time outside of all parts is shown as the rest.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from ablation.training import fit
 from ablation.training.fit import Fit
 from benchmarks.side_by_side import ROOT, Table, machine, parser, publish, spread
 
-PLACES: list[tuple[Any, str, str]] = [
-    (Fit, "_train", "data"),  # what is left of it once the parts below are taken out: order, crops, mixing
+TIMED: list[tuple[Any, str, str]] = [
+    (Fit, "_train", "data"),  # without the parts below: order, crops, mixing
     (Fit, "loss", "forward"),
     (torch.Tensor, "backward", "backward"),
     (torch.optim.Optimizer, "zero_grad", "optimizer step"),
@@ -44,23 +44,23 @@ PLACES: list[tuple[Any, str, str]] = [
     (Checkpoints, "save", "checkpoint"),
     (Fit, "state_dict", "checkpoint"),
 ]
-PARTS = tuple(dict.fromkeys(part for _, _, part in PLACES))
+PARTS = tuple(dict.fromkeys(part for _, _, part in TIMED))
 REST = "rest"
-BY_TRAINED, BY_TESTED = PARTS[:4], PARTS[4:5]  # parts that grow with the images trained on, and tested
+BY_TRAINED, BY_TESTED = PARTS[:4], PARTS[4:5]  # parts proportional to the images trained on, and tested
 PAPER = (50_000, 10_000)
-BOOKS = ("record", "tracker", "checkpoint")
+RECORDING = ("record", "tracker", "checkpoint")
 
 
 class Stopwatch:
-    """Seconds of each part, epoch by epoch; on a GPU every part waits for the device, which costs it a little overlap."""
+    """Seconds of each part in each epoch; on a GPU every part waits for the device, which loses a little overlap."""
 
     def __init__(self) -> None:
         self.epochs: list[Counter[str]] = []
-        self.images = PAPER  # trained on and tested in an epoch
+        self.images = PAPER  # trained on and tested per epoch
         self._stack, self._since = [REST], 0.0
 
     def wrap(self, owner: Any, name: str, part: str) -> None:
-        """Time a function or method from now on."""
+        """Replace a function or method by one that is timed as `part`."""
         inner: Callable[..., Any] = getattr(owner, name)
 
         @functools.wraps(inner)
@@ -76,7 +76,7 @@ class Stopwatch:
         setattr(owner, name, timed)
 
     def wrap_laps(self) -> None:
-        """An epoch is over when the next begins, or when the weights that stay are written."""
+        """Time epochs: each ends when the next begins, or when the kept weights are written."""
         epoch: Any = Fit._epoch
         extract: Any = Checkpoints.extract
 
@@ -88,7 +88,7 @@ class Stopwatch:
 
         def end(checkpoints: Checkpoints, chosen: Any) -> None:
             self._tick()
-            self._since = float("inf")  # nothing counts any more
+            self._since = float("inf")  # stop timing
             extract(checkpoints, chosen)
 
         Fit._epoch = begin  # type: ignore[method-assign,assignment]
@@ -104,17 +104,17 @@ class Stopwatch:
 
 
 def train(overrides: list[str]) -> Stopwatch:
-    """Run run.py under the stopwatch in a folder that is thrown away.
+    """Run run.py under the stopwatch in a temporary folder.
 
     Raises:
-        SystemExit: it did not end in a result.
+        SystemExit: it failed.
     """
     watch = Stopwatch()
-    for place in PLACES:
-        watch.wrap(*place)
+    for timed in TIMED:
+        watch.wrap(*timed)
     watch.wrap_laps()
     with tempfile.TemporaryDirectory() as folder:
-        given = sys.argv
+        arguments = sys.argv
         sys.argv = ["run.py", f"paths.runs={folder}/runs", *overrides]
         try:
             runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
@@ -122,12 +122,12 @@ def train(overrides: list[str]) -> Stopwatch:
             if ended.code:
                 raise
         finally:
-            sys.argv = given
+            sys.argv = arguments
     return watch
 
 
 def table(watch: Stopwatch) -> Table:
-    """Return seconds and shares by part, and what they would be in an epoch of the paper's size."""
+    """Return seconds and shares by part, also scaled to an epoch of the paper's size."""
     epochs = watch.epochs[1:] or watch.epochs  # the first one warms up
     medians = {part: spread([epoch[part] for epoch in epochs]).median for part in (*PARTS, REST)}
     factors = dict.fromkeys(BY_TRAINED, PAPER[0] / watch.images[0]) | dict.fromkeys(BY_TESTED, PAPER[1] / watch.images[1])
@@ -137,9 +137,9 @@ def table(watch: Stopwatch) -> Table:
         [part, spread([epoch[part] for epoch in epochs]), f"{medians[part] / total:.2%}", f"{scaled[part] / whole:.2%}"]
         for part in medians
     ]
-    named, books = 1 - medians[REST] / total, sum(scaled[part] for part in BOOKS) / whole
+    named, recording = 1 - medians[REST] / total, sum(scaled[part] for part in RECORDING) / whole
     line = f"The named parts are {named:.2%} of an epoch. In an epoch of the paper's size record, tracker and checkpoint are"
-    line += f" {books:.2%}, evaluation {scaled['evaluation'] / whole:.2%}"
+    line += f" {recording:.2%}, evaluation {scaled['evaluation'] / whole:.2%}"
     estimated = "" if watch.images == PAPER else " (an estimate: the parts by image scaled up, the others as they are)"
     header = ("part", "seconds an epoch", "share", f"share at {PAPER[0]:,} + {PAPER[1]:,} images")
     note = f"Median (lowest to highest) of {len(epochs)} epochs of {watch.images[0]:,} + {watch.images[1]:,} images."
@@ -147,7 +147,7 @@ def table(watch: Stopwatch) -> Table:
 
 
 def main() -> int:
-    """Measure, print, keep."""
+    """Measure, print and save."""
     command_line = parser(__doc__, "epoch")
     command_line.add_argument("overrides", nargs="*", help="of run.py; train.epochs is --repeats + 1 unless given")
     options, about = command_line.parse_intermixed_args(), machine()

@@ -4,8 +4,8 @@
     python benchmarks/gpu.py --cells cbam-cutmix --only-epochs
 
 An epoch is the real one: 50,000 images trained on and 10,000 evaluated by `Fit`, bf16, batches of 128, compiled and not. The
-first one warms up or compiles, and is thrown away. Every turn is kept in results/gpu-<card>.json: send it if yours is missing.
-Without a GPU the table says so, and that is no error.
+first one warms up or compiles and is not counted. Every measurement is saved in results/gpu-<card>.json: send it if yours is
+missing. Without a GPU the table says so; this is not an error.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from benchmarks.ours import CELLS, Ours, of_cell
 from benchmarks.side_by_side import HERE, NOT_MEASURED, ROOT, Table, Turns, machine, parser, publish, ratio, spread
 
 TRAINED, TESTED = 50_000, 10_000
-DENSE = {**PEAKS, "H200": PEAKS["H100"]}  # H200: H100's chip with other memory
+DENSE = {**PEAKS, "H200": PEAKS["H100"]}  # the H200 has the H100's chip with other memory
 INTERVAL = 300  # seconds between two checkpoints: records.checkpoint_minutes
 HEADER = ("cell", "s an epoch", *(f"compiled: {mode}" for mode in MODES), "images a second", "ms a step", "MFU")
 HEADER += ("share of the limit", "evaluation", "checkpoint", "peak memory, GiB")
 
 
 def peak(name: str, precision: str) -> float | None:
-    """Return a GPU's dense peak in FLOP/s by its maker's data sheet, None for one that we do not know."""
-    known = [peaks for short, peaks in DENSE.items() if short in name]
-    return known[0][precision] * 1e12 if known and precision in known[0] else None
+    """Return a GPU's dense peak in FLOP/s from its data sheet, None if the GPU is unknown."""
+    matches = [peaks for short, peaks in DENSE.items() if short in name]
+    return matches[0][precision] * 1e12 if matches and precision in matches[0] else None
 
 
 def measure(cell: str, options: argparse.Namespace) -> Turns:
-    """Return what every epoch of a cell took; turns with the limit alternate with them."""
+    """Return the measurements of every epoch of a cell, alternating with turns of the limit."""
     config = of_cell(cell, f"train.batch_size={options.batch}")
     ours = Ours(config, options.steps, "cuda", images=options.images, tested=options.images // 5)
     fit, limit = ours.fit(options.precision), ours.limit(options.precision)
@@ -76,7 +76,7 @@ def measure(cell: str, options: argparse.Namespace) -> Turns:
 
 
 def saving(fit: Fit, epoch: int) -> dict[str, float]:
-    """Return the seconds that a checkpoint stops training for, those until it is on the disk, and its bytes."""
+    """Return the seconds for which a checkpoint stops training, those until it is on disk, and its bytes."""
     with tempfile.TemporaryDirectory() as folder, Checkpoints(Path(folder), "benchmark", 1, ["best"]) as checkpoints:
         began = time.perf_counter()
         checkpoints.save(epoch, fit.state_dict(), chosen={"best": epoch}, final=False)
@@ -87,7 +87,7 @@ def saving(fit: Fit, epoch: int) -> dict[str, float]:
 
 
 def compiled(cell: str, mode: str, options: argparse.Namespace) -> list[float]:
-    """Return the seconds of epochs under engine.compile, the one that compiles left out."""
+    """Return the seconds of epochs under engine.compile, without the first, which compiles."""
     config = of_cell(cell, f"train.batch_size={options.batch}", f"engine.compile={mode}")
     fit = Ours(config, 1, "cuda", images=options.images, tested=options.images // 5).fit(options.precision)
     rows = fit.run()
@@ -95,19 +95,19 @@ def compiled(cell: str, mode: str, options: argparse.Namespace) -> list[float]:
 
 
 def clean() -> None:
-    """Give back what a cell held, compiled code included."""
+    """Free the memory and compiled code of a cell."""
     torch.compiler.reset()
     gc.collect()
     torch.cuda.empty_cache()
 
 
 def utilisation(macs: int, rate: float, precision: str) -> float:
-    """Return model FLOP/s over the GPU's peak: three forwards a training image; NaN for a GPU whose peak we do not know."""
+    """Return model FLOP/s over the GPU's peak: a training image counts as three forward passes; NaN if the peak is unknown."""
     return rate * FLOPS * TRAINING * macs / (peak(torch.cuda.get_device_name(), precision) or float("nan"))
 
 
 def row(cell: str, turns: Turns | None) -> list[object]:
-    """Return a cell's line of the table."""
+    """Return a cell's row of the table."""
     if turns is None:
         return [cell, *[NOT_MEASURED] * (len(HEADER) - 1)]
     seconds, *others = [spread(turns[name]) for name in ("seconds", "row", "step")]
@@ -120,7 +120,7 @@ def row(cell: str, turns: Turns | None) -> list[object]:
 
 
 def main() -> int:
-    """Measure the cells one after another, then let the other benchmarks do theirs on the GPU."""
+    """Measure the cells one after another, then run the other benchmarks on the GPU."""
     command_line = parser(__doc__, "gpu")
     add = command_line.add_argument
     add("--cells", nargs="+", choices=CELLS, default=list(CELLS), metavar="CELL", help=f"of {', '.join(CELLS)}")
@@ -156,9 +156,9 @@ def main() -> int:
         publish("gpu", options, about, Table(HEADER, [row(name, None) for name in CELLS], lines), measured)
     elif not options.only_epochs:
         for other in ("step", "memory", "resizer"):
-            kept = options.out.with_name(f"{options.out.stem}-{other}.json")
-            words = [f"benchmarks/{other}.py", "--device", "cuda", "--repeats", str(options.repeats), "--out", str(kept)]
-            subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
+            out = options.out.with_name(f"{options.out.stem}-{other}.json")
+            arguments = [f"benchmarks/{other}.py", "--device", "cuda", "--repeats", str(options.repeats), "--out", str(out)]
+            subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True)
     return 0
 
 

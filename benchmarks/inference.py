@@ -1,10 +1,10 @@
-"""How often the statistics are wrong: simulated studies whose truth is known, beside the figures of the specification.
+"""Error rates, power and coverage of the statistics in simulated studies, next to the figures of the specification.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --tables 2000
 
-A study is eight cells, the first of them the baseline; each has new seeds and new images (simulated.py). All figures are
-written to results/statistics.json.
+A study has eight cells, of which the first is the baseline; each study has new seeds and images (simulated.py). All figures
+are written to results/statistics.json.
 """
 
 from __future__ import annotations
@@ -52,29 +52,29 @@ GRID = np.arange(CELLS).reshape(4, 2)  # four levels of one factor by two of ano
 
 def main_effects() -> list[list[float]]:
     """Return the weights of a 4 x 2 grid's planned effects: each level against the first, and the other factor."""
-    found = []
+    effects = []
     for level in range(1, 4):
         weights = np.zeros(CELLS)
         weights[GRID[level]], weights[GRID[0]] = 0.5, -0.5
-        found.append(weights.tolist())
+        effects.append(weights.tolist())
     weights = np.full(CELLS, 0.25)
     weights[GRID[:, 0]] = -0.25
-    return [*found, weights.tolist()]
+    return [*effects, weights.tolist()]
 
 
 def any_shown(estimates: Sequence[Estimate]) -> bool:
-    """Return True if Holm's adjustment leaves one significant."""
-    return any(each.shown for each in holm([estimate.p for estimate in estimates]))
+    """Return True if any is significant after Holm's adjustment."""
+    return any(adjusted.shown for adjusted in holm([estimate.p for estimate in estimates]))
 
 
 def covered(estimates: Sequence[Estimate], truth: float = 0.0) -> float:
-    """Return the share whose 95 % interval holds the truth."""
+    """Return the share of 95 % intervals that contain the truth."""
     intervals = [estimate.interval() for estimate in estimates]
     return float(np.mean([interval is not None and truth in interval for interval in intervals]))
 
 
 def null_study(population: Population, sds: Sequence[float], seeds: int, rng: np.random.Generator) -> dict[str, float]:
-    """Return what one study without any difference gives: claims (0 or 1) and coverages."""
+    """Return claims (0 or 1) and coverages in one study without any true difference."""
     correct = population.draw(rng, seeds, sds, (0.0,) * CELLS)
     samples = [summarise((100 * cell.mean(axis=1)).tolist(), cell) for cell in correct]
     alone = [summarise((100 * cell.mean(axis=1)).tolist()) for cell in correct]
@@ -95,10 +95,10 @@ def null_study(population: Population, sds: Sequence[float], seeds: int, rng: np
 
 
 def planted_study(population: Population, sd: float, gain: float, seeds: int, rng: np.random.Generator) -> dict[str, float]:
-    """Return whether a planted difference is shown at the level of Holm's first step among seven (0 or 1), and covered."""
+    """Return whether a planted difference is significant at Holm's first level of seven (0 or 1), and covered (0 or 1)."""
     low, high = population.draw(rng, seeds, (sd, sd), (0.0, gain))
-    found = compare(*(summarise((100 * cell.mean(axis=1)).tolist(), cell) for cell in (high, low)))
-    return {"T1": found.p is not None and found.p < LEVEL / (CELLS - 1), "T1 coverage": covered([found], gain)}
+    result = compare(*(summarise((100 * cell.mean(axis=1)).tolist(), cell) for cell in (high, low)))
+    return {"T1": result.p is not None and result.p < LEVEL / (CELLS - 1), "T1 coverage": covered([result], gain)}
 
 
 def mean_of(studies: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -107,7 +107,7 @@ def mean_of(studies: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Simulate, print, keep."""
+    """Simulate, print and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=int, default=500, metavar="N", help="studies a figure (default: 500)")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE")
@@ -115,19 +115,19 @@ def main(arguments: list[str] | None = None) -> int:
     results: list[dict[str, Any]] = []
     print("no difference: share of studies with a claim, share of intervals that hold 0")
     print(f"{'':42s}{''.join(f'{key:>{width}s}' for key, width in WIDTH.items())}")
-    for name, population, sds, own, welch in NULL:
-        for place, seeds in enumerate((3, 5, 10)):
+    for name, population, sds, t1, welch in NULL:
+        for index, seeds in enumerate((3, 5, 10)):
             rng = np.random.default_rng(seeds)
-            found = mean_of([null_study(population, sds, seeds, rng) for _ in range(options.tables)])
-            results.append({"kind": "null", "study": name, "n": seeds, **found})
-            results[-1] |= {"specified T1": own[place], "specified Welch": welch[place]}
+            result = mean_of([null_study(population, sds, seeds, rng) for _ in range(options.tables)])
+            results.append({"kind": "null", "study": name, "n": seeds, **result})
+            results[-1] |= {"specified T1": t1[index], "specified Welch": welch[index]}
             print(row(results[-1]), flush=True)
     print(f"a planted difference: share of studies that show it at level {LEVEL} / {CELLS - 1}")
     for name, population, sd, gain, power in PLANTED:
-        for place, seeds in enumerate((3, 5, 10)):
+        for index, seeds in enumerate((3, 5, 10)):
             rng = np.random.default_rng(seeds)
-            found = mean_of([planted_study(population, sd, gain, seeds, rng) for _ in range(options.tables)])
-            results.append({"kind": "power", "study": name, "n": seeds, **found, "specified T1": power[place]})
+            result = mean_of([planted_study(population, sd, gain, seeds, rng) for _ in range(options.tables)])
+            results.append({"kind": "power", "study": name, "n": seeds, **result, "specified T1": power[index]})
             print(row(results[-1]), flush=True)
     error = math.sqrt(LEVEL * (1 - LEVEL) / options.tables)
     seconds = time.perf_counter() - began
@@ -141,9 +141,9 @@ def row(result: Mapping[str, Any]) -> str:
     """Return one line of the printed table; the specification's figure in brackets."""
     parts = [f"{result['study']:34s} n = {result['n']:<3d}"]
     for key in ("T1", "Welch", "winner", "effects", "T1 coverage", "Welch coverage", "effects coverage"):
-        said = result.get(f"specified {key}")
+        specified = result.get(f"specified {key}")
         figure = "" if key not in result else f"{result[key]:.3f}"
-        parts.append(f"{figure + (f' [{said}]' if said is not None else ''):>{WIDTH[key]}s}")
+        parts.append(f"{figure + (f' [{specified}]' if specified is not None else ''):>{WIDTH[key]}s}")
     return "".join(parts)
 
 

@@ -1,9 +1,9 @@
-"""The input pipeline alone: shuffle, random crop, mirror, normalise; images a second, no model behind it.
+"""Benchmark of the input pipeline: shuffle, random crop, flip, normalise; images per second, without a model.
 
     python benchmarks/input.py
     python benchmarks/input.py --device cuda --aug cutmix
 
-A turn is one pass over all images. A DataLoader starts its workers in every pass, as it does in every epoch.
+A turn is one pass over all images. A DataLoader starts its workers in every pass, as in every epoch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NOTE = "v2 on whole batches draws one crop and one mirror image for all images o
 
 
 class Tensors(TensorDataset):
-    """uint8 tensors, each transformed by torchvision v2 when it is asked for."""
+    """uint8 tensors, each transformed by torchvision v2 when it is read."""
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         image, label = super().__getitem__(index)
@@ -41,7 +41,7 @@ class Tensors(TensorDataset):
 
 
 def passing(batches_of: Callable[[], Iterable[Any]], count: int, clock: Clock, device: torch.device) -> Callable[[], float]:
-    """Return a turn: one pass, every batch brought to the device."""
+    """Return a turn: one pass over the batches, each copied to the device; it returns images per second."""
 
     def turn() -> float:
         clock.start()
@@ -54,7 +54,7 @@ def passing(batches_of: Callable[[], Iterable[Any]], count: int, clock: Clock, d
 
 
 def whole_batches(images: Images, batch_size: int) -> Iterable[tuple[Tensor]]:
-    """Yield batches that torchvision v2 transforms as one tensor."""
+    """Yield batches transformed by torchvision v2 as one tensor."""
     for chosen in torch.randperm(len(images)).split(batch_size):
         yield (V2(images.pixels[chosen]),)
 
@@ -64,7 +64,7 @@ def contenders(options: argparse.Namespace) -> dict[str, Callable[[], float]]:
     images, device = constructed(options.images), torch.device(options.device)
     clock, size, pin = Clock(device), options.batch, device.type == "cuda"
     fit = Ours(of_cell(f"none-{options.aug}", f"train.batch_size={size}"), 1, options.device, options.images).fit("fp32")
-    here = images.to(device)
+    on_device = images.to(device)
     pictures = reports_way.Pictures(images.pixels.permute(0, 2, 3, 1).contiguous().numpy(), images.labels.tolist())
     turns = {OURS: passing(lambda: fit.batches(0), options.images, clock, device)}
     tensors = Tensors(images.pixels, images.labels)
@@ -72,12 +72,12 @@ def contenders(options: argparse.Namespace) -> dict[str, Callable[[], float]]:
         for workers in options.workers:
             loader = reports_way.loader(dataset, size, workers, pin)
             turns[f"torchvision {name}, {workers} workers"] = passing(loader.__iter__, options.images, clock, device)
-    turns["torchvision v2, whole batches"] = passing(lambda: whole_batches(here, size), options.images, clock, device)
+    turns["torchvision v2, whole batches"] = passing(lambda: whole_batches(on_device, size), options.images, clock, device)
     return turns
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, keep."""
+    """Measure, print and save."""
     command_line = parser(__doc__, "input")
     add = command_line.add_argument
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -1,9 +1,9 @@
-"""Peak memory of training steps, ours against the report's way: each in a fresh process, on a GPU as its allocator counts.
+"""Peak memory of training steps, ours and the report's way, each in a new process; on a GPU as counted by its allocator.
 
     python benchmarks/memory.py --cells bilinear-base cbam-base
     python benchmarks/memory.py --device cuda
 
-On a CPU it is the process's resident memory, so that the libraries count too, in both alike.
+On a CPU it is the resident memory of the process, including the libraries in both cases.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ def here(way: str, cell: str, options: argparse.Namespace) -> int:
 
 
 def elsewhere(way: str, cell: str, options: argparse.Namespace) -> float:
-    """Take the steps in a fresh process and return its peak in MiB."""
-    words = [sys.executable, __file__, "--one", way, "--cells", cell, "--batch", str(options.batch), "--device", options.device]
-    return int(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout) / 2**20
+    """Take two steps in a new process and return its peak in MiB."""
+    argv = [sys.executable, __file__, "--one", way, "--cells", cell, "--batch", str(options.batch), "--device", options.device]
+    return int(subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout) / 2**20
 
 
 def row(cell: str, turns: Turns | None) -> list[object]:
-    """Return a cell's line of the table."""
+    """Return a cell's row of the table."""
     if turns is None:
         return [cell, *[NOT_MEASURED] * (len(WAYS) + 1)]
     return [cell, *[spread(turns[way]) for way in WAYS], ratio(turns["ours, bf16"], turns["report's way, fp32"])]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure the cells one after another; the JSON is written after each."""
+    """Measure the cells one after another; results are saved after each."""
     command_line = parser(__doc__, "memory")
     add, gpu = command_line.add_argument, torch.cuda.is_available()
     add("--cells", nargs="+", choices=CELLS, default=list(CELLS), metavar="CELL", help=f"of {', '.join(CELLS)}")

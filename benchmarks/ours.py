@@ -1,8 +1,7 @@
-"""Our own training, built as run.py builds it from conf/, on constructed images.
+"""Our training of the eight cells, built from conf/ as in run.py, on constructed images.
 
-Owns the eight cells and their turns. Rewrites nothing of `ablation.training.fit`: a turn is one of its epochs.
-Noise in place of CIFAR-10, random in place of ImageNet weights and a learning rate that moves nothing: none of them changes
-how long a step takes, and a run of hours on one batch stays finite.
+A turn is one epoch of `ablation.training.fit`. Images are noise, weights are random and the learning rate is tiny: this does
+not change the time of a step, and the loss stays finite in hours of training on one batch.
 """
 
 from __future__ import annotations
@@ -60,9 +59,9 @@ class Ours:
 
     Args:
         config: from `of_cell`.
-        steps: batches of a turn; an epoch of `Fit` has as many.
+        steps: batches per turn, which is an epoch of `Fit`.
         device: as engine.device.
-        images, tested: of the data set where an epoch is not a turn (None: steps x batch_size, and one image).
+        images: training images (None: steps x batch_size); tested: test images.
     """
 
     def __init__(
@@ -87,14 +86,14 @@ class Ours:
         return engine
 
     def fit(self, precision: str) -> Fit:
-        """Return the training loop of `run.py` at a precision; it never ends."""
+        """Return the training loop of `run.py` at a precision, without end."""
         schedule, engine = settings.build(self.config, "schedule"), self._engine(str(self.device), precision)
         endless, seed = 10**9, self.config.seed
         parts = (self.classifier, self.dataset, self.augment, self.optimizer, schedule)
         return Fit(*parts, epochs=endless, batch_size=self.batch_size, seed=seed, engine=engine)
 
     def training(self, precision: str) -> Iterator[float]:
-        """Yield images a second of one epoch after another: everything that `Fit` does to train, evaluation left out."""
+        """Yield images per second of one epoch after another, with all that `Fit` does in training, without evaluation."""
         epochs = self.fit(precision).run(progress=lambda images: self.clock.stop())
         while True:
             self.clock.start()
@@ -102,7 +101,7 @@ class Ours:
             yield len(self.dataset.train) / self.clock.seconds()
 
     def limit(self, precision: str) -> Iterator[float]:
-        """Yield images a second of the same step on one fixed batch that is where the model wants it, and nothing else."""
+        """Yield images per second of the training step alone, on one fixed batch that is already on the device."""
         fit = self.fit(precision)
         batch = self.fixed_batch()
         while True:
@@ -114,7 +113,7 @@ class Ours:
             yield self.steps * self.batch_size / self.clock.seconds()
 
     def fixed_batch(self) -> MixedBatch:
-        """Return the first batch, augmented, on the device, in the model's memory format."""
+        """Return the first batch: augmented, on the device, in the model's memory format."""
         first = next(self.fit("fp32").batches(0))
         images = first.images.contiguous(memory_format=torch.channels_last)
         return MixedBatch(images, first.labels_a, first.labels_b, first.lam)

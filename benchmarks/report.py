@@ -3,8 +3,8 @@
     python benchmarks/report.py
     python benchmarks/report.py --sizes 100 1000 --images 1000
 
-Every turn is a fresh process. The records are six cells over many seeds, their numbers made up; --images gives every record
-test logits of so many images, for the per-image tests, and --rates makes six cells of each of so many learning rates.
+Every turn is a new process. The records are six cells with many seeds and made-up numbers. --images N adds test logits of N
+images to every record, for the per-image tests; --rates N makes six cells at each of N learning rates.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.side_by_side import ROOT, Table, Turns, alternate, machine, pars
 
 
 def build(folder: Path, size: int, images: int, rates: int) -> Path:
-    """Write `size` constructed records of table1, at so many learning rates, with their manifest; return their folder."""
+    """Write `size` constructed records of table1 at `rates` learning rates, with their manifest; return their folder."""
     from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome  # the tests' builder
 
     runs, random = Runs(folder / str(size)), np.random.default_rng(0)
@@ -49,39 +49,39 @@ def build(folder: Path, size: int, images: int, rates: int) -> Path:
 
 
 def measure(runs: Path, memory: list[float]) -> float:
-    """Make the table in a fresh process; note its peak memory in MiB, return its seconds.
+    """Make the table in a new process; append its peak memory in MiB to `memory` and return its seconds.
 
     Raises:
         RuntimeError: it did not write a complete table.
     """
     with tempfile.TemporaryDirectory() as out:
-        words = [sys.executable, "reports/make_table.py", "--runs", str(runs), "--source", "local", "--out", out]
+        command = [sys.executable, "reports/make_table.py", "--runs", str(runs), "--source", "local", "--out", out]
         began = time.perf_counter()
-        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
         peak = float("nan")
         while process.poll() is None:
             peak = high_water(process.pid, peak)
             time.sleep(0.01)
         seconds = time.perf_counter() - began
     if process.returncode:
-        raise RuntimeError(f"exit code {process.returncode}: {' '.join(words)}")
+        raise RuntimeError(f"exit code {process.returncode}: {' '.join(command)}")
     memory.append(peak)
     return seconds
 
 
 def high_water(pid: int, before: float) -> float:
-    """Return a process's peak resident memory so far in MiB, or `before` where /proc does not tell it.
+    """Return a process's peak resident memory so far in MiB, or `before` if /proc does not show it.
 
-    Not getrusage's ru_maxrss: a child inherits its parent's, and this one has imported torch.
+    Not getrusage's ru_maxrss: a child starts with its parent's, which has imported torch.
     """
     with contextlib.suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-        return int(found[1]) / 2**10 if found else before
+        match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        return int(match[1]) / 2**10 if match else before
     return before
 
 
 def table(options: argparse.Namespace, turns: Turns, memory: dict[str, list[float]]) -> Table:
-    """Return seconds and memory by size, and what the next record costs."""
+    """Return seconds and memory by number of records, and the time of one more record."""
     rows = [[f"{int(size):,}", spread(turns[size]), spread(memory[size][1:])] for size in turns]
     lines = [
         f"Median (lowest to highest) of {options.repeats} fresh processes, test logits of {options.images} images a record,"
@@ -98,7 +98,7 @@ def table(options: argparse.Namespace, turns: Turns, memory: dict[str, list[floa
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, keep."""
+    """Measure, print and save."""
     command_line = parser(__doc__, "report")
     command_line.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000], help="default: 100 1000 10000")
     command_line.add_argument("--images", type=int, default=0, help="test logits a record (default: none)")

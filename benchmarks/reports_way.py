@@ -1,8 +1,8 @@
-"""The report's way: what its author would have written with PyTorch and torchvision, for comparison alone.
+"""The report's way: training as its author would have written it with PyTorch and torchvision, for comparison.
 
 A DataLoader with worker processes, torchvision transforms on PIL images, fp32, NCHW, `torch.optim.SGD`, `loss.item()` after
-every step. Frozen: it was written before anything of ours was made faster and stays as it is, its own Resizer and CBAM
-included. No hidden brake: cudnn.benchmark is on, transfers are pinned and do not block, TF32 is what torch's defaults say.
+every step. Do not change it: it is the fixed reference, with its own Resizer and CBAM, written before our training was
+optimised. It is not slowed down: cudnn.benchmark is on, transfers are pinned and non-blocking, TF32 is as in torch's defaults.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Resizer(nn.Module):
 
 
 def build(resizer: str) -> nn.Module:
-    """Return VGG16 with a 10-class head behind no, a bilinear or a learned resize to 224."""
+    """Return VGG16 with a 10-class head after no, a bilinear or a learned resize to 224."""
     network = models.vgg16(weights=None)
     network.classifier[6] = nn.Linear(4096, 10)
     bilinear = nn.Upsample(size=(224, 224), mode="bilinear", align_corners=False)
@@ -84,7 +84,7 @@ def build(resizer: str) -> nn.Module:
 
 
 class Pictures(TorchDataset[tuple[Tensor, int]]):
-    """CIFAR-10 as torchvision serves it: an array of images, each made a PIL image and transformed when it is asked for."""
+    """CIFAR-10 as in torchvision: an array of images, each converted to a PIL image and transformed when it is read."""
 
     def __init__(self, pixels: np.ndarray, labels: list[int], transform: Callable[[Image.Image], Any] = TRAIN) -> None:
         self.pixels, self.labels, self.transform = pixels, labels, transform
@@ -97,7 +97,7 @@ class Pictures(TorchDataset[tuple[Tensor, int]]):
 
 
 def cutmix(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Paste one box of a shuffled batch, in half of the batches (Yun et al., ICCV 2019); labels of the box, visible share."""
+    """CutMix in half of the batches (Yun et al., ICCV 2019); return images, labels of the pasted box, visible share."""
     if np.random.rand() >= 0.5:
         return images, labels, 1.0
     side = images.shape[-1]
@@ -111,7 +111,7 @@ def cutmix(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, float]:
 
 
 def loader(pictures: TorchDataset[Any], batch_size: int, workers: int, pin: bool) -> Batches:
-    """Return batches in a new order every time."""
+    """Return a loader that shuffles in every epoch."""
     return DataLoader(pictures, batch_size=batch_size, shuffle=True, num_workers=workers, pin_memory=pin)
 
 
@@ -122,7 +122,7 @@ def endless(batches: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return torch's own settings on a GPU: `default` has TF32 convolutions, `fp32` has none."""
+    """Return a context with torch's settings on a GPU: `default` has TF32 convolutions, the others have not."""
     if device.type != "cuda":
         return contextlib.nullcontext()
     return torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=precision == "default")
@@ -137,7 +137,7 @@ def training(
     mixed: bool,
     precision: str,
 ) -> Iterator[float]:
-    """Yield images a second of `steps` steps, again and again. Precision: default, fp32, or bf16 by autocast."""
+    """Yield images per second of `steps` steps, repeatedly. Precision: default, fp32, or bf16 by autocast."""
     clock = Clock(device)
     while True:
         seen, running_loss = 0, 0.0

@@ -1,9 +1,9 @@
-"""What plain and cbam cost over bilinear alone, 32 -> 224: forward, forward and backward, memory kept for the backward pass.
+"""Cost of the resizers plain and cbam against bilinear, 32 -> 224: forward, forward and backward, memory for the backward.
 
     python benchmarks/resizer.py --batch 16
-    python benchmarks/resizer.py --profile cbam            and which operations its time goes into
+    python benchmarks/resizer.py --profile cbam            and the operations by time
 
-Bilinear alone has nothing to learn, so its forward is all there is; its backbone is spared the gradient of its input besides.
+Bilinear has no parameters and so no backward pass; its backbone also needs no gradient of its input.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Step:
         self.module: nn.Module = self.engine.prepare(settings.build(config, "resizer")).train()
         images = torch.randn(options.batch, 3, 32, 32, device=self.engine.device)
         self.images = images.contiguous(memory_format=torch.channels_last)
-        self.gradient = torch.randn_like(self.forward())  # as the backbone hands it down
+        self.gradient = torch.randn_like(self.forward())  # in place of the backbone's
 
     def forward(self) -> Tensor:
         """Return the resized batch."""
@@ -46,14 +46,14 @@ class Step:
         return resized
 
     def both(self) -> None:
-        """Go forward and, where there is something to learn, backward."""
+        """Run forward and, if there are parameters, backward."""
         resized = self.forward()
         if resized.requires_grad:
             resized.backward(self.gradient)
             self.module.zero_grad()
 
     def turn(self, work: Callable[[], object]) -> float:
-        """Return milliseconds an image."""
+        """Return milliseconds per image."""
         self.clock.start()
         for _ in range(self.steps):
             work()
@@ -61,7 +61,7 @@ class Step:
         return float(1000 * self.clock.seconds() / (self.steps * self.batch))
 
     def kept(self) -> float:
-        """Return MiB an image that autograd keeps for the backward pass, weights aside."""
+        """Return MiB per image that autograd keeps for the backward pass, without weights."""
         weights = {parameter.untyped_storage().data_ptr() for parameter in self.module.parameters()}
         storages: dict[int, int] = {}
 
@@ -71,11 +71,11 @@ class Step:
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             self.both()
-        kept: int = sum(size for place, size in storages.items() if place not in weights)
+        kept: int = sum(size for address, size in storages.items() if address not in weights)
         return float(kept / self.batch / 2**20)
 
     def operations(self) -> str:
-        """Return the operations of some steps by their own time."""
+        """Return a table of the operations of some steps, by their own time."""
         on_gpu = self.engine.device.type == "cuda"
         activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
         with profile(activities=activities, record_shapes=True) as profiler:
@@ -88,7 +88,7 @@ class Step:
 
 
 def table(turns: Turns, steps: dict[str, Step], options: argparse.Namespace) -> Table:
-    """Return a line a resizer."""
+    """Return the table, with one row per resizer."""
     rows = []
     for resizer in RESIZERS:
         forward, both = turns[f"{resizer} forward"], turns[f"{resizer} both"]
@@ -106,7 +106,7 @@ def table(turns: Turns, steps: dict[str, Step], options: argparse.Namespace) -> 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, keep; or print a profile."""
+    """Measure, print and save; or print a profile."""
     command_line = parser(__doc__, "resizer")
     add, gpu = command_line.add_argument, torch.cuda.is_available()
     add("--device", default="cuda" if gpu else "cpu")

@@ -1,6 +1,6 @@
-"""Measuring side by side: contenders take turns in one process, and what is told is medians, ratios and their spread.
+"""Side-by-side measurement: contenders take turns in one process; results are medians, ratios and their range.
 
-Owns the turns, the clock, the words about the machine, and the tables in benchmarks/README.md. Knows no contender.
+Also the clock, the description of the machine and the tables in benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "benchmarks"
 README = HERE / "README.md"
 NOT_MEASURED = "not measured"
-FLAGS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")  # what a CPU's bf16 rests on, best first
+FLAGS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")  # CPU features relevant for bf16, best first
 Turns = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some turns, the lowest and the highest of them."""
+    """Median, lowest and highest value of some turns."""
 
     median: float
     low: float
@@ -50,12 +50,12 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> Spread:
-    """Return the spread of one / other, round by round: what slows a whole round cancels."""
+    """Return the spread of one / other, round by round, so that a disturbance of a whole round cancels."""
     return spread([a / b for a, b in zip(one, other, strict=True)])
 
 
 def alternate(contenders: Mapping[str, Callable[[], float]], repeats: int) -> Turns:
-    """Let every contender take one turn a round, in order: A B A B. A first round, the warm-up, is thrown away."""
+    """Run every contender once per round, in order: A B A B. The first round is a warm-up and not counted."""
     turns: Turns = {name: [] for name in contenders}
     for number in range(repeats + 1):
         for name, turn in contenders.items():
@@ -75,13 +75,13 @@ class Clock:
         self._times = [0.0, 0.0]
 
     def start(self) -> None:
-        """Begin, with nothing under way on the device."""
+        """Start once the device is idle."""
         if self._cuda:
             torch.cuda.synchronize()
         self._mark(0)
 
     def stop(self) -> None:
-        """End here; may be said after every step: the last one counts."""
+        """Stop; may be called after every step, the last call counts."""
         self._mark(1)
 
     def _mark(self, which: int) -> None:
@@ -91,7 +91,7 @@ class Clock:
             self._times[which] = time.perf_counter()
 
     def seconds(self) -> float:
-        """Return what passed, once the device is through."""
+        """Return the seconds between start and stop, waiting for the device."""
         if not self._cuda:
             return self._times[1] - self._times[0]
         torch.cuda.synchronize()
@@ -100,7 +100,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Table:
-    """What stands in one section of the README: a table, and lines below it."""
+    """One section of the README: a table, and lines below it."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[object]]
@@ -113,33 +113,33 @@ class Table:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the numbers depend on: processor, GPU, threads, load before the start, versions, code."""
-    about: dict[str, Any] = {"cpu": platform.processor(), "flags": [], "cores": os.cpu_count()}
+    """Return what the measurements depend on: processor, GPU, threads, load before the start, versions, code."""
+    description: dict[str, Any] = {"cpu": platform.processor(), "flags": [], "cores": os.cpu_count()}
     if (info := Path("/proc/cpuinfo")).exists():
         text = info.read_text()
-        known = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", text, re.MULTILINE))
-        about["cpu"] = (
-            "{model name} (family {cpu family}, model {model})".format_map(known) if len(known) == 3 else about["cpu"]
+        cpu = dict(re.findall(r"^(model name|cpu family|model)\s*: (.+)$", text, re.MULTILINE))
+        description["cpu"] = (
+            "{model name} (family {cpu family}, model {model})".format_map(cpu) if len(cpu) == 3 else description["cpu"]
         )
-        about["flags"] = [flag for flag in FLAGS if re.search(rf"\b{flag}\b", text)]
-    about["threads"] = torch.get_num_threads()
-    about["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    about["load"] = round(os.getloadavg()[0], 2)
-    about["versions"] = {"python": platform.python_version()} | {name: version(name) for name in ("torch", "torchvision")}
-    return about | {"code": code()}
+        description["flags"] = [flag for flag in FLAGS if re.search(rf"\b{flag}\b", text)]
+    description["threads"] = torch.get_num_threads()
+    description["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    description["load"] = round(os.getloadavg()[0], 2)
+    description["versions"] = {"python": platform.python_version()} | {name: version(name) for name in ("torch", "torchvision")}
+    return description | {"code": code()}
 
 
-def in_words(about: Mapping[str, Any]) -> str:
-    """Return a machine in one line."""
-    gpu = f"{about['gpu']}; " if about["gpu"] else ""
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    flags = " ".join(about["flags"]) or "no flag for bf16"
-    cpu = f"{about['cpu']}, {about['cores']} cores, {about['threads']} threads, {flags}"
-    return f"{gpu}{cpu}; load {about['load']} at the start; {versions}; source {about['code']['source']}"
+def in_words(description: Mapping[str, Any]) -> str:
+    """Return a description of a machine in one line."""
+    gpu = f"{description['gpu']}; " if description["gpu"] else ""
+    versions = ", ".join(f"{name} {number}" for name, number in description["versions"].items())
+    flags = " ".join(description["flags"]) or "no flag for bf16"
+    cpu = f"{description['cpu']}, {description['cores']} cores, {description['threads']} threads, {flags}"
+    return f"{gpu}{cpu}; load {description['load']} at the start; {versions}; source {description['code']['source']}"
 
 
 def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
-    """Return a command line with what all benchmarks share."""
+    """Return an argument parser with the options common to all benchmarks."""
     result = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds that count (default: 5)")
     out = HERE / "results" / f"{name}.json"
@@ -148,14 +148,14 @@ def parser(doc: str | None, name: str) -> argparse.ArgumentParser:
     return result
 
 
-def publish(name: str, options: argparse.Namespace, about: Mapping[str, Any], table: Table, turns: object) -> None:
-    """Print a table with its command and machine, keep every turn as JSON and, if asked, put the table into the README."""
-    command = shlex.join(["python", f"benchmarks/{name}.py", *(word for word in sys.argv[1:] if word != "--write")])
-    text = f"`{command}`\n\n{table}\n\n{in_words(about)}"
+def publish(name: str, options: argparse.Namespace, description: Mapping[str, Any], table: Table, turns: object) -> None:
+    """Print a table with its command and machine, save every turn as JSON and, with --write, update the README."""
+    command = shlex.join(["python", f"benchmarks/{name}.py", *(argument for argument in sys.argv[1:] if argument != "--write")])
+    text = f"`{command}`\n\n{table}\n\n{in_words(description)}"
     print(f"\n{text}")
     shown = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items() if key != "out"}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    content = {"command": command, "options": shown, "machine": about, "turns": turns}
+    content = {"command": command, "options": shown, "machine": description, "turns": turns}
     options.out.write_text(json.dumps(content, indent=1, default=_plain) + "\n")
     if options.write:
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"

@@ -1,7 +1,7 @@
-"""Studies whose truth is known: test images that are correct or not, drawn from a population of seeds and images.
+"""Simulated studies with known truth: which test images are correct, drawn from a population of seeds and images.
 
-An image is classified correctly where a normal variable passes its cell's threshold: a part of the variable belongs to the
-image, a part to image and cell, the rest to the run; the seed moves the threshold.
+An image is classified correctly if a normal variable exceeds its cell's threshold. The variance has parts for the image, for
+image and cell, and for the run; the seed shifts the threshold.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(201)
 
 @dataclass(frozen=True)
 class Population:
-    """What a study is drawn from: N test images, mean accuracy in percent, and the parts of an image's variance (sum 1)."""
+    """The population of a study: N test images, mean accuracy in percent, and the parts of the variance (sum 1)."""
 
     images: int
     accuracy: float
@@ -28,16 +28,16 @@ class Population:
     run: float  # what differs from run to run
 
     def threshold(self, accuracy: float) -> float:
-        """Return what the normal variable must pass for this accuracy."""
+        """Return the threshold of the normal variable for this accuracy in percent."""
         return -float(special.ndtri(accuracy / 100))
 
     def residual_sd(self) -> float:
-        """Return the sd over runs of equal seed effect, points: what N images alone make of it."""
+        """Return the sd of the accuracy over runs with equal seed effect, in points: from the N images alone."""
         share = special.ndtr((NODES * math.sqrt(self.shared + self.own) - self.threshold(self.accuracy)) / math.sqrt(self.run))
         return 100 * math.sqrt(float(WEIGHTS @ (share * (1 - share)) / WEIGHTS.sum()) / self.images)
 
     def shift_sd(self, sd: float) -> float:
-        """Return by how much seeds move the threshold for an sd (points) over seeds in all; 0 if the images make as much."""
+        """Return the sd of the threshold over seeds that gives a total sd (points) over seeds; 0 if the images give as much."""
         density = 100 * math.exp(-(self.threshold(self.accuracy) ** 2) / 2) / math.sqrt(2 * math.pi)
         return math.sqrt(max(0.0, sd**2 - self.residual_sd() ** 2)) / density
 
@@ -47,17 +47,17 @@ class Population:
         """Return per cell which images are correct, (seeds, N).
 
         Args:
-            rng: the only source of chance.
-            seeds: runs a cell.
-            sds: over seeds, points, one a cell.
-            gains: points above `accuracy`, one a cell.
+            rng: the only source of randomness.
+            seeds: runs per cell.
+            sds: over seeds, in points, one per cell.
+            gains: points above `accuracy`, one per cell.
         """
         shared = math.sqrt(self.shared) * rng.standard_normal(self.images, dtype=np.float32)
         cells = []
         for sd, gain in zip(sds, gains, strict=True):
             image = shared + math.sqrt(self.own) * rng.standard_normal(self.images, dtype=np.float32)
             shift = self.shift_sd(sd)
-            # seeds spread the threshold, which would lower the mean: `bar` keeps it
+            # shifts of the threshold would lower the mean accuracy: `bar` corrects it
             bar = self.threshold(self.accuracy + gain) * math.sqrt(1 + shift**2)
             bars = (bar - image) / math.sqrt(self.run)
             moved = shift / math.sqrt(self.run) * rng.standard_normal((seeds, 1), dtype=np.float32)

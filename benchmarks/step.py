@@ -1,10 +1,10 @@
-"""A training step in all eight cells: ours, the report's way, the limit, and peers; images a second.
+"""Images per second of training steps in all eight cells: ours, the report's way, the limit, and peers.
 
     python benchmarks/step.py                                       a CPU: 16 images a batch, 2 steps a turn
     python benchmarks/step.py --cells cbam-base --repeats 7
     python benchmarks/step.py --device cuda --peers .venv-peers/bin/python
 
-All contenders of a cell take turns in this process (peers in one each, see peers/), so what disturbs the machine disturbs all.
+All contenders of a cell take turns in this process (peers in one each, see peers/), so a disturbance affects all of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HEADER = ("cell", "ours, bf16", "report's way", "ratio", "share of the limit", "
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the command line; sizes that were not given follow from the device."""
+    """Return the command line; default sizes depend on the device."""
     command_line = parser(__doc__, "step")
     add = command_line.add_argument
     add("--cells", nargs="+", choices=CELLS, default=list(CELLS), metavar="CELL", help=f"of {', '.join(CELLS)}")
@@ -79,43 +79,43 @@ def reports(cell: str, options: argparse.Namespace, steps: int, device: torch.de
         batches = reports_way.endless(reports_way.loader(pictures, options.batch, workers, pin=device.type == "cuda"))
         for precision in ("default", "fp32", "bf16") if device.type == "cuda" else ("default", "bf16"):
             if precision != "default" and workers != min(options.workers):
-                continue  # it compares the arithmetic: the loader is compared by the default
+                continue  # other precisions compare the arithmetic, with one number of workers
             turns = reports_way.training(model, optimizer, batches, device, steps, aug == "cutmix", precision)
             yield f"report {precision} {workers}", turns
 
 
 def peers_of(cell: str, options: argparse.Namespace, steps: int, stack: ExitStack) -> dict[str, Peer]:
-    """Start the peers of a cell, in bf16 like ours; none where no environment was given."""
+    """Start the peers of a cell, in bf16 like ours; none if no environment was given."""
     resizer, aug = CELLS[cell]
-    words: dict[str, Any] = {"resizer": resizer, "aug": aug, "device": options.device, "batch": options.batch, "steps": steps}
-    words |= {"threads": torch.get_num_threads(), "precision": "bf16"}
-    words |= {"workers": min(max(options.workers), os.cpu_count() or 1)}  # one a core, as both advise
+    job: dict[str, Any] = {"resizer": resizer, "aug": aug, "device": options.device, "batch": options.batch, "steps": steps}
+    job |= {"threads": torch.get_num_threads(), "precision": "bf16"}
+    job |= {"workers": min(max(options.workers), os.cpu_count() or 1)}  # one per core, as both advise
     python = Path(options.peers).absolute() if options.peers else Path()
     scripts = PEERS if options.peers else {}
-    return {name: stack.enter_context(Peer(str(python), script, words)) for name, script in scripts.items()}
+    return {name: stack.enter_context(Peer(str(python), script, job)) for name, script in scripts.items()}
 
 
 def best(turns: Turns, precision: str) -> str:
-    """Return the report's way with the number of workers that suits it best; on a CPU `fp32` is the default."""
-    there = [name for name in turns if name.startswith(f"report {precision} ")]
-    return max(there, key=lambda name: spread(turns[name]).median) if there else best(turns, "default")
+    """Return the name of the fastest report's way over the numbers of workers; on a CPU `fp32` is the default."""
+    names = [name for name in turns if name.startswith(f"report {precision} ")]
+    return max(names, key=lambda name: spread(turns[name]).median) if names else best(turns, "default")
 
 
 def row(cell: str, turns: Turns | None) -> list[object]:
-    """Return a cell's line of the table."""
+    """Return a cell's row of the table."""
     if turns is None:
         return [cell, *[NOT_MEASURED] * (len(HEADER) - 1)]
     headline, ours = best(turns, "default"), turns["ours bf16"]
-    told: list[object] = [cell, spread(ours), f"{spread(turns[headline])}, {headline.split()[-1]} workers"]
-    told += [f"**{ratio(ours, turns[headline])}**", ratio(ours, turns["limit bf16"])]
-    told += [ratio(turns[f"ours {precision}"], turns[best(turns, precision)]) for precision in ("fp32", "bf16")]
-    return told + [
+    cells: list[object] = [cell, spread(ours), f"{spread(turns[headline])}, {headline.split()[-1]} workers"]
+    cells += [f"**{ratio(ours, turns[headline])}**", ratio(ours, turns["limit bf16"])]
+    cells += [ratio(turns[f"ours {precision}"], turns[best(turns, precision)]) for precision in ("fp32", "bf16")]
+    return cells + [
         f"{spread(turns[peer])}, ours / it {ratio(ours, turns[peer])}" if peer in turns else NOT_MEASURED for peer in PEERS
     ]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure the cells one after another; the JSON is written after each."""
+    """Measure the cells one after another; results are saved after each."""
     options, about = options_of(arguments), machine()
     measured: dict[str, Turns] = {}
     for cell in options.cells:

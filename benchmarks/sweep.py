@@ -1,10 +1,10 @@
-"""What a run costs beyond training: 100 tiny runs of one command, and a single run's start to its first step.
+"""Overhead of a run beyond training, over 100 tiny runs of one command, and the time from start to first step.
 
     python benchmarks/sweep.py
     python benchmarks/sweep.py --runs 20 --kinds "basic" "local_gpus"
 
 Overhead is (the command's wall time - the seconds in which its runs trained and evaluated) / runs: the start of the process,
-planning, building, records, checkpoints and tracker are in it.
+planning, building, records, checkpoints and tracker.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ def command(arguments: list[str], runs: Path) -> str:
     """Run Python in the repository and return what it printed.
 
     Raises:
-        RuntimeError: it failed; the message has its last words.
+        RuntimeError: it failed; the message has the end of its stderr.
     """
-    words = [sys.executable, *arguments, *TINY, f"paths.runs={runs}"]
-    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"WANDB_SILENT": "true"})
+    command_line = [sys.executable, *arguments, *TINY, f"paths.runs={runs}"]
+    ended = subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"WANDB_SILENT": "true"})
     if ended.returncode:
-        raise RuntimeError(f"exit code {ended.returncode}: {' '.join(words[1:])}\n{ended.stderr[-2000:]}")
+        raise RuntimeError(f"exit code {ended.returncode}: {' '.join(command_line[1:])}\n{ended.stderr[-2000:]}")
     return ended.stdout
 
 
 def overhead(kind: str, runs: int) -> float:
-    """Return seconds a run beyond training, of one command."""
+    """Return seconds per run beyond training, of one command."""
     with tempfile.TemporaryDirectory() as folder:
         seeds = ",".join(map(str, range(runs // 4)))
         began = time.perf_counter()
@@ -74,12 +74,12 @@ def first_step(kind: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
         printed = command(["-c", FIRST_STEP, *KINDS[kind]], Path(folder))
-    said = next(line for line in printed.splitlines() if line.startswith("first step"))
-    return float(said.split()[-1]) - began
+    line = next(line for line in printed.splitlines() if line.startswith("first step"))
+    return float(line.split()[-1]) - began
 
 
 def contenders(options: argparse.Namespace) -> dict[str, Callable[[], float]]:
-    """Return the turns: overhead under each kind, then the start to the first step where a run has no process of its own."""
+    """Return the turns: overhead under each kind, and for basic kinds the time to the first step."""
     turns: dict[str, Callable[[], float]] = {}
     for kind in options.kinds:
         turns[f"overhead a run, {kind}"] = partial(overhead, kind, options.runs)
@@ -89,7 +89,7 @@ def contenders(options: argparse.Namespace) -> dict[str, Callable[[], float]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, keep."""
+    """Measure, print and save."""
     command_line = parser(__doc__, "sweep")
     command_line.add_argument("--runs", type=int, default=100, help="of a command, a multiple of 4 (default: 100)")
     command_line.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help=", ".join(KINDS))

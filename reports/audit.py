@@ -1,9 +1,9 @@
-"""What a study's published numbers say before a single run: standard errors, test images, what is and is not resolved.
+"""Analyse a study's published numbers before any run: standard errors and which differences can be resolved.
 
     python reports/audit.py --study table1                 the report's six numbers
-    python reports/audit.py --study table1 --seed-sd 0.1   with another assumption of how much seeds scatter
+    python reports/audit.py --study table1 --seed-sd 0.1   with another assumed standard deviation over seeds
 
-Exit codes: 0 printed, 1 there is nothing to audit.
+Exit codes: 0 printed, 1 nothing to audit.
 """
 
 from __future__ import annotations

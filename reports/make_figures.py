@@ -20,18 +20,18 @@ COUNT = 8
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with this script's exit code for wrong usage: 2 says that a figure was refused."""
+    """Argument parser with exit code 1 for wrong usage, since 2 means that a figure could not be drawn."""
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and end."""
+        """Print one line and exit."""
         self.exit(1, f"{self.prog}: {message}\n")
 
 
 def numbers(text: str) -> list[int]:
-    """Read `4,7`.
+    """Return the figure numbers in a text such as `4,7`.
 
     Raises:
-        argparse.ArgumentTypeError: not figures of the report.
+        argparse.ArgumentTypeError: not numbers from 1 to COUNT.
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part in map(str, range(1, COUNT + 1)) for part in parts):
@@ -54,7 +54,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Choose a run, draw, write, print; return the exit code."""
+    """Select a run, draw its figures and write their captions; return the exit code."""
     options = parser().parse_args(arguments)
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))  # works without installation

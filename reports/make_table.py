@@ -1,4 +1,4 @@
-"""The comparison table of a sweep: printed, and written as a page, Markdown, LaTeX and CSV.
+"""Print the comparison table of a sweep, and write it as a page, Markdown, LaTeX and CSV.
 
     python reports/make_table.py                     the last sweep
     python reports/make_table.py --study table1      all sweeps of a study
@@ -26,10 +26,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with this script's exit code for wrong usage: 2 says that the table is incomplete."""
+    """Argument parser with exit code 1 for wrong usage, since 2 means that the table is incomplete."""
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and end."""
+        """Print one line and exit."""
         self.exit(1, f"{self.prog}: {message}\n")
 
 
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check(options: argparse.Namespace, selection: Selection) -> int:
-    """Print each disagreement, or that there is none."""
+    """Print every disagreement between the sources, or that they agree; return the exit code."""
     from ablation.reporting.document.text import visible
     from ablation.reporting.read import source
     from ablation.reporting.read.compare import agreement, compared, disagreements
@@ -106,7 +106,7 @@ def check(options: argparse.Namespace, selection: Selection) -> int:
 
 
 def make(options: argparse.Namespace, selection: Selection) -> int:
-    """Read, analyse, write, print."""
+    """Read the runs, analyse them, write and print the table; return the exit code."""
     import numpy as np
     from rich.console import Console
 
@@ -124,8 +124,8 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
         manifests = options.runs / "sweeps" / "*" / "manifest.json"
         raise Unavailable(f"no run found, looked for {manifests} and {reading.searched_in}")
     correct = CorrectReader(options.runs)
-    asked = {"against": options.against, "smallest": options.smallest, "command": selection.command, "correct": correct}
-    analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **asked)
+    settings = {"against": options.against, "smallest": options.smallest, "command": selection.command, "correct": correct}
+    analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
     table = build(analysis)
     done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
     folder = write.folder(options.out, selection.study["name"])
@@ -138,7 +138,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
         return 1
 
     terminal.show(table if options.all else build(analysis, everything=False), Console(highlight=False, soft_wrap=False))
-    unread = [f"correct images of {name} unreadable, left out: {why}" for name, why in correct.problems.items()]
+    unread = [f"correct images of {name} unreadable, left out: {reason}" for name, reason in correct.problems.items()]
     for line in [*selection.warnings, *reading.lines, *unread]:
         print(visible(line))
     print(f"source: {visible(f'{reading.description}, {selection.description}')}")
@@ -153,7 +153,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
 
 
 def publish(options: argparse.Namespace, selection: Selection, folder: Path, numbers: Mapping[str, float]) -> str:
-    """Show the written folder and the table's numbers in W&B and return where; a table that is written stays written."""
+    """Publish the written folder and the table's numbers in W&B; return a line about the result."""
     from ablation.reporting.formats.wandb_report import publish
     from ablation.reporting.read.source import project
     from ablation.reporting.read.wandb_online import Unavailable

@@ -1,10 +1,10 @@
-"""A sweep while it runs, from its records: from another terminal or host, whatever launched it.
+"""Show the progress of a running sweep from its records, from any terminal or host.
 
-    python reports/watch.py                 the last sweep, until nothing of it is open (Ctrl-C leaves the sweep alone)
-    python reports/watch.py --once          the table once; so it is into a pipe, too
-    python reports/watch.py > watch.log     one line a minute
+    python reports/watch.py                 the last sweep, until it has ended (Ctrl-C does not stop the sweep)
+    python reports/watch.py --once          the table once, as also into a pipe
+    python reports/watch.py > watch.log     one line per minute
 
-Exit codes: 0 shown, 1 there is no such sweep.
+Exit codes: 0 shown, 1 no such sweep.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)")
     result.add_argument("--sweep", default="last", metavar="last|ID", help="default: last")
-    result.add_argument("--once", action="store_true", help="show it once and end")
-    result.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="between two looks (default: 2)")
+    result.add_argument("--once", action="store_true", help="show it once and exit")
+    result.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="between two updates (default: 2)")
     return result
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Show; return the exit code."""
+    """Show the sweep; return the exit code."""
     options = parser().parse_args(arguments)
     if not options.every > 0:
         print(f"--every {options.every}: must be > 0 seconds", file=sys.stderr)
@@ -52,12 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
         screen.show()
         while not screen.finished():
             time.sleep(options.every)
-            screen.show(now=screen.finished())  # how it ended, too
+            screen.show(now=screen.finished())  # the final state, too
     return 0
 
 
 def into_file() -> bool:
-    """Return True if standard output is a file on disk, which gets a line a minute; a pipe gets the table once."""
+    """Return True if standard output is a file on disk, which gets one line per minute; a pipe gets the table once."""
     return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
 
 

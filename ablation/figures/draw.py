@@ -1,6 +1,6 @@
-"""The report's figures 1 to 8, each drawn from a run and captioned.
+"""The report's figures 1 to 8, each drawn from a run, with a caption.
 
-Owns what each figure shows. A figure is the same with and without the others.
+A figure does not depend on which others are drawn.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ablation.models.cbam import CBAM, ChannelAttention, SpatialAttention
 from ablation.sweep.refusal import Refused
 
 COLUMNS = 6  # images side by side in figures 5 to 8
-MEASURED = 500  # test images behind figure 8's numbers, or all there are
-BATCH = 20  # images a forward pass of figure 8
-ROWS = 20  # classes that figure 4 has room for
+MEASURED = 500  # test images measured for figure 8, or all if there are fewer
+BATCH = 20  # images per forward pass of figure 8
+ROWS = 20  # most classes in figure 4
 
 
 def draw(run: TrainedRun, folder: Path, numbers: Sequence[int], seed: int) -> tuple[list[tuple[str, Caption]], list[str]]:
-    """Draw figures; return each one's stem and caption, and a line for each that is refused.
+    """Draw figures; return the file stem and caption of each, and a message for each that cannot be drawn.
 
     Args:
-        run: what they are drawn from.
-        folder: to write into; an old picture of a refused figure is deleted.
+        run: the run to draw from.
+        folder: output folder; an old file of a figure that cannot be drawn is deleted.
         numbers: of the figures.
-        seed: of the images that are shown.
+        seed: for the choice of images.
     """
     drawn, refused = [], []
     for number in numbers:
@@ -43,13 +43,13 @@ def draw(run: TrainedRun, folder: Path, numbers: Sequence[int], seed: int) -> tu
             drawn.append((stem, function(run, folder / stem, number, generator)))
         except (Refusal, Refused, OSError, ValueError, KeyError, TypeError) as error:  # a foreign config.yaml too
             refused.append(f"figure {number}: refused: {str(error).splitlines()[0]}")
-            for old in (folder / f"{stem}.png", folder / f"{stem}.pdf"):  # it would be of another run
+            for old in (folder / f"{stem}.png", folder / f"{stem}.pdf"):  # it may show another run
                 old.unlink(missing_ok=True)
     return drawn, refused
 
 
 def module(run: TrainedRun, stem: Path, number: int, _: torch.Generator) -> Caption:
-    """Draw figure 1, 2 or 3: the Resizer, CBAM, or the module that CBAM stands in."""
+    """Draw figure 1, 2 or 3: the Resizer, CBAM, or the module that contains CBAM."""
     size = run.image_size or (32, 32)
     position = run.config["resizer"].get("position", "none")
     if number == 1:
@@ -104,7 +104,7 @@ def cutmix(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> C
 
 
 def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> Caption:
-    """Draw figure 8: test images by plain interpolation, by the trained resizer, and their difference; and measure them."""
+    """Draw figure 8: test images by plain interpolation, by the trained resizer, and their difference, with measurements."""
     resizer, kind = run.trained_resizer()
     assert run.row is not None
     test, name = run.dataset.test, "Resizer_CBAM" if run.attends else "Resizer"
@@ -112,12 +112,12 @@ def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> 
     chosen = test.pixels[torch.randperm(len(test), generator=generator)[:MEASURED]]
 
     @torch.inference_mode()
-    def both(pixels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def resize_both(pixels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         images = run.augment.test(pixels)
         return samples.pictures(resizer.resize(images), run.augment), samples.pictures(resizer(images), run.augment)
 
-    measured = sharpness.summary([sharpness.measure(*both(pixels)) for pixels in chosen.split(BATCH)])
-    bilinear, learned = both(drawn.pixels)
+    measured = sharpness.summary([sharpness.measure(*resize_both(pixels)) for pixels in chosen.split(BATCH)])
+    bilinear, learned = resize_both(drawn.pixels)
     difference = np.abs(learned - bilinear).mean(-1)
     whites = np.quantile(difference, 0.99, axis=(1, 2))
     rows = [bilinear.clip(0, 1), learned.clip(0, 1), difference / np.maximum(whites, 1e-6)[:, None, None]]
@@ -133,7 +133,7 @@ def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> 
     return captions.resized(run.data, name, weights, resizer.resize.size, measured)
 
 
-FIGURES = (  # of the report, 1 to 8: the file's name, and what draws it
+FIGURES = (  # figures 1 to 8: file name and drawing function
     ("resizer", module),
     ("cbam", module),
     ("block", module),

@@ -1,6 +1,6 @@
-"""Fonts for names in any script: a text whose letters the figures' own font lacks gets an installed font that has them.
+"""Fonts for names in any script: letters missing in the figures' font are drawn in an installed font that has them.
 
-Owns the search among the installed fonts, and the line about letters that none of them has. Matplotlib draws those as boxes.
+Letters that no installed font has are logged; matplotlib draws them as boxes.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-PLACEHOLDERS = "Last Resort"  # comes with matplotlib: a box for every letter there is
+PLACEHOLDERS = "Last Resort"  # matplotlib's own font of boxes for every letter
 
 log = logging.getLogger(__name__)
 
 
 def cover(figure: Figure, own: str) -> None:
-    """Give each text of a figure, drawn in the font `own`, the fonts that it needs; say once which letters no font has."""
+    """Set the fonts that each text of a figure needs besides `own`; log once the letters that no font has."""
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         families, missing = families_for(frozenset(text.get_text()), own)
@@ -35,9 +35,9 @@ def families_for(letters: Iterable[str], own: str) -> tuple[list[str], str]:
     missing = {letter for letter in letters if not letter.isspace()} - _letters(font_manager.findfont(own))
     families = [own]
     for name, file in _installed() if missing else ():
-        if found := missing & _letters(file):
+        if covered := missing & _letters(file):
             families.append(name)
-            missing -= found
+            missing -= covered
         if not missing:
             break
     return families, "".join(sorted(missing))
@@ -45,7 +45,7 @@ def families_for(letters: Iterable[str], own: str) -> tuple[list[str], str]:
 
 @functools.cache
 def _installed() -> list[tuple[str, str]]:
-    """Return (family, file) of the upright fonts of normal weight, those without serifs first."""
+    """Return (family, file) of the upright fonts of normal weight, sans-serif fonts first."""
     fonts = {
         (font.name, font.fname)
         for font in font_manager.fontManager.ttflist
@@ -56,7 +56,7 @@ def _installed() -> list[tuple[str, str]]:
 
 @functools.cache
 def _letters(file: str) -> frozenset[str]:
-    """Return the letters of a font file; none where it cannot be read."""
+    """Return the letters of a font file; an empty set if it cannot be read."""
     try:
         return frozenset(map(chr, font_manager.get_font(file).get_charmap()))
     except (OSError, RuntimeError, ValueError):

@@ -1,7 +1,6 @@
-"""What a module consists of: its layers in the order in which they are called, with shapes, parameters and connections.
+"""The structure of a module: its layers in the order in which they are called, with shapes, parameters and connections.
 
-Owns the reading of a built module by `torch.fx`, in words that a picture can carry. Computes with shapes alone (meta
-device), and changes neither the module nor a random stream.
+Read from a built module with `torch.fx` on the meta device; changes neither the module nor a random stream.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from ablation.models.resizer import Interpolate, WideConv2d
 
-PLUMBING = ("flatten", "getattr", "getitem")  # change the view of a tensor and none of its values
+PLUMBING = ("flatten", "getattr", "getitem")  # reshape or select, without changing values
 KINDS = {"placeholder": "input", "output": "output", "add": "sum", "mul": "product", "sigmoid": "pointwise"}
 POINTWISE = (nn.LeakyReLU, nn.ReLU, nn.BatchNorm2d)
 
@@ -25,9 +24,9 @@ POINTWISE = (nn.LeakyReLU, nn.ReLU, nn.BatchNorm2d)
 class Box:
     """One step of a forward pass.
 
-    `kind`: input, layer, resize, pointwise, attention, operation, sum, product or output; `shape`: of what comes out, without
-    the batch; `parameters`: trainable, each counted where it is first used; `shared`: its layer was used before; `inputs`:
-    positions of the boxes it reads; `group`: the child module that it is a part of, "" for the module itself.
+    `kind`: input, layer, resize, pointwise, attention, operation, sum, product or output; `shape`: of the output, without
+    the batch; `parameters`: trainable, counted where first used; `shared`: its layer was used before; `inputs`: indices of the
+    boxes it reads; `group`: the child module that it belongs to, "" for the module itself.
     """
 
     kind: str
@@ -41,7 +40,7 @@ class Box:
 
 
 class _Tracer(fx.Tracer):
-    """Takes modules of the given classes as one box each."""
+    """Does not trace into modules of the given classes."""
 
     def __init__(self, whole: tuple[type[nn.Module], ...]) -> None:
         super().__init__()
@@ -54,33 +53,33 @@ class _Tracer(fx.Tracer):
 def anatomy(module: nn.Module, shape: Sequence[int], whole: tuple[type[nn.Module], ...] = ()) -> list[Box]:
     """Return the boxes of `module` in the order of the forward pass, read from the module itself.
 
-    A pointwise step (batch norm, activation) joins the layer before it where nothing else reads that layer.
+    A pointwise step (batch norm, activation) is merged into the layer before it if nothing else reads that layer.
 
     Args:
-        module: takes one tensor and returns one; of any device, left untouched.
+        module: takes one tensor and returns one; on any device, not changed.
         shape: of its input, without the batch.
-        whole: classes that are one box each instead of their parts.
+        whole: classes that are drawn as one box.
     """
     module = deepcopy(module).to("meta").eval()
     graph = fx.GraphModule(module, _Tracer((Interpolate, WideConv2d, *whole)).trace(module))
     ShapeProp(graph).propagate(torch.empty(1, *shape, device="meta"))
     boxes: list[Box] = []
-    place: dict[fx.Node, int] = {}  # of the box that holds a node's result
+    box_of: dict[fx.Node, int] = {}  # index of the box with a node's result
     seen: set[str] = set()
     for node in graph.graph.nodes:
         part = module.get_submodule(node.target) if node.op == "call_module" else None
-        inputs = tuple(place[source] for source in node.all_input_nodes)
+        inputs = tuple(box_of[source] for source in node.all_input_nodes)
         if _called(node) in PLUMBING or isinstance(part, nn.Identity):
-            place[node] = inputs[0]
+            box_of[node] = inputs[0]
             continue
         box = _box(node, part, inputs, _group(node, module), node.target in seen)
         seen.add(node.target if part is not None else "")
         if box.kind == "pointwise" and boxes[-1].kind == "layer" and inputs == (len(boxes) - 1,) and _only_reader(node):
-            before = boxes[-1]
-            boxes[-1] = replace(before, then=(*before.then, box.text), parameters=before.parameters + box.parameters)
+            previous = boxes[-1]
+            boxes[-1] = replace(previous, then=(*previous.then, box.text), parameters=previous.parameters + box.parameters)
         else:
             boxes.append(box)
-        place[node] = len(boxes) - 1
+        box_of[node] = len(boxes) - 1
     return boxes
 
 
@@ -107,13 +106,13 @@ def _only_reader(node: fx.Node) -> bool:
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:
-    found = node.meta["tensor_meta"]
-    first = found if hasattr(found, "shape") else found[0]  # max gives values and indices
+    metadata = node.meta["tensor_meta"]
+    first = metadata if hasattr(metadata, "shape") else metadata[0]  # max gives values and indices
     return tuple(first.shape[1:])
 
 
 def _group(node: fx.Node, module: nn.Module) -> str:
-    """Return the child that a node is a part of, with its class where that says something: `blocks.0: ResBlock`."""
+    """Return the child module that a node belongs to, with its class unless it is a Sequential: `blocks.0: ResBlock`."""
     stack = list(node.meta.get("nn_module_stack", {}).values())
     parts = stack[-1][0].split(".") if stack and stack[-1][0] else []
     if not parts:
@@ -127,7 +126,7 @@ def _group(node: fx.Node, module: nn.Module) -> str:
 
 
 def _layer(part: nn.Module) -> str:
-    """Say what a layer is, from its own attributes."""
+    """Return a description of a layer from its attributes."""
     if isinstance(part, nn.Conv2d):
         size = "x".join(map(str, part.kernel_size))
         return f"conv {size}, {part.in_channels} → {part.out_channels}{'' if part.bias is not None else ', no bias'}"
@@ -141,15 +140,15 @@ def _layer(part: nn.Module) -> str:
 
 
 def _operation(node: fx.Node, name: str) -> str:
-    """Say what an operation does; reductions name what they run over, which at (B, C, pixels) is a position."""
+    """Return a description of an operation; for a reduction, with the axis that it reduces, of (B, C, pixels)."""
     if name in ("max", "amax", "mean"):
         over = {1: "channels", 2: "pixels"}[int(node.args[1])]  # type: ignore[arg-type]
         return f"{name.removeprefix('a')} over {over}"
-    words = {
+    descriptions = {
         "add": "+",
         "mul": "\N{MULTIPLICATION SIGN}",
         "cat": "concatenate",
         "placeholder": str(node.target),
         "output": "output",
     }
-    return words.get(name, name.replace("_", " "))
+    return descriptions.get(name, name.replace("_", " "))

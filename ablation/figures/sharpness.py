@@ -1,9 +1,7 @@
-"""Numbers behind "sharper" and "emphasises edges": what a resizer's pictures are, measured against plain interpolation.
+"""Measures of sharpness and edge emphasis of a resizer's output against plain interpolation, and sentences about them.
 
-Owns the measures and the sentences that say what they mean. Pure: arrays in, numbers and words out.
-
-Pictures are (N, H, W, 3) and greys (N, H, W), 0 black and 1 white, before any clipping. The outermost pixels count in no
-filter: it sees beyond the picture there.
+Pictures are (N, H, W, 3) and greys (N, H, W), 0 black and 1 white, not clipped. Filter results on the outermost pixels are
+left out: they depend on the padding.
 """
 
 from __future__ import annotations
@@ -15,16 +13,16 @@ import numpy as np
 from scipy import ndimage
 
 STRENGTHS = ((0.1, "no"), (0.3, "weakly"), (0.5, "moderately"), (1.1, "strongly"))  # Cohen (1988) on |r|
-CLEAR = 1.5  # times more detail at equal contrast that are called sharper without reserve; a convention of this file
+CLEAR = 1.5  # ratio of detail at equal contrast from which the verdict is plainly "sharper"; a convention of this file
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A resizer's pictures against bilinear ones, over `images` pictures; means over them unless said otherwise.
+    """A resizer's pictures against bilinear ones, over `images` pictures; means over them unless noted otherwise.
 
     `laplacian`: variance of the Laplacian, bilinear and resizer; `variance`: of the pictures themselves, likewise;
-    `sharper`: pictures in which the resizer's Laplacian variance is the higher. `edges`: correlation of |difference| with the
-    bilinear picture's Sobel magnitude; `chance`: with another picture's; None where nothing differs. `difference`: mean
+    `sharper`: number of pictures in which the resizer's Laplacian variance is higher. `edges`: correlation of |difference|
+    with the bilinear picture's Sobel magnitude; `chance`: with another picture's; None if undefined. `difference`: mean
     |difference|; `clipped`: share of the resizer's values outside [0, 1].
     """
 
@@ -39,9 +37,9 @@ class Comparison:
 
 
 def measure(bilinear: np.ndarray, resized: np.ndarray) -> dict[str, np.ndarray]:
-    """Measure pictures (N, H, W, 3), not clipped, of both; the numbers of each, (N,), NaN where one has no value.
+    """Measure pictures (N, H, W, 3), not clipped, of both; return each measure as (N,), NaN where undefined.
 
-    Memory grows with N: measure in parts, and give all of them to `summary`.
+    Memory grows with N: measure in batches and pass all results to `summary`.
     """
     difference = np.abs(resized - bilinear).mean(-1)
     before, after = bilinear.mean(-1), resized.mean(-1)
@@ -60,18 +58,18 @@ def measure(bilinear: np.ndarray, resized: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def summary(parts: Sequence[Mapping[str, np.ndarray]]) -> Comparison:
-    """Return what all measured pictures say together."""
-    found = {key: np.concatenate([part[key] for part in parts]).astype(np.float64) for key in parts[0]}
-    before, after = found["laplacian_before"], found["laplacian_after"]
+    """Return the comparison over all measured pictures."""
+    stats = {key: np.concatenate([part[key] for part in parts]).astype(np.float64) for key in parts[0]}
+    before, after = stats["laplacian_before"], stats["laplacian_after"]
     return Comparison(
         images=len(before),
         laplacian=(before.mean().item(), after.mean().item()),
-        variance=(found["variance_before"].mean().item(), found["variance_after"].mean().item()),
+        variance=(stats["variance_before"].mean().item(), stats["variance_after"].mean().item()),
         sharper=int((after > before).sum()),
-        edges=_mean(found["edges"]),
-        chance=_mean(found["chance"]),
-        difference=found["difference"].mean().item(),
-        clipped=found["clipped"].mean().item(),
+        edges=_mean(stats["edges"]),
+        chance=_mean(stats["chance"]),
+        difference=stats["difference"].mean().item(),
+        clipped=stats["clipped"].mean().item(),
     )
 
 
@@ -86,7 +84,7 @@ def inner(greys: np.ndarray) -> np.ndarray:
 
 
 def laplacian_variance(greys: np.ndarray) -> np.ndarray:
-    """Return (N,): variance of the five-point Laplacian, higher the more fine detail (or noise) there is."""
+    """Return (N,): variance of the five-point Laplacian, which increases with fine detail (or noise)."""
     filtered = np.stack([ndimage.laplace(grey) for grey in greys])
     return np.asarray(inner(filtered).var((1, 2)))
 
@@ -110,25 +108,25 @@ def outside(pictures: np.ndarray) -> np.ndarray:
     return np.asarray(((pictures < -1e-6) | (pictures > 1 + 1e-6)).mean((1, 2, 3)))
 
 
-def sentences(found: Comparison, name: str) -> list[str]:
-    """Say what the numbers mean for the report's reading of its Figure 8, whichever way they point."""
-    if found.difference == 0:
-        return [f"{name} changes nothing here: its output is the bilinear picture in all {found.images:,} test images."]
+def sentences(stats: Comparison, name: str) -> list[str]:
+    """Return sentences on whether the measures support the report's claims about its Figure 8."""
+    if stats.difference == 0:
+        return [f"{name} changes nothing here: its output is the bilinear picture in all {stats.images:,} test images."]
     return [
-        _sharper(found),
-        _edges(found),
-        f"Mean |difference| {found.difference:.2f} where black to white is 1; {100 * found.clipped:.1f} % of {name}'s values "
+        _sharper(stats),
+        _edges(stats),
+        f"Mean |difference| {stats.difference:.2f} where black to white is 1; {100 * stats.clipped:.1f} % of {name}'s values "
         "lie outside black to white and are clipped in the picture.",
     ]
 
 
-def _sharper(found: Comparison) -> str:
-    """Tell more detail from mere contrast: doubling all contrasts multiplies the Laplacian variance by four."""
-    counted = f"higher in {found.sharper:,} of {found.images:,} test images"
-    if not (found.laplacian[0] and found.variance[0] and found.variance[1]):
+def _sharper(stats: Comparison) -> str:
+    """Return the sentence on sharpness, corrected for contrast: twice the contrast gives four times the Laplacian variance."""
+    counted = f"higher in {stats.sharper:,} of {stats.images:,} test images"
+    if not (stats.laplacian[0] and stats.variance[0] and stats.variance[1]):
         return f"Sharper: cannot be told, pictures are without structure. Laplacian variance {counted}."
-    ratio = found.laplacian[1] / found.laplacian[0]
-    relative = ratio * found.variance[0] / found.variance[1]
+    ratio = stats.laplacian[1] / stats.laplacian[0]
+    relative = ratio * stats.variance[0] / stats.variance[1]
     verdict = "no" if ratio <= 1 else "no, only stronger in contrast"
     if ratio > 1 and relative > 1:
         verdict = "yes" if relative >= CLEAR else "hardly, mostly stronger in contrast"
@@ -138,17 +136,17 @@ def _sharper(found: Comparison) -> str:
     )
 
 
-def _edges(found: Comparison) -> str:
-    """Tell a map that follows this picture's edges from one that would fit any picture."""
-    if found.edges is None or found.chance is None:
+def _edges(stats: Comparison) -> str:
+    """Return the sentence on edges: is the difference correlated with its picture's edges, and more than with another's?"""
+    if stats.edges is None or stats.chance is None:
         return "Emphasises edges: cannot be told, pictures or difference are without structure."
-    own = found.edges - found.chance >= STRENGTHS[0][0]
+    own = stats.edges - stats.chance >= STRENGTHS[0][0]
     verdict = (
-        strength(found.edges) if own or found.edges < STRENGTHS[0][0] else "no more than it fits the edges of other pictures"
+        strength(stats.edges) if own or stats.edges < STRENGTHS[0][0] else "no more than it fits the edges of other pictures"
     )
     return (
         f"Emphasises edges: {verdict}. |Difference| correlates with the bilinear picture's Sobel magnitude by "
-        f"{found.edges:z.2f}, with that of another test image by {found.chance:z.2f}."
+        f"{stats.edges:z.2f}, with that of another test image by {stats.chance:z.2f}."
     )
 
 
@@ -157,7 +155,7 @@ def _times(ratio: float) -> str:
 
 
 def strength(correlation: float) -> str:
-    """Say in words how strong a correlation is."""
+    """Return the strength of a correlation in words."""
     if correlation <= -STRENGTHS[0][0]:
         return "no, the difference lies away from edges"
     return next(word for bound, word in STRENGTHS if abs(correlation) < bound)

@@ -1,7 +1,7 @@
-"""The report's figures as files: how a picture is written, and sheets of images. Arrays and words in, PNG and PDF out.
+"""Write figures as PNG and PDF, and draw sheets of images.
 
-Owns how they look. Equal input gives equal bytes. Colours are Okabe and Ito's (safe for colour-blind eyes) or tints of them,
-and never the only carrier of a meaning. The diagrams are in diagram.py.
+Equal input gives equal bytes. Colours are Okabe and Ito's (distinguishable with colour blindness) or tints of them, and are
+never the only way to read a figure. The diagrams are in diagram.py.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ Window = tuple[int, int, int, int]  # top, left, height, width in pixels of the 
 
 @contextmanager
 def saved(stem: Path, width: float, height: float) -> Iterator[Figure]:
-    """Give an empty figure of a size in inches; write it as `stem`.png and `stem`.pdf."""
-    settings: Any = {**mpl.rcParamsDefault, **STYLE}  # whatever a matplotlibrc says
+    """Yield an empty figure of a size in inches; write it as `stem`.png and `stem`.pdf."""
+    settings: Any = {**mpl.rcParamsDefault, **STYLE}  # ignores a user's matplotlibrc
     with mpl.rc_context(settings), warnings.catch_warnings():
         figure = Figure(figsize=(width, height), dpi=DPI)
         yield figure
-        fonts.cover(figure, STYLE["font.family"])  # which says what stays a box, once; matplotlib says it of each letter
+        fonts.cover(figure, STYLE["font.family"])  # logs missing letters once; matplotlib would warn for each
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
         figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
@@ -57,12 +57,12 @@ def sheet(
     windows: Sequence[Sequence[Window] | None] = (),
     foot: str = "",
 ) -> None:
-    """Draw images in rows, each pixel as a whole number of pixels, so that nothing is blurred that is not.
+    """Draw images in rows, enlarged by a whole number, so that no image is blurred.
 
     Args:
-        rows: images (H, W, 3) or (H, W) in [0, 1], or None for an empty place; smaller ones are centred.
+        rows: images (H, W, 3) or (H, W) in [0, 1], or None for an empty tile; smaller ones are centred.
         labels: of the rows, at their left; heads: of the columns; foot: one line below.
-        notes: for each row, below its images, of one or two lines; windows: likewise, what to outline in an image.
+        notes: of each row, one or two lines below each image; windows: of each row, what to outline in each image.
     """
     largest = max(max(image.shape[:2]) for row in rows for image in row if image is not None)
     columns = max(len(row) for row in rows)
@@ -95,7 +95,7 @@ def sheet(
 
 
 def _note(axes: Axes, text: str, middle: float, bottom: float) -> None:
-    """Write lines below an image, by their baselines: the notes of a row stand level, whatever letters are in them."""
+    """Write lines below an image, aligned by baseline so that the notes of a row are level."""
     for number, line in enumerate(text.split("\n")):
         axes.text(middle, bottom + LINE * (number + 0.8), line, ha="center", va="baseline", size=7, color=INK)
 

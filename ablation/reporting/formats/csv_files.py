@@ -1,6 +1,6 @@
-"""A table as CSV files: its numbers at full precision, for programs.
+"""Write a table as CSV files, with numbers at full precision.
 
-Owns which files they are, their columns and the guard against formulas. A missing number is an empty field.
+A missing number is an empty field; text is guarded against being read as a formula.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RUN_COLUMNS = (
 
 
 def csv_files(table: Table) -> dict[str, str]:
-    """Return each file's text by its name; nothing for a file without a row."""
+    """Return each file's text by its name; an empty text if there are no rows."""
     return {
         "table.csv": comma_separated(_with_config([key for key in table.values[0] if key != "config"], table.values)),
         "runs.csv": comma_separated(_with_config(RUN_COLUMNS, table.runs)),
@@ -52,13 +52,13 @@ def csv_files(table: Table) -> dict[str, str]:
 
 
 def _with_config(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the columns, then the whole configuration, a column a key; None where a row has no such value."""
+    """Return the columns, then the whole configuration, one column per key; None if a row lacks the key."""
     keys = sorted({key for row in rows for key in row["config"]} - {"seed", *columns})
     return [{**{name: row[name] for name in columns}, **{key: row["config"].get(key) for key in keys}} for row in rows]
 
 
 def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
-    """Return rows that share their keys as CSV, None as an empty field; nothing for no row."""
+    """Return rows that share their keys as CSV, None as an empty field; an empty text if there are no rows."""
     if not rows:
         return ""
     frame = pd.DataFrame(rows, dtype=object).map(_value).rename(columns=_text)
@@ -66,7 +66,7 @@ def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _value(value: Any) -> str | None:
-    """Return numbers as Python reads them back exactly, text guarded, other values as JSON."""
+    """Return numbers so that Python reads them back exactly, guarded text, other values as JSON."""
     if value is None:
         return None
     if isinstance(value, float):
@@ -75,6 +75,6 @@ def _value(value: Any) -> str | None:
 
 
 def _text(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
+    """Return text that a spreadsheet does not read as a formula."""
     text = visible(text)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

@@ -1,7 +1,7 @@
-"""The study's page: index.html, all in one file, from the same table that every other format is written from.
+"""Write the study's page, a self-contained index.html, from the same table as the other formats.
 
-Owns the order of the page, and which of the report's figures it carries. Nothing in it is fetched, nothing in it runs but its
-own script, whose hash its content policy names. Equal records give equal bytes: no clock, no machine.
+The page loads nothing, and its content security policy allows only its own script, by hash. Equal records give equal bytes:
+neither time nor machine is written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ablation.reporting.statistics.analysis import Analysis
 
 HERE = Path(__file__).parent
 HEADINGS = {"accuracy": "Accuracy", "differences": "Differences", "against": "Against", "factorial": "Factors", "cost": "Cost"}
-LARGEST = 20_000_000  # bytes of a figure that a page still carries
+LARGEST = 20_000_000  # most bytes of a figure in the page
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The figures by number, and a line for each that cannot be shown."""
+    """The figures by number, and the reason for each that cannot be shown."""
 
     shown: Sequence[Picture] = ()
     problems: Sequence[str] = ()
@@ -59,9 +59,9 @@ def page(analysis: Analysis, table: Table, details: Details, figures: Pictures |
     """Return the page.
 
     Args:
-        analysis: what the plots are drawn from.
+        analysis: for the plots.
         table: of the same analysis.
-        details: of its runs, from `provenance.read` or `provenance.without`.
+        details: of the runs, from `provenance.read` or `provenance.without`.
         figures: from `pictures`.
         source: where the runs were read from, one line.
     """
@@ -88,7 +88,7 @@ def page(analysis: Analysis, table: Table, details: Details, figures: Pictures |
 
 
 def _plots(analysis: Analysis, details: Details) -> dict[str, list[Plot]]:
-    """Return the plots by the section that they stand in."""
+    """Return the plots by section."""
     return {
         "curves": [plots.curves(analysis, details.curves, details.words)],
         "differences": [forest(analysis, analysis.comparisons)] if analysis.comparisons else [],
@@ -110,7 +110,7 @@ def _section(section: Section) -> dict[str, Any]:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    """Return an entry with the number that it is sorted by; None of a word, which comes last."""
+    """Return an entry's text and the number to sort by; None for text, which is sorted last."""
     return {"text": typeset_cell(entry.text), "value": entry.number}
 
 
@@ -130,7 +130,7 @@ def _template() -> Template:
 
 
 def pictures(folder: Path) -> Pictures:
-    """Read the folder of `make_figures.py`, figures.json and the images; nothing if it is not there."""
+    """Read the folder of `make_figures.py`, figures.json and the images; nothing if there is no such folder."""
     try:
         entries = json.loads((folder / "figures.json").read_bytes())["figures"]
         listed = sorted(entries, key=lambda entry: int(entry["number"]))
@@ -157,7 +157,7 @@ def _picture(folder: Path, entry: Mapping[str, Any]) -> Picture:
         raise ValueError(f"larger than {size(LARGEST)}")
     content = file.read_bytes()
     try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:  # reads its header alone
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:  # reads only the header
             width, height = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("not a PNG") from None

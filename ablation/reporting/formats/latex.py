@@ -1,6 +1,6 @@
-"""The table as LaTeX: a `table` a section, to be \\input into a paper. UTF-8, whatever script the names are in.
+"""Write the table as LaTeX, one `table` per section, to be \\input into a paper. UTF-8, names in any script.
 
-Owns what is escaped and how many rows stand on a page; LaTeX itself lays the columns out. No number is changed.
+Escapes text and splits long sections over pages; LaTeX lays out the columns.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SPECIAL = {
     "&": r"\&",
     "#": r"\#",
     "%": r"\%",
-    "_": r"\_\allowbreak{}",  # names of options have no other place to break
+    "_": r"\_\allowbreak{}",  # lets long option names break
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
 }
-SIGNS = {MINUS: "$-$", "\u00b1": r"$\pm$", TIMES: r"$\times$", ARROW: r"$\rightarrow$"}  # ours: a text font may lack them
+SIGNS = {MINUS: "$-$", "\u00b1": r"$\pm$", TIMES: r"$\times$", ARROW: r"$\rightarrow$"}  # a text font may lack them
 PRINTED = str.maketrans(SPECIAL | SIGNS)
-ROWS = 20  # of a table on one page, should each fold into three lines
+ROWS = 20  # rows per page, enough room if each wraps to three lines
 
 
 def latex(table: Table) -> str:
@@ -46,7 +46,7 @@ def latex(table: Table) -> str:
 
 
 def _tables(section: Section, title: str, label: str, notes: Sequence[str]) -> list[str]:
-    """Return the section as one table, or as several where it is longer than a page."""
+    """Return the section as one table, or as several if it is longer than a page."""
     kinds = "".join("r" if column.kind == "number" else r">{\raggedright\arraybackslash}X" for column in section.columns)
     parts = [section.rows[start : start + ROWS] for start in range(0, len(section.rows), ROWS)]
     blocks = []
@@ -61,12 +61,12 @@ def _tables(section: Section, title: str, label: str, notes: Sequence[str]) -> l
             r"\toprule",
             _row(typeset_cell(column.name) for column in section.columns),
             r"\midrule",
-            "\n\\addlinespace[1.5pt]\n".join(map(_entries, rows)),  # tells folded rows apart
+            "\n\\addlinespace[1.5pt]\n".join(map(_entries, rows)),  # separates wrapped rows
             r"\bottomrule",
             r"\end{tabularx}",
             *(_notes(notes) if notes and number == len(parts) else []),
             r"\end{table}",
-            *([r"\clearpage"] if number < len(parts) else []),  # LaTeX holds only so many tables back
+            *([r"\clearpage"] if number < len(parts) else []),  # LaTeX can defer only a few tables
         ]
         blocks.append("\n".join(lines))
     return blocks
@@ -86,7 +86,7 @@ def _notes(lines: Sequence[str]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    """Return text that LaTeX prints as it is: on one line, without control characters, its ten specials escaped."""
+    """Return text that LaTeX prints as it is: on one line, without control characters, its ten special characters escaped."""
     escaped = visible(text).strip().translate(PRINTED).replace(r" $\pm$ ", r"~$\pm$~")
-    escaped = re.sub(r"\w{16}", r"\g<0>\\allowbreak{}", escaped)  # longer than our commands' names, narrower than a column
-    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped  # after a row's end they would be its argument
+    escaped = re.sub(r"\w{16}", r"\g<0>\\allowbreak{}", escaped)  # longer than a command's name, narrower than a column
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped  # else an argument of the row's end

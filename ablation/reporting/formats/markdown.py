@@ -1,7 +1,4 @@
-"""A table as GitHub's Markdown.
-
-Owns what is escaped: text from names, labels and notes is shown as it is. Changes no number.
-"""
+"""Write a table as GitHub Markdown. Text from names, labels and notes is escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from ablation.reporting.document.text import visible
 
 
 def markdown(table: Table) -> str:
-    """Return the table in GitHub's Markdown: the verdict, each section with its lines, then the lines of the whole."""
+    """Return the table in GitHub's Markdown: the verdict, each section with its lines, then the lines of the table."""
     blocks = [f"# {_text(table.title)}", *([_line(table.note)] if table.note else [])]
     blocks.append(_line(table.verdict))
     for section in table.sections:
@@ -34,12 +31,12 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _line(text: str) -> str:
-    """Return text that begins no heading, list, rule or block of code where it begins a line."""
+    """Return text that starts no heading, list, rule or code block at the start of a line."""
     return re.sub(r"^(\d*)([+=.)-])", r"\1\\\2", _text(text))
 
 
 def _text(text: str) -> str:
     """Return text that Markdown shows as it is: no column, code, tag, link or emphasis begins in it."""
     escaped = re.sub(r"[\\|`*\[\]~$#]", r"\\\g<0>", visible(text).strip())
-    escaped = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)  # within a word it stands for itself: Resizer_CBAM
+    escaped = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)  # within a word it needs no escape: Resizer_CBAM
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,7 +1,4 @@
-"""A table in the terminal.
-
-Owns the grids and what stands between them. Text from names, labels and notes is inert. Changes no number.
-"""
+"""Print a table in the terminal. Text from names, labels and notes is not interpreted as markup."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from ablation.reporting.document.text import visible
 
 
 def show(table: Table, console: Console) -> None:
-    """Print the table; long entries fold, none is cut."""
+    """Print the table; long entries wrap and are not cut."""
     show_lines([table.title], console, "bold")
     show_lines([table.note] if table.note else [], console)
     for section in table.sections:
@@ -38,7 +35,7 @@ def show_section(section: Section, console: Console) -> None:
 
 
 def _grid(section: Section) -> Grid:
-    """Return a section's grid: numbers to the right, the rest to the left."""
+    """Return a section's grid: numbers right-aligned, text left-aligned."""
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in section.columns:
         side: Literal["left", "right"] = "right" if column.kind == "number" else "left"
@@ -49,6 +46,6 @@ def _grid(section: Section) -> Grid:
 
 
 def show_lines(lines: Iterable[str], console: Console, style: str = "") -> None:
-    """Print each text on a line of its own."""
+    """Print each text on its own line."""
     for line in lines:
         console.print(Text(visible(line), style=style))

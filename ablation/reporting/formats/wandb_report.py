@@ -1,7 +1,6 @@
-"""A study's table and figures in W&B: one summary run a study, beside the runs that they are about.
+"""Publish a study's table and figures in W&B, as one summary run per study in the project of its runs.
 
-Owns what is shown there. Takes the files of a reports folder as they are and computes nothing. Like every mirror it is bounded
-in time and may be lost; nobody here reads it.
+Uploads the files of a reports folder unchanged. As in every W&B run, uploads have a time limit and a failure is not fatal.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from typing import Any
 from ablation.records import wandb_process
 from ablation.records.tracker import WandbTracker
 
-PAGES = ("index.html", "table.md")  # the first that is there is shown
-INIT_TIMEOUT, FINISH_TIMEOUT = 8.0, 30.0  # seconds, of the tracker: pictures take longer than rows
+PAGES = ("index.html", "table.md")  # the first that exists is shown
+INIT_TIMEOUT, FINISH_TIMEOUT = 8.0, 30.0  # seconds; pictures take longer than the tracker's rows
 
 
 class Summary(WandbTracker):
-    """A mirror that shows media in place of rows, and says itself what became of it."""
+    """A W&B run with media in place of rows, which keeps the error if it fails."""
 
     job_type = "summary"
     error: Exception | None = None
@@ -36,17 +35,17 @@ class Summary(WandbTracker):
 
 
 def publish(report: Path, numbers: Mapping[str, float], runs: Path, project: str, mode: str = "auto") -> str:
-    """Show a reports folder in W&B, in the run `<folder>-summary`; published again, it goes on in the same run.
+    """Publish a reports folder in the W&B run `<folder>-summary`; publishing again resumes that run.
 
     Args:
         report: the folder, named after the study: index.html or table.md is shown as a page, its PNG files as pictures.
-        numbers: of the table, by `<cell>/<column>`: the run's summary.
+        numbers: of the table, by `<cell>/<column>`, for the run's summary.
         runs: the runs folder, where W&B keeps its files.
         project: NAME or ENTITY/NAME.
         mode: of the tracker; `auto` is offline without a key.
 
     Returns:
-        One line: where it went, or why not.
+        One line: where it was published, or why it was not.
 
     Raises:
         OSError: the folder cannot be read.
@@ -57,15 +56,15 @@ def publish(report: Path, numbers: Mapping[str, float], runs: Path, project: str
     page = _page(report)
     media: dict[str, Any] = {"table": wandb.Html(page, inject=False, data_is_not_path=True)} if page else {}
     media |= {f"figures/{file.stem}": wandb.Image(str(file)) for file in sorted(report.glob("figures/*.png"))}
-    mirror = Summary(mode, name, entity or None, init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT)
-    mirror.open(f"{report.name}-summary", f"{report.name}: the table", report.name, {"study": report.name}, runs)
-    address = mirror.show(media)
-    mirror.close(dict(numbers), failed=False)
-    return _said(mirror, address, f"{len(numbers)} numbers and {len(media)} media", runs)
+    tracker = Summary(mode, name, entity or None, init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT)
+    tracker.open(f"{report.name}-summary", f"{report.name}: the table", report.name, {"study": report.name}, runs)
+    address = tracker.show(media)
+    tracker.close(dict(numbers), failed=False)
+    return _result(tracker, address, f"{len(numbers)} numbers and {len(media)} media", runs)
 
 
 def _page(report: Path) -> str | None:
-    """Return the page as HTML; Markdown as it is written."""
+    """Return the page as HTML, Markdown as preformatted text; None if there is none."""
     for name in PAGES:
         if (report / name).is_file():
             text = (report / name).read_text(encoding="utf-8")
@@ -73,15 +72,15 @@ def _page(report: Path) -> str | None:
     return None
 
 
-def _said(mirror: Summary, address: str | None, what: str, runs: Path) -> str:
-    """Say where it went."""
-    mode, path = mirror.status["mode"], mirror.status["path"]
+def _result(tracker: Summary, address: str | None, content: str, runs: Path) -> str:
+    """Return where it was published, or why it was not, in one line."""
+    mode, path = tracker.status["mode"], tracker.status["path"]
     if mode == "disabled":
         return "not published: W&B is disabled (tracker.mode or WANDB_MODE)"
     folder = runs / path if path else None
-    if mirror.error is not None:
+    if tracker.error is not None:
         upload = f"; what is in {folder} goes up with wandb sync --include-online {folder}" if folder else ""
-        return f"not published: W&B: {type(mirror.error).__name__}: {(str(mirror.error).splitlines() or [''])[0]}{upload}"
+        return f"not published: W&B: {type(tracker.error).__name__}: {(str(tracker.error).splitlines() or [''])[0]}{upload}"
     if mode == "offline":
-        return f"published offline: {what} in {folder} (upload: wandb sync {folder})"
-    return f"published: {what} at {address}"
+        return f"published offline: {content} in {folder} (upload: wandb sync {folder})"
+    return f"published: {content} at {address}"

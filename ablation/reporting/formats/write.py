@@ -1,7 +1,4 @@
-"""A study's table as files: Markdown, CSV, LaTeX and the page, from the same table.
-
-Owns the folder and which files they are. Equal tables give equal bytes.
-"""
+"""Write a study's table as files: Markdown, CSV, LaTeX and the page. Equal tables give equal bytes."""
 
 from __future__ import annotations
 
@@ -22,12 +19,12 @@ FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
 def folder(out: Path, study: str) -> Path:
-    """Return the folder of a study's files under `out`; a name that is no file name gives its digest."""
+    """Return the folder of a study's files under `out`; if the name is not a valid file name, its digest is used."""
     return out / (study if FILE_NAME.fullmatch(study) else f"study-{hashlib.sha256(study.encode()).hexdigest()[:10]}")
 
 
 def write(table: Table, folder: Path) -> list[Path]:
-    """Write the table's plain files into a folder and return them."""
+    """Write Markdown, CSV and LaTeX into a folder and return the files."""
     return _write({"table.md": markdown(table), **csv_files(table), "table.tex": latex(table)}, folder)
 
 
@@ -35,10 +32,10 @@ def write_page(analysis: Analysis, table: Table, runs: Path, folder: Path, sourc
     """Write index.html and return it.
 
     Args:
-        analysis: what the page's plots are drawn from.
+        analysis: for the page's plots.
         table: of the same analysis.
-        runs: the runs folder: learning curves and provenance are the local records'.
-        folder: of the study; the figures of make_figures.py in it are shown.
+        runs: the runs folder, for learning curves and provenance.
+        folder: of the study; figures of make_figures.py in it are included.
         source: where the runs were read from, one line.
     """
     details = provenance.read(runs, [row.cell.runs for row in analysis.rows])
@@ -47,7 +44,7 @@ def write_page(analysis: Analysis, table: Table, runs: Path, folder: Path, sourc
 
 
 def _write(texts: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write files. One that would be empty is not written, and an old one of that name removed: it is of other runs."""
+    """Write files. An empty text is not written, and an old file of its name is deleted: it is of other runs."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         if text:

@@ -1,6 +1,6 @@
-"""Where two sources of a sweep differ: every value of every run that ended, compared exactly.
+"""Compare two sources of a sweep: every value of every run that ended, exactly.
 
-Pure: two DataFrames of `frame` in, lines out.
+Pure functions of two DataFrames of `frame`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ NO_ROW: Row = {"outcome": "missing", "problem": None}
 def disagreements(one: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str] = ("one", "other")) -> list[str]:
     """Return a line for each value in which two sources differ: `<run id>: <key>: <name> <value>, <name> <value>`.
 
-    A run that ended in one of them and not in the other is one line, of its outcome; one that ended in neither is none.
+    A run that ended in only one of them gives one line, with its outcomes; a run that ended in neither gives none.
 
     Args:
-        one: as `frame.join` gives it.
+        one: as `frame.join` returns it.
         other: likewise, in any order.
-        names: of the two, as they stand in the lines.
+        names: of the two sources, for the lines.
     """
     different = []
     for run_id, mine, others in _pairs(one, other):
@@ -37,12 +37,12 @@ def disagreements(one: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str]
                 (run_id, key, a.get(key, ABSENT), b.get(key, ABSENT)) for key in {**a, **b} if a.get(key) != b.get(key)
             ]
         elif _ended(mine) or _ended(others) or mine["problem"] or others["problem"]:
-            different.append((run_id, "outcome", _word(mine), _word(others)))
+            different.append((run_id, "outcome", _outcome(mine), _outcome(others)))
     return [f"{run_id}: {key}: {names[0]} {a}, {names[1]} {b}" for run_id, key, a, b in different]
 
 
 def agreement(one: pd.DataFrame, other: pd.DataFrame) -> str:
-    """Return what was compared, at least one run, where nothing differs: `agree: 12 runs, 41 values each`."""
+    """Return a summary of a comparison of at least one run without differences: `agree: 12 runs, 41 values each`."""
     sizes = compared(one, other)
     values = f"{min(sizes)} to {max(sizes)}" if len({*sizes}) > 1 else str(sizes[0])
     unended = len({*one["run_id"], *other["run_id"]}) - len(sizes)
@@ -56,7 +56,7 @@ def compared(one: pd.DataFrame, other: pd.DataFrame) -> list[int]:
 
 
 def _pairs(one: pd.DataFrame, other: pd.DataFrame) -> Iterator[tuple[str, Row, Row]]:
-    """Give each run's two rows."""
+    """Yield run id and both rows of each run."""
     mine, others = (
         {str(row["run_id"]): {str(key): value for key, value in row.items()} for row in frame.to_dict("records")}
         for frame in (one, other)
@@ -69,12 +69,12 @@ def _ended(row: Row) -> bool:
     return row["outcome"] in ENDED
 
 
-def _word(row: Row) -> str:
-    """Return the outcome, with the reason where it could not be read."""
+def _outcome(row: Row) -> str:
+    """Return the outcome, with the reason if the record could not be read."""
     return f"{row['outcome']} ({row['problem']})" if row["problem"] else str(row["outcome"])
 
 
 def _flat(row: Row) -> dict[str, str]:
-    """Return every value as JSON, which tells 1 from true and keeps each bit; the configuration's keys as they are."""
+    """Return every value as JSON, which distinguishes 1 from true and is exact; configuration keys as `config <key>`."""
     values = {**{column: row[column] for column in VALUES}, **{f"config {key}": value for key, value in row["config"].items()}}
     return {key: json.dumps(value, ensure_ascii=False, sort_keys=True) for key, value in values.items()}

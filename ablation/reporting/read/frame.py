@@ -1,6 +1,6 @@
-"""The one form in which runs are handed on: a DataFrame, a row a run, the same values to the last bit from every source.
+"""The DataFrame of runs: one row per run, with identical values from every source.
 
-Owns the columns and what counts as a value. Reads no result and asks no server; whether a run is running its folder tells.
+Defines the columns and checks values. Of a run's folder only the state and the epochs done are read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ablation.records.format1 import without_stated_targets
 from ablation.records.outcome import ENDED, epochs_done, state, state_of, upgrade
 from ablation.reporting.read.selection import Selection
 
-WORDS = (*ENDED, "killed", "incomplete", "running", "missing")  # a run's state, or what W&B lacks of it: some epochs, all
+WORDS = (*ENDED, "killed", "incomplete", "running", "missing")  # incomplete: W&B lacks epochs; missing: no record
 
 DECIMAL = {  # column -> key in W&B's summary; the path in outcome.json is the same, without run/
     "best_acc": "best/test_acc",
@@ -49,14 +49,14 @@ TEXT = {
 }
 COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "problem")
 
-Values = dict[str, dict[str, Any]]  # flat values by run id, with `outcome` and `config`; or `problem` alone
+Values = dict[str, dict[str, Any]]  # flat values by run id, with `outcome` and `config`; or only `problem`
 
 
 def checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with its config, if it is one that this code wrote.
+    """Return the record with its config, after checking its outcome and accuracies.
 
     Raises:
-        ValueError: it is not.
+        ValueError: they are not valid.
     """
     flat = upgrade(flat)
     if flat["outcome"] not in (*ENDED, "running"):
@@ -69,13 +69,13 @@ def checked(flat: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     return flat | {"config": dict(config.items())}
 
 
-def unended(config: dict[str, Any], word: str = "running") -> dict[str, Any]:
-    """Return what is known of a run without an end: `running` (or was killed: the lock tells), `alive`, `incomplete`."""
-    return {"outcome": word, "config": dict(config.items())}
+def unended(config: dict[str, Any], outcome: str = "running") -> dict[str, Any]:
+    """Return the values of a run that has not ended: `running` (killed, if its lock is free), `alive` or `incomplete`."""
+    return {"outcome": outcome, "config": dict(config.items())}
 
 
 def join(runs: Path, selection: Selection, values: Values) -> pd.DataFrame:
-    """Give every planned run, and with `others` every run that has values, its row.
+    """Return a row for every planned run, and with `others` for every run that has values.
 
     Returns:
         COLUMNS, sorted by run id, dtype object.
@@ -87,7 +87,7 @@ def join(runs: Path, selection: Selection, values: Values) -> pd.DataFrame:
 
 
 def with_plan(frame: pd.DataFrame, selection: Selection) -> pd.DataFrame:
-    """Return the frame with the configuration of each planned run as its manifest holds it, whatever its record says."""
+    """Return the frame with the configuration of each planned run from its manifest, not from its record."""
     planned = selection.planned
     rows = [row | _identity(planned.get(row["run_id"]) or row["config"]) for row in frame.to_dict("records")]
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
@@ -96,16 +96,16 @@ def with_plan(frame: pd.DataFrame, selection: Selection) -> pd.DataFrame:
 def _row(folder: Path, planned: Mapping[str, Any] | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
     problem = values.get("problem") if values else None
     known: Mapping[str, Any] = {} if values is None or problem else values
-    word: str | None = known.get("outcome")
-    if word != "incomplete":
-        word = "running" if word == "alive" else state_of(word, folder)
-    # of an unfinished run no result is read, wherever it stands
-    result: Mapping[str, Any] = known if word in ENDED else {}
-    if word in ("killed", "running") and word == state(folder):
+    outcome: str | None = known.get("outcome")
+    if outcome != "incomplete":
+        outcome = "running" if outcome == "alive" else state_of(outcome, folder)
+    # results of unfinished runs are not used
+    result: Mapping[str, Any] = known if outcome in ENDED else {}
+    if outcome in ("killed", "running") and outcome == state(folder):
         result = {"epochs": epochs_done(folder)}
     return {
         "run_id": folder.name,
-        "outcome": "missing" if word == "to do" else word,
+        "outcome": "missing" if outcome == "to do" else outcome,
         "digest": folder.name.rpartition("-")[2],
         **{column: _decimal(result.get(key)) for column, key in DECIMAL.items()},
         **{column: _whole(result.get(key)) for column, key in WHOLE.items()},
@@ -116,20 +116,20 @@ def _row(folder: Path, planned: Mapping[str, Any] | None, values: Mapping[str, A
 
 
 def _identity(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration without the targets that identities of before held, and its seed."""
+    """Return a configuration, without the targets that earlier identities contained, and its seed."""
     config = {key: plain(value) for key, value in without_stated_targets(dict(flat)).items()}
     return {"config": config, "seed": config.get("seed")}
 
 
 def plain(value: Any) -> Any:
-    """Return a JSON value in the one form that all sources share: W&B's reader writes 1.0 as 1."""
+    """Return a JSON value in the form common to all sources: W&B's reader writes 1.0 as 1."""
     if isinstance(value, list):
         return [plain(element) for element in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _decimal(value: Any) -> float | None:
-    """Return a finite number; W&B's reader writes others as text, the record as null."""
+    """Return a finite number, else None; W&B's reader writes non-finite ones as text, the record as null."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if number and math.isfinite(value) else None
 

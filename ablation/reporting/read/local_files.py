@@ -1,6 +1,6 @@
-"""Runs as one DataFrame, a row a run, from what lies on this machine: the local records, or W&B's offline files.
+"""Read runs into one DataFrame, a row per run, from the local records or from W&B's offline files.
 
-Owns reading them. Every planned run has a row, whatever became of it; a number stands only where its run reached an end.
+Every planned run has a row; only runs that ended have results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def local(runs: Path, selection: Selection) -> pd.DataFrame:
     """Read runs/<run id>/outcome.json.
 
     Returns:
-        COLUMNS, sorted by run id, dtype object: accuracies in percent, seconds of the whole run, MACs of one image, None where
+        COLUMNS, sorted by run id, dtype object: accuracies in percent, seconds of the whole run, MACs of one image, None if
         there is no value. `config` is the flat identity, `problem` says why a record could not be read.
     """
     names: Iterable[str] = selection.planned
@@ -45,7 +45,7 @@ def offline(runs: Path, selection: Selection) -> pd.DataFrame:
         run_id = file.stem.removeprefix("run-")
         stamp = re.fullmatch(rf"offline-run-(\d+_\d+)-{re.escape(run_id)}(?:-(\d+))?", file.parent.name)
         if stamp and run_of(run_id) == run_id and (selection.others or run_id in selection.planned):
-            age = (stamp[1], int(stamp[2] or 0))  # started in the same second: numbered
+            age = (stamp[1], int(stamp[2] or 0))  # runs started in the same second are numbered
             newest[run_id] = max(newest.get(run_id, (age, file)), (age, file))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         summaries = pool.map(_summary, [file for _, file in newest.values()])
@@ -65,12 +65,12 @@ def _record(folder: Path) -> dict[str, Any] | None:
         return None
     except outcome.Unreadable as error:
         return {"problem": error.reason}
-    except Exception as error:  # whatever a foreign or damaged file leads to: the others are read
+    except Exception as error:  # foreign or damaged files raise many types: read the others
         return {"problem": f"{type(error).__name__}: {error}"}
 
 
 def _summary(file: Path) -> dict[str, Any]:
-    """Return an offline W&B file as flat values, by W&B's own reader."""
+    """Return an offline W&B file as flat values, with W&B's own reader."""
     from wandb.util import get_core_path
 
     arguments = ["leet", "inspect", "--summary", "--json"]
@@ -78,10 +78,10 @@ def _summary(file: Path) -> dict[str, Any]:
     command_line = [sys.executable, "-m", "wandb", *arguments, str(file.parent)]  # documented, but 0.4 s instead of 0.02
     try:
         for command in (core, command_line):
-            done = subprocess.run(command, capture_output=True, timeout=60)
-            if done.returncode == 0:
+            process = subprocess.run(command, capture_output=True, timeout=60)
+            if process.returncode == 0:
                 break
-        run = json.loads(done.stdout)
+        run = json.loads(process.stdout)
         ended = "outcome" in run["summary"]
         return checked(run["summary"], run["config"]) if ended else unended(run["config"])
     except Exception as error:

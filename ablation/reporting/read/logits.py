@@ -1,6 +1,6 @@
-"""Which test images a run classifies correctly, from the files that its record keeps.
+"""Read which test images a run classifies correctly, from the files of its local record (W&B has none).
 
-Owns reading correct.bits and, of records from before it, predictions.npz. Only local records have them: W&B gets none.
+Reads correct.bits or, in older records, predictions.npz.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ LOGITS = "predictions.npz"
 
 
 class CorrectReader:
-    """From run id to correct test images; None where the run kept none. What cannot be read is None, too, and a problem."""
+    """Callable: run id -> correct test images, or None if the run has none or they cannot be read (see `problems`)."""
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
-        self.problems: dict[str, str] = {}  # run id -> what is wrong, one line
+        self.problems: dict[str, str] = {}  # run id -> why its file cannot be read, one line
 
     def __call__(self, run_id: str) -> CorrectImages | None:
-        """Return the correct images at each epoch that the run kept."""
+        """Return the correct images of a run at each of its kept epochs."""
         folder = self.runs / run_id
         try:
             try:
@@ -32,12 +32,12 @@ class CorrectReader:
                 return _of_logits(folder / LOGITS)
         except FileNotFoundError:
             return None
-        except Exception as error:  # whatever a damaged archive leads to in zipfile, zlib and numpy: the other runs are read
+        except Exception as error:  # damaged archives raise many types (zipfile, zlib, numpy): read the other runs
             self.problems[run_id] = f"{type(error).__name__}: {error}"
             return None
 
 
 def _of_logits(file: Path) -> CorrectImages:
-    """Return the correct images of a record that kept logits alone."""
+    """Return the correct images of a record that has only logits."""
     with np.load(file) as arrays:  # numpy's default refuses pickles
         return from_logits({kind: arrays[kind] for kind in CHOSEN if kind in arrays}, arrays["labels"])

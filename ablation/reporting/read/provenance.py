@@ -1,7 +1,7 @@
-"""What the page adds to the table from the runs' own folders: learning curves, and where the numbers come from.
+"""Read learning curves and provenance for the page, from the runs' folders.
 
-Owns reading epochs.jsonl, provenance.json and the manifests' commands. Reads only, and of so many runs; a file that is
-missing or damaged becomes a line on the page. Without local records there are words in the curves' place.
+Reads epochs.jsonl, provenance.json and the manifests' commands, of at most MOST runs. A missing or damaged file becomes a
+line on the page; without local records a sentence replaces the curves.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from typing import Any
 
 from ablation.records.manifest import NAME
 
-MOST = 200  # runs that are opened; of more, each cell's first seed
-NAMED = 8  # problems, commands and values that are listed before they are only counted
+MOST = 200  # most runs to read; of more, only the first seed of each cell is read
+NAMED = 8  # most problems, commands or values to list; the rest is counted
 
 Curve = Sequence[tuple[int, float]]  # (epoch, accuracy in percent)
-Row = Mapping[str, Any]  # of a run, from the DataFrame of `frame`
+Row = Mapping[str, Any]  # a run, from the DataFrame of `frame`
 Facts = list[tuple[str, list[str]]]  # name, values
 
 
 @dataclass(frozen=True)
 class Details:
-    """All of it is text from files: escaped where it is written."""
+    """Unescaped text from files: the format that writes it escapes it."""
 
     curves: dict[str, Curve]  # by run id
-    words: str  # what of the curves is missing, and why
-    facts: Facts  # of the runs that count
-    commands: list[str]  # that planned them, oldest first
+    words: str  # which curves are missing, and why
+    facts: Facts  # about the runs in the table
+    commands: list[str]  # that planned the runs, oldest first
     problems: list[str]  # files that could not be read
 
 
 @dataclass
 class _Folders:
-    """The folders of some runs, and what could not be read in them."""
+    """Reads files of run folders and collects those that cannot be read."""
 
     runs: Path
     problems: list[str] = field(default_factory=list)
 
     def read(self, file: Path, parse: Callable[[bytes], Any]) -> Any:
-        """Return a file parsed; None, and its name kept, if it cannot be."""
+        """Return a parsed file; if it cannot be read, note it in `problems` and return None."""
         try:
             return parse(file.read_bytes())
         except FileNotFoundError:
@@ -55,11 +55,11 @@ class _Folders:
 
 
 def read(runs: Path, cells: Sequence[Sequence[Row]]) -> Details:
-    """Read what is in the folders of the runs that ended.
+    """Read the folders of the runs that ended.
 
     Args:
         runs: the folder of all runs.
-        cells: of each cell the rows of its runs; at most MOST of those done or diverged are opened.
+        cells: the rows of each cell's runs; at most MOST of those done or diverged are read.
     """
     ended = [[run for run in cell if run["outcome"] in ("done", "diverged")] for cell in cells]
     opened = [run for cell in ended for run in cell]
@@ -78,16 +78,16 @@ def read(runs: Path, cells: Sequence[Sequence[Row]]) -> Details:
         words=words,
         facts=[*_of_rows(cells), *_of_files(list(filter(None, provenance))), *_dates(opened)],
         commands=_commands(folders, {run["run_id"] for cell in cells for run in cell}),
-        problems=_some(folders.problems),
+        problems=_first(folders.problems),
     )
 
 
 def without(cells: Sequence[Sequence[Row]], words: str) -> Details:
-    """Return what the table's runs say by themselves where no local record is read.
+    """Return the details that the table's rows contain, without reading local records.
 
     Args:
-        cells: of each cell the rows of its runs.
-        words: why, one sentence: it stands in the curves' place.
+        cells: the rows of each cell's runs.
+        words: the reason, one sentence, shown in place of the curves.
     """
     return Details({}, words, _of_rows(cells), [], [])
 
@@ -131,29 +131,29 @@ def _of_files(provenance: Sequence[Mapping[str, Any]]) -> Facts:
 
 
 def _listed(*facts: tuple[str, Iterable[str]]) -> Facts:
-    """Return each fact's distinct values, with the number of runs where there are several."""
+    """Return each fact's distinct values, with their number of runs if there are several values."""
     listed = []
     for name, values in facts:
         counted = sorted(Counter(values).items())
         lines = [f"{value} ({number} run{'s' if number > 1 else ''})" for value, number in counted]
         if counted:
-            listed.append((name, _some(lines if len(counted) > 1 else [counted[0][0]])))
+            listed.append((name, _first(lines if len(counted) > 1 else [counted[0][0]])))
     return listed
 
 
-def _some(lines: Sequence[str]) -> list[str]:
+def _first(lines: Sequence[str]) -> list[str]:
     more = len(lines) - NAMED
     return [*lines[:NAMED], f"and {more:,} more"] if more > 0 else list(lines)
 
 
 def _dates(opened: Sequence[Row]) -> Facts:
-    """Return when the first run began and the last ended, as their records say."""
+    """Return the earliest and latest time in the runs' records."""
     times = [time for run in opened for key in ("started", "ended") if (time := _time(run.get(key)))]
     return [("Trained", [f"{min(times):%Y-%m-%d %H:%M} to {max(times):%Y-%m-%d %H:%M} UTC"])] if times else []
 
 
 def _time(text: Any) -> datetime | None:
-    """Return a time in UTC, None for what is no ISO 8601."""
+    """Return a time in UTC, None if the text is not ISO 8601."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (TypeError, ValueError):
@@ -167,4 +167,4 @@ def _commands(folders: _Folders, wanted: set[str]) -> list[str]:
         manifest = folders.read(file, _object) or {}
         if any(isinstance(run, dict) and run.get("run_id") in wanted for run in manifest.get("runs") or []):
             commands[str(manifest.get("command"))] = None
-    return _some(list(commands))
+    return _first(list(commands))

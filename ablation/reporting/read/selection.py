@@ -1,6 +1,6 @@
-"""Which runs a table is about: what the sweeps planned, from their manifests.
+"""Select the runs of a table from the manifests of the sweeps, by `--sweep` and `--study`.
 
-Owns `--sweep` and `--study`. Opens no run; a manifest that cannot be read is named, never fatal.
+Reads no run; a manifest that cannot be read gives a warning.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ NO_STUDY: dict[str, Any] = {"name": "runs", "title": None}
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs that a table is about."""
+    """The runs of a table."""
 
     study: dict[str, Any]
     planned: dict[str, dict[str, Any]]  # flat config by run id
-    others: bool  # the folder's further runs belong to the table too
+    others: bool  # include the other runs of the folder
     description: str  # of the choice, one line
-    warnings: list[str] = field(default_factory=list)  # a line for each manifest left out
+    warnings: list[str] = field(default_factory=list)  # one line for each unreadable manifest
     tracker: dict[str, Any] = field(default_factory=dict)  # the newest sweep's tracker node
     command: str | None = None  # of the newest sweep
 
 
 def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Selection:
-    """Choose runs.
+    """Select runs.
 
     Args:
         runs: the runs folder.
-        sweep: `last`, an id, or `all` (with the runs of no sweep); None is `last`, or with `study` all of its sweeps.
+        sweep: `last`, an id, or `all` (including runs outside of any sweep); None is `last`, or with `study` all of its sweeps.
         study: only sweeps of this study.
 
     Raises:
-        LookupError: there is no such sweep or study, or the choice mixes studies; one line says what there is.
+        LookupError: there is no such sweep or study, or several studies match; the message lists what exists.
     """
     manifests, warnings = _manifests(runs / "sweeps")
     if not manifests and not study and sweep in (None, "last", "all"):
@@ -85,7 +85,7 @@ def _manifests(folder: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
 
 
 def _check(manifest: dict[str, Any]) -> None:
-    """Raise unless the parts that are used later are there."""
+    """Raise TypeError, KeyError, AttributeError or ValueError unless all parts used later are valid."""
     study = manifest["study"]
     (manifest.get("tracker") or {}).items()
     if not isinstance(manifest.get("command"), str | None):

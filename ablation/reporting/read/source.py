@@ -1,7 +1,6 @@
-"""Which source a table is read from, and the two sides of a check.
+"""Read a table's runs from local records or W&B (`--source`, `--project`), or from both for a check.
 
-Owns `--source` and `--project`. The local record is the truth: where one is here it counts, and W&B fills in the runs that have
-none.
+A local record takes precedence; W&B provides the runs that have none.
 """
 
 from __future__ import annotations
@@ -22,28 +21,28 @@ from ablation.reporting.read.selection import Selection
 from ablation.reporting.read.wandb_online import Unavailable
 
 SOURCES = ("auto", "local", "wandb", "offline")
-SHOWN = 10  # disagreements that a table names beside itself; --check names all
+SHOWN = 10  # most disagreements printed with a table; --check prints all
 LOCAL, OFFLINE = "local records", "W&B offline files"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The runs of a table and where they are from."""
+    """The runs of a table and their source."""
 
     frame: pd.DataFrame
-    description: str  # of the source, for people
-    searched_in: str  # where runs were searched for, should there be none
-    lines: list[str] = field(default_factory=list)  # to be printed beside the table
+    description: str  # of the source, for display
+    searched_in: str  # for the message if no run is found
+    lines: list[str] = field(default_factory=list)  # printed with the table
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sides of a check, each with the configuration that it holds itself."""
+    """The two sources of a check, each with its own configurations."""
 
     local: pd.DataFrame
     other: pd.DataFrame
-    name: str  # of the other
-    lines: list[str]  # about the other
+    name: str  # of the other source
+    lines: list[str]  # about the other source
 
 
 def read(runs: Path, selection: Selection, source: str = "auto", named: str | None = None) -> Reading:
@@ -53,10 +52,10 @@ def read(runs: Path, selection: Selection, source: str = "auto", named: str | No
         runs: the runs folder.
         selection: which runs.
         source: of SOURCES. `auto`: W&B and the local records if W&B tracked the sweep online, else the local records alone.
-        named: the W&B project, NAME or ENTITY/NAME; None is the one that the sweep was tracked in.
+        named: the W&B project, NAME or ENTITY/NAME; None is the project of the sweep.
 
     Raises:
-        Unavailable: W&B was named as the source, and cannot be read. Under `auto` that is a line of the reading.
+        Unavailable: the source is `wandb`, and W&B cannot be read. With `auto` this is a line of the reading.
     """
     if source == "offline":
         return Reading(local_files.offline(runs, selection), OFFLINE, str(runs / "wandb" / "offline-run-*"))
@@ -77,7 +76,7 @@ def read(runs: Path, selection: Selection, source: str = "auto", named: str | No
 
 
 def _joined(local: Reading, pair: Pair) -> Reading:
-    """Join W&B with the local records, and name where they disagree."""
+    """Merge W&B's runs into the local records, and list disagreements."""
     records = pair.local[(pair.local["outcome"] != "missing") | pair.local["problem"].notna()]
     same_runs = pair.other[pair.other["run_id"].isin(records["run_id"])]
     lines = disagreements(records, same_runs, ("local record", "W&B"))
@@ -89,7 +88,7 @@ def _joined(local: Reading, pair: Pair) -> Reading:
 
 
 def merged(local: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Return the local rows, and of the runs without a local record those of `other`."""
+    """Return the local rows, and the rows of `other` for runs without a local record."""
     rows = {row["run_id"]: row for row in local.to_dict("records")}
     for row in other.to_dict("records"):
         known = rows.get(row["run_id"])
@@ -100,7 +99,7 @@ def merged(local: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair(runs: Path, selection: Selection, source: str = "auto", named: str | None = None) -> Pair:
-    """Read the local records and what another source holds, for a check.
+    """Read the local records and another source, for a check.
 
     Args:
         runs: the runs folder.
@@ -121,12 +120,12 @@ def pair(runs: Path, selection: Selection, source: str = "auto", named: str | No
 
 
 def _without_plan(selection: Selection) -> Selection:
-    """Return the same runs without the manifest's configurations, which would cover those that the sources hold."""
+    """Return the same runs without the manifest's configurations, which would replace those of the sources."""
     return replace(selection, planned={name: {} for name in selection.planned})
 
 
 def online(runs: Path, selection: Selection) -> bool:
-    """Return True if W&B tracked a sweep online: by its manifest, or by a record where the machine's key decided."""
+    """Return True if W&B tracked a sweep online: by its manifest, or with mode `auto` by a run's record."""
     mode = selection.tracker.get("mode", "auto")
     if mode in ("online", "offline", "disabled"):
         return bool(mode == "online")
@@ -134,7 +133,7 @@ def online(runs: Path, selection: Selection) -> bool:
 
 
 def _was_online(record: dict[str, Any]) -> bool:
-    """Return True if a run was tracked online; where the connection was lost, its W&B folder's name tells."""
+    """Return True if a run was tracked online; if the connection was lost, the name of its W&B folder shows it."""
     tracker = record.get("tracker") or {}
     return bool(tracker.get("mode") == "online" or Path(tracker.get("path") or "").name.startswith("run-"))
 
@@ -144,17 +143,17 @@ def _records(runs: Path, selection: Selection) -> Iterator[dict[str, Any]]:
     for name in names:
         try:
             record = outcome.read(runs / name) or {}
-            _was_online(record)  # of a foreign file it may be anything
+            _was_online(record)  # raises here if a foreign file has another structure
             yield record
         except (OSError, ValueError, AttributeError, TypeError):
             continue
 
 
 def project(runs: Path, selection: Selection, named: str | None = None) -> str:
-    """Return NAME or ENTITY/NAME of the W&B project: as named, of the manifest, or of the newest run's configuration.
+    """Return NAME or ENTITY/NAME of the W&B project: as named, from the manifest, or from the newest run's configuration.
 
     Raises:
-        Unavailable: none of them names one.
+        Unavailable: none of them has one, or `named` is not of this form.
     """
     tracker = selection.tracker or _configured(runs)
     parts = named.split("/") if named else [tracker.get("entity"), tracker.get("project")]
@@ -167,7 +166,7 @@ def project(runs: Path, selection: Selection, named: str | None = None) -> str:
 
 
 def _configured(runs: Path) -> dict[str, Any]:
-    """Return the tracker node of the newest run that has one: a single run has no manifest."""
+    """Return the tracker node of the newest run that has one, since a single run has no manifest."""
     import yaml  # type: ignore[import-untyped]
 
     files = [file for file in runs.glob("*/config.yaml") if RUN_ID.fullmatch(file.parent.name)]

@@ -1,6 +1,6 @@
-"""Runs as one DataFrame from a W&B project: which page of a run counts, and what has not ended there.
+"""Read runs into one DataFrame from a W&B project, with time limits.
 
-Owns asking W&B, in bounded time, and choosing among its pages.
+A run may have several pages in W&B: the newest that ended counts.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from ablation.records.tracker import IDS
 from ablation.reporting.read.frame import Values, checked, join, unended
 from ablation.reporting.read.selection import Selection
 
-ALIAS = re.compile(r"(.+-[0-9a-f]{10})(?:-(\d))?")  # a run id ends in its digest; its page was deleted: -2, then -3 (tracker)
+ALIAS = re.compile(r"(.+-[0-9a-f]{10})(?:-(\d))?")  # run id, which ends in a digest; -2, -3: its page was deleted before
 SILENT = timedelta(minutes=10)  # without a heartbeat (W&B's client sends two a minute) a run counts as killed
-PAGE = 1000  # runs a request: the most that W&B gives
-NAMED = 100  # planned runs up to which W&B is asked for them by name; above, for the whole project
-TIMEOUT = 20  # seconds a request, where WANDB_HTTP_TIMEOUT says nothing
+PAGE = 1000  # runs per request, W&B's maximum
+NAMED = 100  # up to so many planned runs are requested by name; for more, the whole project is read
+TIMEOUT = 20  # seconds per request, unless WANDB_HTTP_TIMEOUT is set
 
 
 class Unavailable(Exception):
-    """A source cannot be read; the message is one line and names the way out."""
+    """A source cannot be read; the message is one line with the way out."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A run as W&B shows it. `epochs` counts those of its history one by one, asked only where `rows` is too small."""
+    """A run in W&B. `epochs` reads its whole history and counts epochs; called only if `rows` is too small."""
 
     id: str
     state: str  # running, finished, failed, crashed, ...
@@ -50,21 +50,21 @@ class Page:
 
     @property
     def ended(self) -> bool:
-        """True if its process wrote how the run ended. A crashed page may hold an outcome: that of an earlier start."""
+        """True if its process wrote the outcome. A crashed page may hold the outcome of an earlier start."""
         return self.state in ("finished", "failed") and "outcome" in self.summary
 
 
 def online(runs: Path, selection: Selection, project: str, now: datetime | None = None) -> tuple[pd.DataFrame, list[str]]:
-    """Read a project of W&B: one request a thousand runs.
+    """Read a W&B project, with one request per thousand runs.
 
     Args:
-        runs: the runs folder: a run that a process of this machine holds is `running`, whatever W&B says.
-        selection: which runs; others that the project holds are ignored, unless the selection wants them.
+        runs: the runs folder; a run locked by a process of this machine is `running`, whatever its state in W&B.
+        selection: which runs; other runs of the project are ignored, unless the selection includes them.
         project: NAME, of the account's default entity, or ENTITY/NAME.
-        now: with a time zone; None is the clock.
+        now: with a time zone; None is the current time.
 
     Returns:
-        What `local` returns, and a line for each run that has several pages, or is not what its page's state suggests.
+        The DataFrame as from `local`, and a line for each run that has several pages or does not match its page's state.
 
     Raises:
         Unavailable: no key, no such project, no answer in time.
@@ -79,10 +79,10 @@ def online(runs: Path, selection: Selection, project: str, now: datetime | None 
 
 
 def _pages(project: str, filters: dict[str, Any]) -> Iterator[Page]:
-    """Ask W&B for a project's runs, whole: the lazy kind would ask again for each."""
+    """Request a project's runs with all fields: lazy runs would need another request each."""
     import wandb
 
-    wandb.setup(settings=wandb.Settings(silent=True))  # else its login talks
+    wandb.setup(settings=wandb.Settings(silent=True))  # otherwise its login prints
     timeout = wandb.env.get_http_timeout(TIMEOUT)
     api = wandb_process.bounded(lambda: wandb.Api(timeout=timeout), timeout + wandb_process.GRACE)
     api.flush()
@@ -99,7 +99,7 @@ def _pages(project: str, filters: dict[str, Any]) -> Iterator[Page]:
 
 
 def _epochs(run: Any, seconds: float) -> int:
-    """Count the epochs of a run's whole history: `history()` would draw 500 rows. The scan has no time limit of its own."""
+    """Count the epochs in a run's whole history, with a time limit: `history()` would return a sample of 500 rows."""
 
     def count() -> int:
         return len({row["epoch"] for row in run.scan_history(keys=["epoch"], use_cache=False)})
@@ -117,12 +117,12 @@ def _errors_as_one_line(project: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        wandb_process.stop()  # else the process waits at its end for what may hang
-        raise Unavailable(f"W&B at {wandb.setup().settings.base_url}: {_why(error, project)}") from error
+        wandb_process.stop()  # otherwise this process may hang at its exit
+        raise Unavailable(f"W&B at {wandb.setup().settings.base_url}: {_reason(error, project)}") from error
 
 
-def _why(error: Exception, project: str) -> str:
-    """Say what went wrong: wandb calls a server that is away a login that failed."""
+def _reason(error: Exception, project: str) -> str:
+    """Return the reason in one line; wandb reports an unreachable server as a failed login."""
     text = (str(error).splitlines() or [type(error).__name__])[0]
     if text.startswith("Could not find project"):
         return f"no project {project}, or none that this account may see: --project ENTITY/NAME"
@@ -133,7 +133,7 @@ def _why(error: Exception, project: str) -> str:
 
 @contextmanager
 def _temporary_folder() -> Iterator[None]:
-    """Give wandb, which makes a folder for each run that it reads, a temporary one."""
+    """Set WANDB_DIR to a temporary folder: wandb makes a folder for each run that it reads."""
     before = os.environ.get("WANDB_DIR")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["WANDB_DIR"] = folder
@@ -145,12 +145,12 @@ def _temporary_folder() -> Iterator[None]:
 
 
 def aliases(run_id: str, most: int) -> list[str]:
-    """Return the ids under which W&B may show a run, `most` of them."""
+    """Return the first `most` ids that a run may have in W&B."""
     return [run_id, *(f"{run_id}-{number}" for number in range(2, most + 1))]
 
 
 def run_of(page_id: str) -> str | None:
-    """Return the id of the run that a page shows, None if it is no run of ours."""
+    """Return the id of a page's run, None if the page was not written by this program."""
     match = ALIAS.fullmatch(page_id)
     return match[1] if match and RUN_ID.fullmatch(match[1]) else None
 
@@ -159,11 +159,11 @@ def choose(pages: Iterable[Page], now: datetime) -> tuple[Values, list[str]]:
     """Choose the page of each run and read it.
 
     Args:
-        pages: of a project, in any order; those that show no run of ours are ignored.
+        pages: of a project, in any order; pages not written by this program are ignored.
         now: with a time zone.
 
     Returns:
-        Flat values by run id, and a line for each run that has several pages, or is not what its page's state suggests.
+        Flat values by run id, and a line for each run that has several pages or does not match its page's state.
     """
     pages_of: dict[str, list[Page]] = defaultdict(list)
     for page in pages:
@@ -174,16 +174,16 @@ def choose(pages: Iterable[Page], now: datetime) -> tuple[Values, list[str]]:
     for name in sorted(pages_of):
         page, *others = sorted(pages_of[name], key=lambda page: (page.ended, page.id), reverse=True)  # X-2 is younger than X
         if others:
-            why = "the newest that ended" if page.ended else "the newest; none ended"
+            reason = "the newest that ended" if page.ended else "the newest; none ended"
             rest = ", ".join(sorted(other.id for other in others))
-            lines.append(f"{name} is there {len(others) + 1} times: {page.id} counts ({why}), not {rest}")
+            lines.append(f"{name} is there {len(others) + 1} times: {page.id} counts ({reason}), not {rest}")
         values[name], line = _values(page, now)
         lines += [f"{page.id}: {line}"] if line else []
     return values, lines
 
 
 def _values(page: Page, now: datetime) -> tuple[dict[str, Any], str | None]:
-    """Return a page's flat values, and a line where they are not what the page's state suggests."""
+    """Return a page's flat values, and a line if they do not match the page's state."""
     try:
         if page.ended:
             planned = int(page.summary.get("epochs") or 0)
@@ -192,14 +192,14 @@ def _values(page: Page, now: datetime) -> tuple[dict[str, Any], str | None]:
             return checked(page.summary, page.config), None
         if page.state == "running" and now - _time(page.heartbeat) < SILENT:
             return unended(page.config, "alive"), None
-        silent = f"running, but silent since {page.heartbeat}: killed" if page.state == "running" else None
-        return unended(page.config), silent
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # edited by hand, or of a foreign program
+        line = f"running, but silent since {page.heartbeat}: killed" if page.state == "running" else None
+        return unended(page.config), line
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # edited by hand, or written by another program
         problem = f"{type(error).__name__}: {error}"
         return {"problem": problem}, f"unreadable ({problem})"
 
 
 def _time(text: str) -> datetime:
-    """Return a time of W&B's, which is UTC with or without saying so."""
+    """Return a time from W&B; without a time zone it is UTC."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
