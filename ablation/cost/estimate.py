@@ -19,7 +19,7 @@ from ablation.sweep.refusal import Refused
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
 
-FILES = 4  # resume files of a training run: of the last two epochs and the best one, and the one being written
+FILES = 3  # resume files of a training run, each with the weights of its chosen epochs: two, and the one being written
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class CommandCost:
     def disk(self) -> tuple[int, int]:
         """Bytes of resume files while runs train, and of the weights kept afterwards."""
         open_runs = [item for item in self.items if item.left]
-        files = sorted((FILES * item.cell.memory.resume_file for item in open_runs), reverse=True)
+        files = sorted((FILES * (item.cell.memory.resume_file + item.kept) for item in open_runs), reverse=True)
         return sum(files[: self.slots]), sum(item.kept for item in open_runs)
 
 

@@ -97,7 +97,7 @@ def test_one_number_has_one_text_in_plan_watch_table_and_page(
         "engine.cpu_threads=1",
     )
     done, open_run = (planned(composed, *here, f"seed={seed}") for seed in (0, 1))
-    size = model_size.size(done.config)
+    size = model_size.size(done)
     made_up = {"images_per_second": 1234.5, "parameters": size.parameters, "macs": size.macs}
     made_up |= {"seconds": 123.456, "peak_memory_bytes": 3_214_567_890, "last": {"epoch": 10, "test_acc": 90.5}, "val": None}
     record(done, device=device, run_id=done.folder.name, **made_up)

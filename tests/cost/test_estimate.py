@@ -121,7 +121,7 @@ def test_what_is_no_record_is_passed_over(composed: Compose, tmp_path: Path) -> 
         (tmp_path / name / "outcome.json").write_text(content)
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "abc-12345678.json").write_text(json.dumps({"device": "GPU"}))
-    assert history.read(tmp_path, {"abc"}, Hardware("GPU")) == history.Past({}, {})
+    assert history.read(tmp_path, {"abc"}, Hardware("GPU")) == history.History({}, {})
     assert history.read_check(tmp_path, "abc", Hardware("GPU"), Work(1, 1, 1)) is None
 
 

@@ -186,7 +186,7 @@ def test_a_third_factor_is_analysed_with_the_others(runs: Runs) -> None:
     table = argued(runs)
     assert section(table, "differences").title == "Difference to each one's baseline (last, points)"
     assert {name: row[0] for name, row in effects(table).items()} == {
-        "resizer none -> plain (base; lr 0.01, lr 0.1, lr 1)": "+2.00",
+        "resizer none -> plain (base; lr 0.01, 0.1, 1)": "+2.00",
         "optimizer.lr 0.01 -> 1 (none, plain; base)": "+1.00",
         "optimizer.lr 0.01 -> 0.1 (none, plain; base)": "+0.50",
         "interaction plain x lr 1 (base)": "+2.00",
@@ -240,9 +240,8 @@ def test_of_many_cells_those_that_matter_stand_first_and_the_rest_on_demand(runs
     """40 learning rates: the best, the next, then by rank; the values for programs are whole."""
     planned = [config(seed=seed, optimizer__lr=float(rate)) for rate in range(1, 41) for seed in range(2)]
     record(runs, [(flat, 50 + flat["optimizer.lr"] + flat["seed"] / 10) for flat in planned], NO_STUDY)
-    from studies import analysis
-
     from ablation.reporting.document.document import build
+    from tests.reporting.studies import analysis
 
     found = analysis(runs)
     folded, whole = build(found, everything=False), build(found)
@@ -257,9 +256,8 @@ def test_a_decided_cell_stands_before_a_better_one_that_is_not(runs: Runs) -> No
     cells |= {("none", "base"): [91.0, 91.1, 91.2], ("worse", "base"): [80.0, 80.1, 80.2]}
     study = {**NO_STUDY, "baseline": {"resizer": "none", "aug": "base"}}
     fill(runs, cells, study)
-    from studies import analysis
-
     from ablation.reporting.document.document import build
+    from tests.reporting.studies import analysis
 
     shown = list(rows(build(analysis(runs), everything=False), "accuracy"))
     assert len(shown) == FOLDED and shown[2:4] == ["none · base", "worse · base"]

@@ -240,8 +240,8 @@ def test_each_learning_rate_has_its_own_baseline(runs: Runs) -> None:
     main = {effect.contrast.of: effect.estimate.points for effect in found.effects if effect.contrast.kind == "main effect"}
     assert main == {
         "0.01 -> 0.1 (none, plain, cbam; base)": 3,
-        "none -> cbam (base; lr 0.01, lr 0.1)": 2,
-        "none -> plain (base; lr 0.01, lr 0.1)": 1,
+        "none -> cbam (base; lr 0.01, 0.1)": 2,
+        "none -> plain (base; lr 0.01, 0.1)": 1,
     }
     assert next(iter(main)).startswith("0.01")  # the largest first
     assert found.untold == []
