@@ -27,33 +27,6 @@ IDS = 9  # ids tried for a run whose page was deleted (W&B never reuses an id) o
 log = logging.getLogger(__name__)
 
 
-class NoTracker:
-    """Tracks nothing."""
-
-    def __init__(self, mode: str = "disabled") -> None:
-        self.status: dict[str, Any] = {"mode": mode, "path": None}
-
-    def open(
-        self,
-        run_id: str,
-        name: str,
-        group: str,
-        config: dict[str, Any],
-        folder: Path,
-        history: Sequence[dict[str, Any]] = (),
-    ) -> None:
-        """Do nothing."""
-
-    def log(self, row: dict[str, Any]) -> None:
-        """Do nothing."""
-
-    def image(self, name: str, pixels: Callable[[], np.ndarray], epoch: int) -> None:
-        """Do nothing; `pixels` is not called."""
-
-    def close(self, summary: dict[str, Any], failed: bool) -> None:
-        """Do nothing."""
-
-
 class WandbTracker:
     """Sends one run to Weights & Biases.
 
@@ -111,7 +84,8 @@ class WandbTracker:
                 folder, which replaces the older ones of this run.
         """
         mode, why = wandb_process.choose(self.status["mode"])
-        _say_once(f"W&B: {mode} ({why})")
+        if self.status["mode"] != "disabled":  # nothing to say where it was asked for
+            _say_once(f"W&B: {mode} ({why})")
         self.status["mode"] = mode
         if mode == "disabled":
             return

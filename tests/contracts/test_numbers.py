@@ -107,7 +107,7 @@ def test_one_number_has_one_text_in_plan_watch_table_and_page(
     about = {"sweep_id": "x", "command": "made up", "study": {"name": "none", "title": "Made up"}, "tracker": {}}
     manifest.write_text(json.dumps({**about, "runs": listed}))
 
-    assert plan_table.show([done, open_run], done.config) == 0
+    assert plan_table.show([done, open_run]) == 0
     lines = [re.split(r"  +", line.strip()) for line in capsys.readouterr().out.splitlines()[:3]]
     planned_done, planned_open = (dict(zip(lines[0], line, strict=True)) for line in lines[1:])
     swept = progress.read(progress.find(runs))

@@ -85,7 +85,7 @@ def csv_problems(text: str, name: str, table: Table) -> list[str]:
     formulas = [cell for cell in entries if re.match(r"[\s\"]*[=+@\t\r-]", cell) and not number.fullmatch(cell)]
     found = [f"formulas: {formulas}"] if formulas else []
     widths = [len(row) for row in rows]
-    lengths = [len(kind) for kind in (table.values, table.runs, table.differences, table.contrasts, table.images)]
+    lengths = [len(kind) for kind in (table.values, table.runs, table.differences, table.contrasts)]
     found += [] if len(set(widths)) == 1 and len(rows) - 1 in lengths else [f"rows of {widths} cells"]
     found += [] if not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", text) else ["control characters"]
     named = "cell" not in rows[0] or plain(name) in [plain(text) for cell in entries for text in (cell, cell.removeprefix("'"))]

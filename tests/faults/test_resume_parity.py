@@ -17,7 +17,7 @@ import torch
 from ablation.data import augment
 from ablation.records.checkpoint import Checkpoints
 from ablation.records.outcome import OF_ROWS
-from ablation.records.tracker import NoTracker
+from ablation.records.tracker import WandbTracker
 from ablation.training import fit
 from tests.faults import forks
 
@@ -40,7 +40,7 @@ class Trace:
     def install(self) -> Trace:
         """Listen to the streams, the checkpoints and the mirror."""
         self._listen_to_streams()
-        save, opened, logged = Checkpoints.save, NoTracker.open, NoTracker.log
+        save, opened, logged = Checkpoints.save, WandbTracker.open, WandbTracker.log
 
         def saving(checkpoints: Any, epoch: int, state: dict[str, Any], *, chosen: dict[str, int], final: bool) -> None:
             self._now |= parts(state) | {"chosen": chosen}
@@ -56,7 +56,7 @@ class Trace:
             logged(tracker, row)
 
         Checkpoints.save = saving  # type: ignore[method-assign]
-        NoTracker.open, NoTracker.log = opening, logging  # type: ignore[method-assign]
+        WandbTracker.open, WandbTracker.log = opening, logging  # type: ignore[method-assign]
         return self
 
     def _listen_to_streams(self) -> None:

@@ -51,7 +51,7 @@ def test_the_paper_from_nothing(tmp_path: Path) -> None:
     assert "plan: 12 runs: 12 to do" in done.stdout and done.stdout.count("-vgg16-s") == 12
     assert "V100, not measured: 11.8 TFLOP/s in bf16 (0.75 of the peak of 15.7, as fp32" in done.stdout
     assert "left    12 runs, 3,600 epochs: 293 GPU-hours; 12.2 days on the clock" in done.stdout  # 4 x (1 + 36 + 36.1)
-    assert "disk    4.83 GB of checkpoints while runs train (up to 3 files a run), 6.45 GB" in done.stdout  # 12 x 0.537
+    assert "disk    4.84 GB of checkpoints while runs train (up to 3 files a run), 6.45 GB" in done.stdout  # 12 x 0.537
     assert "With 2 seeds only differences above about 2.5 points would show (seed sd 0.2 assumed)" in done.stdout
 
 
