@@ -47,7 +47,7 @@ BAD = [
     Bad("train.epoch=3", "train.epoch=3", "no such key epoch; did you mean epochs?"),
     Bad("sed=1", "sed=1", "no such key sed; did you mean seed?"),
     Bad("+train.foo=1", "+train.foo=1", "no such key in train; there are batch_size, epochs, precision"),
-    Bad("+foo=1", "+foo=1", "no such key foo; there are aug, backbone, check, data,"),
+    Bad("+foo=1", "+foo=1", "no such key foo; there are aug, backbone, cache, check, data,"),
     # out of range
     Bad("optimizer.lr=-1", "optimizer.lr=-1", "must be finite and > 0 (conf/optimizer/sgd.yaml has 0.01)"),
     Bad("optimizer.lr=0", "optimizer.lr=0", "must be finite and > 0"),
