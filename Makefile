@@ -11,7 +11,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/.installed    ## six cells on the embedded digits, then the table (about a minute after installation)
+demo: $(VENV)/.installed    ## six cells on the embedded digits, then the table (about two minutes after installation)
 	$(BIN)/python run.py -m profile=demo resizer=none,plain,cbam aug=base,cutmix
 	$(BIN)/python reports/make_table.py
 
