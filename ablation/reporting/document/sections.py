@@ -31,7 +31,7 @@ def sections(analysis: Analysis, everything: bool = True) -> list[Section]:
         analysis: of the runs.
         everything: all cells; else of more than FOLDED the best, the baseline and those that are decided.
     """
-    rows, hidden = (analysis.rows, 0) if everything else _first(analysis)
+    rows, hidden = (analysis.rows, 0) if everything else first(analysis)
     more = [f"{hidden} more cells: --all"] if hidden else []
     found = [accuracy(analysis, rows, more)]
     for key, comparisons in (("differences", analysis.comparisons), ("against", analysis.against)):
@@ -43,7 +43,7 @@ def sections(analysis: Analysis, everything: bool = True) -> list[Section]:
     return [*found, _cost(rows)]
 
 
-def _first(analysis: Analysis) -> tuple[list[Row], int]:
+def first(analysis: Analysis) -> tuple[list[Row], int]:
     """Return the rows that matter most, best and baseline first, then the decided ones, and how many are left."""
     if len(analysis.rows) <= FOLDED:
         return analysis.rows, 0
