@@ -22,7 +22,7 @@ from ablation.records.manifest import write_manifest
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.wandb_process import has_key
-from ablation.sweep import data_findings, exit_reason, installation, modes, settings
+from ablation.sweep import busy_gpus, confounded, data_findings, exit_reason, installation, modes, settings
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
 from ablation.sweep.refusal import Refused, one_line
@@ -57,6 +57,8 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
         _check_all(jobs(), config, on_this_machine)
         if mode != "fetch":
             data_findings.show(PLANNED)
+            confounded.show(PLANNED)
+            busy_gpus.show(busy_gpus.busy())
         if mode == "plan" or (sweep and mode is None):
             _print(config)
         if mode:

@@ -70,7 +70,7 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
             *_duplicate_lines(found),
             *_unfit_lines(analysis),
             *_absent_lines(found, study),
-            *_untold_lines(analysis),
+            *_no_effect_lines(analysis),
             _legend(analysis),
         ],
         values=cell_values(analysis),
@@ -160,7 +160,7 @@ def _unfit_lines(analysis: Analysis) -> list[str]:
     )
 
 
-def _untold_lines(analysis: Analysis) -> list[str]:
+def _no_effect_lines(analysis: Analysis) -> list[str]:
     """Say which factors have no effect in the table, and why."""
     why = {
         "not crossed": "no two cells differ in it alone",
@@ -169,7 +169,7 @@ def _untold_lines(analysis: Analysis) -> list[str]:
     }
     lines = []
     for reason, words in why.items():
-        names = [each.name for each in analysis.untold if each.reason == reason]
+        names = [each.name for each in analysis.no_effect if each.reason == reason]
         more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
         lines += [f"no effect of {'; '.join([*names[:NAMED], *more])}: {words}"] if names else []
     return lines
