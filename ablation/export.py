@@ -1,8 +1,8 @@
-"""Export a trained run: `python -m ablation.export runs/<run id> --to onnx`; see `ablation/trained/export.py`."""
+"""Export a trained run: `python -m ablation.export`, which an installation also calls ablation-export."""
 
 import sys
 
-from ablation.trained.export import main
+from ablation.commands.export import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,18 +1,14 @@
 """Write a trained run for other programs: ONNX or safetensors, checked against the run, with a model card beside it.
 
-    python -m ablation.export runs/<run id> --to onnx
-
 The ONNX graph takes uint8 pictures (N, 3, H, W) in RGB and returns logits (N, classes): normalisation is inside. A safetensors
 file has the tensors of `Classifier.state_dict()`; its metadata has what rebuilds them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +19,7 @@ from torch import Tensor, nn
 from ablation.data.images import Dataset
 from ablation.sweep import settings
 from ablation.trained import model_card
-from ablation.trained.load import Trained, Unusable, load
+from ablation.trained.load import Trained, Unusable
 
 OPSET = 18  # of ONNX: the first with antialiased resizing, and read by every runtime since 2023
 # Largest difference of a logit as a share of the largest logit: other order of operations, rounded in the run's precision
@@ -69,25 +65,6 @@ class _WithNormalisation(nn.Module):
         return logits
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0, or 1 if the run cannot be exported or the check fails."""
-    parser = argparse.ArgumentParser(prog="python -m ablation.export", description="Export a trained run.")
-    parser.add_argument("run", help="folder of a done run: runs/<run id>")
-    parser.add_argument("--to", required=True, choices=tuple(WRITERS))
-    parser.add_argument("--out", type=Path, help="folder to write into; default: RUN/export")
-    parser.add_argument("--weights", choices=("best", "last", "val"), help="of which epoch; default: the first that was kept")
-    options = parser.parse_args(arguments)
-    try:
-        trained = load(options.run, options.weights, device="cpu")
-        file, check = export(trained, options.to, options.out or trained.folder / "export")
-    except (Unusable, ValueError) as error:
-        print(f"refused: {error}", file=sys.stderr)
-        return 1
-    print(f"{file}: {check.sentence}")
-    print(f"{file.parent / model_card.NAME}: model card")
-    return 0 if check.ok else 1
-
-
 def export(trained: Trained, form: str, folder: Path) -> tuple[Path, Check]:
     """Write the model and its card into a folder, and check it.
 
@@ -107,7 +84,9 @@ def export(trained: Trained, form: str, folder: Path) -> tuple[Path, Check]:
     try:
         classify = WRITERS[form](trained, file)
     except ImportError as error:
-        raise Unusable(f"--to {form}: needs the package {error.name}: pip install onnx onnxscript onnxruntime safetensors") from None
+        raise Unusable(
+            f"--to {form}: needs the package {error.name}: pip install onnx onnxscript onnxruntime safetensors"
+        ) from None
     actual = classify(pixels)
     limit = TOLERANCE[trained.engine.precision] * float(expected.abs().max())
     other = int((actual.argmax(1) != expected.argmax(1)).sum())
