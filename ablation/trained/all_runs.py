@@ -19,8 +19,8 @@ def runs(folder: str | Path = "runs") -> pd.DataFrame:
     """Return a row for each run of a folder, whatever sweep it belongs to.
 
     Returns:
-        Columns as in `ablation.reporting.read.frame.COLUMNS` (accuracies in percent, empty where there is no result), and one for
-        each key of the identity: `resizer`, `optimizer.lr`, ... Index: the run id.
+        Columns as in `ablation.reporting.read.frame.COLUMNS` (accuracies in percent, empty where there is no result), and one
+        for each key of the identity: `resizer`, `optimizer.lr`, ... Index: the run id.
 
     Raises:
         FileNotFoundError: there is no such folder.

@@ -84,9 +84,8 @@ def export(trained: Trained, form: str, folder: Path) -> tuple[Path, Check]:
     try:
         classify = WRITERS[form](trained, file)
     except ImportError as error:
-        raise Unusable(
-            f"--to {form}: needs the package {error.name}: pip install onnx onnxscript onnxruntime safetensors"
-        ) from None
+        packages = "onnx onnxscript onnxruntime safetensors"
+        raise Unusable(f"--to {form}: the package {error.name} is not installed: pip install {packages}") from None
     actual = classify(pixels)
     limit = TOLERANCE[trained.engine.precision] * float(expected.abs().max())
     other = int((actual.argmax(1) != expected.argmax(1)).sum())

