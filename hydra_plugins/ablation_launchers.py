@@ -41,7 +41,7 @@ class LocalGpus(Launcher):
         self.retries, self.wait_for_free = retries, wait_for_free
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep the sweep's configuration; each process runs run.py, so the task function is not needed."""
+        """Keep the sweep's configuration; each process runs the same command, so the task function is not needed."""
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

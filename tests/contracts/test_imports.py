@@ -30,8 +30,8 @@ ROOMS = {  # room -> what it may import beside itself; a longer name counts befo
     "figures": ("data", "models", "records", "sweep", "training", "reporting.read", "reporting.document"),
 }
 LIBRARIES = {  # library -> the only places that may import it
-    "hydra": ("run.py", "ablation/sweep/", "ablation/cost/", "ablation/launch/", "hydra_plugins/"),
-    "omegaconf": ("run.py", "ablation/sweep/", "hydra_plugins/"),
+    "hydra": ("ablation/commands/run.py", "ablation/sweep/", "ablation/cost/", "ablation/launch/", "hydra_plugins/"),
+    "omegaconf": ("ablation/commands/run.py", "ablation/sweep/", "hydra_plugins/"),
     "wandb": (
         "ablation/records/tracker.py",
         "ablation/records/wandb_process.py",

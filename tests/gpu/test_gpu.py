@@ -17,7 +17,7 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-import run
+from ablation.commands import run
 from ablation.cost import memory
 from ablation.models.resizer import Interpolate
 from ablation.records.checkpoint import load_weights

@@ -149,7 +149,7 @@ def train(planned: Any, record: Any) -> None:
 def install() -> None:
     """Put the pretence in place: training, and a plan that needs no torch."""
     import ablation.sweep
-    import run
+    from ablation.commands import run
     from ablation.records.record import Record
     from ablation.sweep import exit_reason, gpu_facts
 
@@ -175,13 +175,13 @@ def install() -> None:
 
 def main() -> int:
     """Carry the command line out."""
-    import run
+    from ablation.commands import run
     from ablation.launch import queue
     from ablation.sweep.command import run_command
 
     install()
     queue.GRACE = 0.3
-    return run_command(run.main, run.trial)
+    return run_command(run.task, run.trial)
 
 
 if __name__ == "__main__":

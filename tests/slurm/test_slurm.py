@@ -171,7 +171,7 @@ def test_without_submitit(tmp_path: Path) -> None:
         (tmp_path / name / "__init__.py").touch()
     code, error = refused(tmp_path, PYTHONPATH=str(tmp_path))
     assert code == 1 and not (tmp_path / "runs").exists()
-    assert error == "refused: hydra/launcher=slurm: submitit is not installed: pip install 'ablation-runner[slurm]'\n"
+    assert error == "refused: hydra/launcher=slurm: submitit is not installed: pip install hydra-submitit-launcher\n"
 
 
 def test_without_slurm(tmp_path: Path) -> None:
