@@ -22,7 +22,7 @@ from ablation.records.manifest import write_manifest
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.wandb_process import has_key
-from ablation.sweep import busy_gpus, confounded, data_findings, exit_reason, installation, modes, settings
+from ablation.sweep import busy_gpus, confounded, data_findings, exit_reason, gpu_facts, installation, modes, settings
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
 from ablation.sweep.refusal import Refused, one_line
@@ -115,6 +115,8 @@ def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
             model_size.size(run)
             if on_this_machine and (run.launcher["_target_"] == BASIC or run.launcher.get("devices") == "cpu"):
                 model_size.check_machine(run)
+            elif on_this_machine and "devices" in run.launcher:
+                gpu_facts.check_queue(run)
 
 
 def _check_tracker(config: DictConfig) -> None:
