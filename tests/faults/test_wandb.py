@@ -26,7 +26,7 @@ import pytest
 import wandb
 from omegaconf import DictConfig, OmegaConf
 
-import run
+from ablation.commands import run
 from ablation.records import tracker, wandb_process
 from ablation.records.record import Record
 from ablation.sweep import planned_run
