@@ -22,7 +22,7 @@ from ablation.records.manifest import write_manifest
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.wandb_process import has_key
-from ablation.sweep import data_findings, exit_reason, modes, settings
+from ablation.sweep import busy_gpus, confounded, data_findings, exit_reason, gpu_facts, installation, modes, settings
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
 from ablation.sweep.refusal import Refused, one_line
@@ -57,6 +57,8 @@ def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], Dict
         _check_all(jobs(), config, on_this_machine)
         if mode != "fetch":
             data_findings.show(PLANNED)
+            confounded.show(PLANNED)
+            busy_gpus.show(busy_gpus.busy())
         if mode == "plan" or (sweep and mode is None):
             _print(config)
         if mode:
@@ -113,6 +115,8 @@ def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
             model_size.size(run)
             if on_this_machine and (run.launcher["_target_"] == BASIC or run.launcher.get("devices") == "cpu"):
                 model_size.check_machine(run)
+            elif on_this_machine and "devices" in run.launcher:
+                gpu_facts.check_queue(run)
 
 
 def _check_tracker(config: DictConfig) -> None:
@@ -129,7 +133,7 @@ def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None)
     if "devices" in launcher:
         (slots if on_this_machine else check_arguments)(launcher, config.hydra.overrides.hydra)
     if "array_parallelism" in launcher and mode == "check":
-        way_out = "srun --gpus=1 python run.py -m ... check=true, without hydra/launcher=slurm"
+        way_out = f"srun --gpus=1 {installation.command('run')} -m ... check=true, without hydra/launcher=slurm"
         raise Refused(f"check=true: tries the cells on this machine; on a node of the cluster: {way_out}")
     if "array_parallelism" in launcher and on_this_machine:
         check_slurm()
@@ -150,7 +154,7 @@ def _write(config: DictConfig, sweep: Path) -> None:
     """Write the sweep's manifest."""
     write_manifest(
         sweep,
-        command=shlex.join(["python", *sys.argv]),
+        command=shlex.join(installation.typed()),
         study=settings.plain(config.study),
         tracker=settings.plain(config.tracker),
         runs={run.run_id: run.identity for run in PLANNED},

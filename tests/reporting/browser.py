@@ -94,6 +94,10 @@ class Browser:
         self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **down)
         self.send("Input.dispatchKeyEvent", type="keyUp", **down)
 
+    def point(self, x: float, y: float) -> None:
+        """Move the mouse."""
+        self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
     def noise(self) -> list[str]:
         """Return messages of the console, exceptions, and requests of anything but the page and what it holds."""
         said = []
@@ -111,6 +115,10 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         shot = self.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         file.write_bytes(base64.b64decode(shot["data"]))
+
+    def pdf(self, file: Path) -> None:
+        """Save the page as it is printed."""
+        file.write_bytes(base64.b64decode(self.send("Page.printToPDF")["data"]))
 
     def close(self) -> None:
         """End the browser and wait for it."""

@@ -49,8 +49,7 @@ class Table:
     sentences: Sequence[str] = ()
     screen: Sequence[Section] = ()  # what a terminal shows in place of the sections
     warnings: Sequence[str] = ()  # the lines without the legend
-    next_command: str = ""  # what to type next
-    next_reason: str = ""  # what that does, `decides what is open`
+    next_command: str | None = None  # goes on with what has no result; of a complete table, decides what is open
 
 
 def build(analysis: Analysis, everything: bool = True) -> Table:
@@ -71,10 +70,9 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
         *_duplicate_lines(cells),
         *_unfit_lines(analysis),
         *_absent_lines(cells, study),
-        *_without_effect_lines(analysis),
+        *_no_effect_lines(analysis),
     ]
     complete = outcomes["done"] + outcomes["diverged"] == outcomes.total()
-    command, reason = _next(analysis, complete, judged.command)
     return Table(
         title=title(analysis),
         note=study.get("note") if holds(analysis) else None,
@@ -90,18 +88,8 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
         differences=difference_values(analysis),
         contrasts=effect_values(analysis),
         complete=complete,
-        next_command=command,
-        next_reason=reason,
+        next_command=judged.command if complete else analysis.command,
     )
-
-
-def _next(analysis: Analysis, complete: bool, decides: str | None) -> tuple[str, str]:
-    """Return the command to type next, and what it does."""
-    if not complete:
-        return analysis.command or "python run.py -m ... (the same command)", "goes on with what has no result"
-    if decides:
-        return decides, "decides what is open"
-    return "python reports/make_figures.py", "draws the report's figures for the page"
 
 
 def counts(outcomes: Mapping[str, int]) -> str:
@@ -182,7 +170,7 @@ def _unfit_lines(analysis: Analysis) -> list[str]:
     )
 
 
-def _without_effect_lines(analysis: Analysis) -> list[str]:
+def _no_effect_lines(analysis: Analysis) -> list[str]:
     """Say which factors have no effect in the table, and why."""
     why = {
         "not crossed": "no two cells differ in it alone",
@@ -191,7 +179,7 @@ def _without_effect_lines(analysis: Analysis) -> list[str]:
     }
     lines = []
     for reason, words in why.items():
-        names = [each.name for each in analysis.untold if each.reason == reason]
+        names = [each.name for each in analysis.no_effect if each.reason == reason]
         more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
         lines += [f"no effect of {'; '.join([*names[:NAMED], *more])}: {words}"] if names else []
     return lines

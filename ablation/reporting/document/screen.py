@@ -5,24 +5,19 @@ Owns the columns, which of them a narrow terminal does without, and which of man
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from ablation.records.numbers import exact, percent, points, probability
 from ablation.reporting.document.entries import Column, Entry, Section
 from ablation.reporting.document.notes import reason_lines, test_lines
 from ablation.reporting.document.scale import Scale
-from ablation.reporting.document.sections import DASH, cost, filled, mean_text, named
+from ablation.reporting.document.sections import DASH, cost, filled, first, mean_text, named, plus_minus
 from ablation.reporting.document.verdict import WHEN
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row, family
 from ablation.reporting.statistics.cells import lacking
 from ablation.reporting.statistics.effects import Effect
-from ablation.reporting.statistics.estimate import Estimate
-from ablation.reporting.statistics.sameness import Answer
 
-FOLDED = 12  # cells that are shown; of more, those that matter
 LONGEST = 16  # characters of a baseline's label in a column's name
-OPEN = (Answer.CANNOT_TELL, Answer.NO_TEST)
 
 
 def screen(analysis: Analysis, everything: bool = True) -> list[Section]:
@@ -33,7 +28,7 @@ def screen(analysis: Analysis, everything: bool = True) -> list[Section]:
         everything: all cells and effects; else of more than FOLDED cells the best, the baseline and those that are decided, and
             no exploratory effect.
     """
-    rows = analysis.rows if everything else shown_first(analysis)
+    rows = analysis.rows if everything else first(analysis)[0]
     grids = [_cells(analysis, rows)]
     if against := [each for each in analysis.against if any(each.row is row for row in rows)]:
         label = against[0].other.cell.label
@@ -44,20 +39,6 @@ def screen(analysis: Analysis, everything: bool = True) -> list[Section]:
     if effects:
         grids.append(_effects(analysis, effects))
     return [*grids, cost(rows)]
-
-
-def shown_first(analysis: Analysis) -> list[Row]:
-    """Return the rows that matter most: best and baseline first, then the decided ones, then by rank."""
-    if len(analysis.rows) <= FOLDED:
-        return analysis.rows
-    compared = [*analysis.comparisons, *analysis.against]
-    decided = [each.row for each in compared if each.decision.answer not in OPEN]
-    best = [row for group in analysis.groups for row in group.ranked[:2]]
-    own = [each.other for each in analysis.comparisons if any(each.row is row for row in best)]
-    others = list({id(each.other): each.other for each in compared}.values())
-    ranked = [row for group in analysis.groups for row in group.ranked]
-    wanted = [*best, *own, *(others if len(others) < 3 else []), *decided, *ranked, *analysis.rows]
-    return list({id(row): row for row in wanted}.values())[:FOLDED]
 
 
 def _cells(analysis: Analysis, rows: Sequence[Row]) -> Section:
@@ -98,17 +79,6 @@ def _compared(comparison: Comparison) -> list[Entry]:
         Entry("-" if found.better is None else f"{found.better:.3f}", found.better),
         Entry(f"{exact(won_lost[0])} : {exact(won_lost[1])}", won_lost[0]) if won_lost else DASH,
     ]
-
-
-def plus_minus(found: Estimate) -> str:
-    """Return a difference with its interval: `+0.50 ± 0.38`, and both ends where they do not lie equally far."""
-    bounds = found.interval()
-    if bounds is None or found.points is None:
-        return points(found.points)
-    low, high = found.points - bounds.low, bounds.high - found.points
-    if math.isclose(low, high, abs_tol=0.005):
-        return f"{points(found.points)} ± {percent(high)}"
-    return f"{points(found.points)} [{points(bounds.low)}, {points(bounds.high)}]"
 
 
 def _accuracy(row: Row, metric: str) -> list[Entry]:

@@ -18,7 +18,9 @@ from ablation.reporting.statistics.cells import Cell, lacking
 from ablation.reporting.statistics.effects import Effect
 from ablation.reporting.statistics.estimate import Estimate
 from ablation.reporting.statistics.power import detectable
+from ablation.reporting.statistics.sameness import Answer
 
+FOLDED = 12  # cells that are shown at first; of more, those that matter
 DASH = Entry("-")
 
 
@@ -31,6 +33,25 @@ def sections(analysis: Analysis) -> list[Section]:
     if analysis.effects:
         grids.append(_factorial(analysis))
     return [*grids, cost(analysis.rows)]
+
+
+def first(analysis: Analysis) -> tuple[list[Row], int]:
+    """Return the rows that matter most, best and baseline first, then the decided ones, and how many are left."""
+    if len(analysis.rows) <= FOLDED:
+        return analysis.rows, 0
+    compared = [*analysis.comparisons, *analysis.against]
+    decided = [each.row for each in compared if each.decision.answer not in (Answer.CANNOT_TELL, Answer.NO_TEST)]
+    best = [row for group in analysis.groups for row in group.ranked[:2]]
+    own = [each.other for each in analysis.comparisons if any(each.row is row for row in best)]
+    others = list({id(each.other): each.other for each in compared}.values())
+    ranked = [row for group in analysis.groups for row in group.ranked]
+    wanted = list(
+        {
+            id(row): row for row in [*best, *own, *(others if len(others) < 3 else []), *decided, *ranked, *analysis.rows]
+        }.values()
+    )
+    kept = wanted[:FOLDED]
+    return kept, len(analysis.rows) - len(kept)
 
 
 def accuracy(analysis: Analysis, rows: Sequence[Row]) -> Section:
@@ -86,6 +107,16 @@ def estimated(found: Estimate) -> str:
     """Return a difference with its interval where there is one: `+0.50 [+0.12, +0.88]`."""
     bounds = found.interval()
     return points(found.points) + (f" {interval(bounds.low, bounds.high)}" if bounds else "")
+
+
+def plus_minus(found: Estimate) -> str:
+    """Return a difference with its interval: `+0.50 ± 0.38`, and both ends where what is possible clips one."""
+    bounds = found.interval()
+    if bounds is None or found.points is None:
+        return points(found.points)
+    if math.isclose(found.points - bounds.low, bounds.high - found.points, abs_tol=0.005):
+        return f"{points(found.points)} ± {percent(bounds.high - found.points)}"
+    return estimated(found)
 
 
 def _report(row: Row) -> list[Entry]:

@@ -28,3 +28,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// Escape puts away what a row says of itself.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.activeElement.blur();
+});

@@ -6,7 +6,7 @@ import pytest
 
 from ablation.reporting.document.document import Table, build
 from ablation.reporting.document.entries import Section
-from ablation.reporting.document.screen import FOLDED
+from ablation.reporting.document.sections import FOLDED
 from ablation.reporting.read.logits import CorrectReader
 from tests.reporting.constructed_records import TABLE1, Runs, config
 from tests.reporting.studies import NO_STUDY, analysis, argued, by_images, fill, record
