@@ -75,11 +75,11 @@ class LocalGpus(Launcher):
     The arguments are described in conf/hydra/launcher/local_gpus.yaml and were checked when the command was planned.
     """
 
-    def __init__(self, devices: Any, jobs_per_device: int, retries: int) -> None:
-        self.retries = retries
+    def __init__(self, devices: Any, jobs_per_device: int, retries: int, wait_for_free: bool) -> None:
+        self.retries, self.wait_for_free = retries, wait_for_free
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep the sweep's configuration; each process runs run.py, so the task function is not needed."""
+        """Keep the sweep's configuration; each process runs the same command, so the task function is not needed."""
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -87,18 +87,21 @@ class LocalGpus(Launcher):
 
         Raises:
             KeyboardInterrupt: SIGINT came before all runs had a result.
-            Preempted: SIGTERM or SIGUSR1 came before all runs had a result.
+            Preempted: SIGTERM or SIGUSR1 came before all runs had a result, or while waiting for a GPU.
         """
         from ablation.launch import progress
         from ablation.launch.live_view import Screen
         from ablation.launch.queue import Queue, expected_work, skipped
-        from ablation.sweep.devices import slots
+        from ablation.sweep.busy_gpus import wait
+        from ablation.sweep.devices import VISIBLE, slots
         from ablation.sweep.signals import Preempted
 
         runs = batch(job_overrides, initial_job_idx)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
         to_run = sorted((run for run in runs if not skipped(run)), key=expected_work, reverse=True)
         devices = slots(runs[0].launcher)
+        if self.wait_for_free and to_run:
+            wait([gpu for slot in devices for gpu in slot.environment[VISIBLE].split(",") if gpu])
         with Screen(progress.planned(Path(self.config.paths.runs), Path(self.config.hydra.sweep.dir)), len(devices)) as screen:
             limits = {"retries": self.retries, "fail_fast": self.config.fail_fast}
             queue = Queue(to_run, devices, self._start, **limits, tick=screen.show)

@@ -17,7 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablation.cost.flops import TRAINING, Work
-from ablation.sweep import settings
+from ablation.sweep import gpu_facts, settings
 from ablation.sweep.planned_run import Planned
 from ablation.sweep.refusal import Refused, one_line
 
@@ -130,16 +130,20 @@ def _build(run: Planned, group: str, **further: Any) -> Any:
 
 
 def check_machine(run: Planned) -> None:
-    """Refuse a device that this machine does not have, and a run that would take weeks on a CPU chosen by `auto`.
+    """Refuse a device that this machine does not have or cannot use, and a run that would take weeks on a CPU chosen by `auto`.
 
     Raises:
-        Refused: the device is missing; or there is no GPU, `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
+        Refused: the device is missing; torch or the precision does not fit the GPU (`gpu_facts.check`); or there is no GPU,
+            `engine.device=auto`, and MACs x 3 x images x epochs > 1e16.
     """
+    device = run.config["engine"]["device"]
+    if device not in ("cpu", "mps"):
+        gpu_facts.check(gpu_facts.read(), device, run.train.precision, run.overrides)
     try:
         settings.build(run.config, "engine", precision=run.train.precision)
     except ValueError as error:
         raise Refused(str(error)) from None
-    if run.config["engine"]["device"] == "auto" and not _accelerated() and (needed := too_large(run)):
+    if device == "auto" and not _accelerated() and (needed := too_large(run)):
         raise Refused(
             f"engine.device=auto: no GPU here, and {run.run_id} needs {needed:.1e} multiply-accumulates"
             f" (a CPU gets at most {TOO_LARGE:.0e}): profile=demo (a minute), profile=laptop (half an hour), or"

@@ -47,7 +47,7 @@ def show(planned: Sequence[Planned]) -> int:
     estimated = any(item.cell.epoch.peak_memory is None for item in cost.items)
     lines = [*_basis(cost), *[("memory", _memory(cost))] * estimated, ("left", _left(cost))]
     if any(item.left for item in cost.items):
-        lines.append(("disk", _disk(cost, planned[0].folder.parent)))
+        lines.append(("disk", disk(cost, planned[0].folder.parent)))
     lines.append(("seeds", _seeds(cost)))
     width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
     for name, line in lines:
@@ -148,7 +148,8 @@ def _left(cost: CommandCost) -> str:
     return f"{total}; {duration(cost.wall)} on the clock, one after another (hydra/launcher=local_gpus uses every GPU)"
 
 
-def _disk(cost: CommandCost, runs: Path) -> str:
+def disk(cost: CommandCost, runs: Path) -> str:
+    """Return the line that compares the disk that a command needs with what is free."""
     training, kept = cost.disk
     existing = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free

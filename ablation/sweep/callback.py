@@ -23,7 +23,17 @@ from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.wandb_process import has_key
-from ablation.sweep import data_findings, exit_reason, modes, settings, signals
+from ablation.sweep import (
+    busy_gpus,
+    confounded,
+    data_findings,
+    exit_reason,
+    gpu_facts,
+    installation,
+    modes,
+    settings,
+    signals,
+)
 from ablation.sweep.compose import MANY, SweepLoader, grid
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
@@ -87,6 +97,8 @@ def _plan(config: DictConfig, sweep: bool) -> None:
     _check_all(_runs(config) if sweep else [(settings.as_typed(config.hydra), config)], config, on_this_machine)
     if mode != "fetch":
         data_findings.show(PLANNED)
+        confounded.show(PLANNED)
+        busy_gpus.show(busy_gpus.busy())
     if mode == "plan" or (sweep and mode is None):
         _print(config)
     if mode:
@@ -140,6 +152,8 @@ def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
             model_size.size(run)
             if on_this_machine and (run.launcher["_target_"] == BASIC or run.launcher.get("devices") == "cpu"):
                 model_size.check_machine(run)
+            elif on_this_machine and "devices" in run.launcher:
+                gpu_facts.check_queue(run)
 
 
 def _check_tracker(config: DictConfig) -> None:
@@ -156,7 +170,7 @@ def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None)
     if "devices" in launcher:
         (slots if on_this_machine else check_arguments)(launcher, settings.as_typed(config.hydra, "hydra"))
     if "array_parallelism" in launcher and mode == "check":
-        way_out = "srun --gpus=1 python run.py -m ... check=true, without hydra/launcher=slurm"
+        way_out = f"srun --gpus=1 {installation.command('run')} -m ... check=true, without hydra/launcher=slurm"
         raise Refused(f"check=true: tries the cells on this machine; on a node of the cluster: {way_out}")
     if "array_parallelism" in launcher and on_this_machine:
         check_slurm()
@@ -177,7 +191,7 @@ def _write(config: DictConfig) -> None:
     """Write the sweep's manifest."""
     write_manifest(
         Path(config.hydra.sweep.dir),
-        command=shlex.join(["python", *sys.argv]),
+        command=shlex.join(installation.typed()),
         study=settings.plain(config.study),
         tracker=settings.plain(config.tracker),
         runs={run.run_id: run.identity for run in PLANNED},

@@ -21,7 +21,7 @@ from ablation.data.listing import listing
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, changed, folder_of
 from ablation.records.provenance import source_digest
-from ablation.sweep import settings
+from ablation.sweep import installation, settings
 from ablation.sweep.identity import GROUPS, cell, digest, run_id
 from ablation.sweep.refusal import Refused
 
@@ -212,10 +212,11 @@ def _file_digest(path: str, changed: int) -> str:
 
 
 def register() -> None:
-    """Register the OmegaConf resolvers that conf/config.yaml uses in folder names; Hydra passes them on to workers."""
+    """Register the OmegaConf resolvers that conf/config.yaml uses; Hydra passes them on to workers."""
     OmegaConf.register_new_resolver("run_id", lambda *, _root_: _folder(_root_).name, replace=True)
     OmegaConf.register_new_resolver("run_dir", lambda *, _root_: str(_folder(_root_)), replace=True)
     OmegaConf.register_new_resolver("sweep_id", settings.sweep_id, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("typed", installation.command, replace=True)
 
 
 def _folder(config: DictConfig) -> Path:

@@ -15,9 +15,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ablation.cost.flops import PEAKS
+from ablation.sweep.installation import CONF
 from ablation.sweep.refusal import Refused, typed
-
-CONF = Path(__file__).parents[2] / "conf"
 
 
 @dataclass(frozen=True)

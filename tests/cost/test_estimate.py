@@ -182,7 +182,7 @@ class Live(TorchDispatchMode):
 @pytest.mark.parametrize("overrides", [["resizer=cbam"], ["resizer=plain", "backbone=resnet18", "backbone.weights=none"]])
 def test_the_estimate_is_what_a_real_step_holds(composed: Compose, overrides: list[str]) -> None:
     """Every tensor of real steps, followed from its making to its end."""
-    import run
+    from ablation.commands import run
 
     config = composed("profile=demo", *overrides)
     expected = memory.estimate(planned_run.plan(config))

@@ -30,15 +30,15 @@ STATE = ("lr", "momentum", "weights", "buffers", "logits", "chosen", "history") 
 
 
 class Trace:
-    """What went into each epoch of this process and what came out, by epoch, and the mirror's rows. Only for a child."""
+    """What went into each epoch of this process and what came out, by epoch, and the tracker's rows. Only for a child."""
 
     def __init__(self) -> None:
         self.epochs: dict[str, dict[str, Any]] = {}
-        self.mirror: list[dict[str, Any]] = []
+        self.tracked: list[dict[str, Any]] = []
         self._now: dict[str, Any] = {}
 
     def install(self) -> Trace:
-        """Listen to the streams, the checkpoints and the mirror."""
+        """Listen to the streams, the checkpoints and the tracker."""
         self._listen_to_streams()
         save, opened, logged = Checkpoints.save, WandbTracker.open, WandbTracker.log
 
@@ -48,11 +48,11 @@ class Trace:
             save(checkpoints, epoch, state, chosen=chosen, final=final)
 
         def opening(tracker: Any, *arguments: Any, **named: Any) -> None:
-            self.mirror = [clockless(row) for row in (arguments[5] if len(arguments) > 5 else named["history"])]
+            self.tracked = [clockless(row) for row in (arguments[5] if len(arguments) > 5 else named["history"])]
             opened(tracker, *arguments, **named)
 
         def logging(tracker: Any, row: dict[str, Any]) -> None:
-            self.mirror.append(clockless(row))
+            self.tracked.append(clockless(row))
             logged(tracker, row)
 
         Checkpoints.save = saving  # type: ignore[method-assign]
@@ -93,7 +93,7 @@ class Trace:
 
     def as_written(self) -> str:
         """Return the trace as JSON."""
-        return json.dumps({**self.epochs, "mirror": self.mirror})
+        return json.dumps({**self.epochs, "tracker": self.tracked})
 
 
 def clockless(row: dict[str, Any]) -> dict[str, Any]:
@@ -133,13 +133,13 @@ def traced(config: forks.Run, runs: Path, name: str, before: Callable[[], object
 
 
 def first_difference(folder: Path, found: dict[str, Any], expected: dict[str, Any], reference: Path) -> str:
-    """Return the first part in which a continued run differs: of the epochs it trained, the mirror, the record."""
+    """Return the first part in which a continued run differs: of the epochs it trained, the tracker, the record."""
     for epoch in (key for key in found if key.startswith("epoch")):
         for part in (*INPUTS, *STATE):
             if found[epoch][part] != expected[epoch][part]:
                 return f"{epoch}, {part}"
-    if found["mirror"] != expected["mirror"]:
-        return "mirror"
+    if found["tracker"] != expected["tracker"]:
+        return "tracker"
     return forks.difference(forks.result(folder), forks.result(reference))
 
 
@@ -152,7 +152,7 @@ def test_resume_parity(tmp_path: Path, figure: Callable[[str, str], None]) -> No
     config = forks.composed(*CELL)
     expected = traced(config, tmp_path / "reference", "trace")
     reference = forks.folder_of(config, tmp_path / "reference")
-    assert len(expected["epoch 4"]["boxes"]) > 0 and set(expected) == {*(f"epoch {n}" for n in range(1, 5)), "mirror"}
+    assert len(expected["epoch 4"]["boxes"]) > 0 and set(expected) == {*(f"epoch {n}" for n in range(1, 5)), "tracker"}
     wrong = []
     for stop in STOPS:
         runs = tmp_path / f"stop{stop}"
@@ -160,7 +160,7 @@ def test_resume_parity(tmp_path: Path, figure: Callable[[str, str], None]) -> No
         traced(config, runs, "stopped", lambda s=stop: forks.stop_at_batch(s))
         assert outcome(folder) == "preempted" and forks.durable(folder) == (stop - 1) // 2
         found = traced(config, runs, "resumed")
-        assert [key for key in found if key != "mirror"] == [f"epoch {n}" for n in range((stop - 1) // 2 + 1, 5)]
+        assert [key for key in found if key != "tracker"] == [f"epoch {n}" for n in range((stop - 1) // 2 + 1, 5)]
         wrong += [f"stopped at batch {stop}: {part}" for part in [first_difference(folder, found, expected, reference)] if part]
     figure(
         "R4",

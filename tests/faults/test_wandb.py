@@ -26,7 +26,7 @@ import pytest
 import wandb
 from omegaconf import DictConfig, OmegaConf
 
-import run
+from ablation.commands import run
 from ablation.records import tracker, wandb_process
 from ablation.records.record import Record
 from ablation.sweep import planned_run
@@ -73,8 +73,8 @@ class Trained:
     said: str
 
     @property
-    def mirror(self) -> dict[str, Any]:
-        """What the record says of its mirror."""
+    def tracker_status(self) -> dict[str, Any]:
+        """What the record says of its tracker."""
         status: dict[str, Any] = outcome_of(self.folder)["tracker"]
         return status
 
@@ -234,7 +234,7 @@ def test_training_ends_as_without_wandb(
     assert fault.fired(server)
     assert digest(tracked.folder) == untracked["digest"]
     assert [row["epoch"] for row in rows_of(tracked.folder)] == list(ONCE)
-    assert (outcome_of(tracked.folder)["outcome"], tracked.mirror["mode"]) == ("done", fault.mode)
+    assert (outcome_of(tracked.folder)["outcome"], tracked.tracker_status["mode"]) == ("done", fault.mode)
     SECONDS[name] = tracked.seconds - untracked["seconds"]
     assert len(tracked.said.splitlines()) == 1  # one warning
     assert ("upload it later: wandb sync " in tracked.said) == (name != "core killed")
@@ -259,7 +259,8 @@ def test_without_a_fault_the_server_has_everything(
     """And the digest tells a run from another, so that being equal means something."""
     tracked = train(*ONLINE)
     kept = server.runs[tracked.folder.name]
-    assert tracked.said == "" and tracked.mirror["mode"] == "online"
+    assert tracked.said == "" and tracked.tracker_status["mode"] == "online"
+    assert re.fullmatch(rf"http://\S+/runs/{kept.name}", tracked.tracker_status["url"])  # the page, for who reads the table
     assert (kept.state, kept.exit_code, epochs(server, kept.name)) == ("finished", 0, ONCE)
     assert kept.values() == outcome_of(tracked.folder)["config"]
     assert kept.summary["best/test_acc"] == outcome_of(tracked.folder)["best"]["test_acc"]
@@ -297,7 +298,8 @@ def test_a_deleted_run_goes_on_under_another_id(
     server.delete(run_id)
     resumed = train(*ONLINE)
     assert digest(resumed.folder) == untracked["digest"]
-    assert (resumed.mirror["mode"], resumed.mirror["id"]) == ("online", f"{run_id}-2")
+    assert (resumed.tracker_status["mode"], resumed.tracker_status["id"]) == ("online", f"{run_id}-2")
+    assert resumed.tracker_status["url"].endswith(f"/runs/{run_id}-2")
     assert list(server.runs) == [f"{run_id}-2"] and epochs(server, f"{run_id}-2") == ONCE
     assert f"{run_id} was used there before" in resumed.said
 

@@ -37,7 +37,7 @@ class Row:
 
 
 class Spy:
-    """A mirror that remembers: stands in for W&B, which is not under test here."""
+    """A tracker that keeps its calls: stands in for W&B, which is not under test here."""
 
     status: dict[str, Any] = {"mode": "offline", "path": None}  # noqa: RUF012
 
@@ -284,7 +284,7 @@ def test_other_circumstances_are_kept_and_said(tmp_path: Path, caplog: pytest.Lo
     assert caplog.text.count("goes on with another device") == 1
 
 
-def test_a_mirror_that_breaks_at_the_end_leaves_the_truth(tmp_path: Path) -> None:
+def test_a_tracker_that_breaks_at_the_end_leaves_the_truth(tmp_path: Path) -> None:
     """Ctrl-C while the upload is waited for: the outcome stands, the lock is free, the log is closed."""
 
     class Breaking(Spy):

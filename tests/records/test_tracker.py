@@ -91,7 +91,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb_process, "GRACE", 0.5)
 
 
-def test_a_run_is_mirrored_whole(tmp_path: Path) -> None:
+def test_a_run_is_tracked_whole(tmp_path: Path) -> None:
     """Config, rows over their epoch, pictures and summary come back as they were given, by the documented reader."""
     tracker: Tracker = opened(tmp_path, images_every=2)
     for epoch in (1, 2, 3):
@@ -156,7 +156,7 @@ def test_a_resumed_run_has_one_folder_with_its_whole_history(tmp_path: Path) -> 
 
 
 def test_training_goes_on_when_wandb_dies(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """SIGKILL of the helper process: one warning, the epoch is kept, and the next run is mirrored again."""
+    """SIGKILL of the helper process: one warning, the epoch is kept, and the next run is tracked again."""
     tracker = opened(tmp_path)
     tracker.log(row(1))
     helper = wandb_process.helpers()[-1]
@@ -206,7 +206,7 @@ def test_an_unreachable_server_means_offline(
     assert f"wandb sync {tmp_path}" in warnings[0]
 
 
-def test_a_runs_folder_that_cannot_be_written_costs_the_mirror_alone(tmp_path: Path) -> None:
+def test_a_runs_folder_that_cannot_be_written_costs_the_tracker_alone(tmp_path: Path) -> None:
     blocked = tmp_path / "runs"
     blocked.write_text("a file where the folder should be")
     tracker = opened(blocked)
@@ -215,7 +215,7 @@ def test_a_runs_folder_that_cannot_be_written_costs_the_mirror_alone(tmp_path: P
     assert tracker.status == {"mode": "lost at epoch 0", "path": None}
 
 
-def test_a_picture_that_fails_costs_the_mirror_alone(tmp_path: Path) -> None:
+def test_a_picture_that_fails_costs_the_tracker_alone(tmp_path: Path) -> None:
     def fail() -> np.ndarray:
         raise RuntimeError("constructed")
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ablation.reporting.statistics.cells import cells
 from ablation.reporting.statistics.comparisons import Comparison, compared, family
-from ablation.reporting.statistics.contrasts import Untold
+from ablation.reporting.statistics.contrasts import NoEffect
 from ablation.reporting.statistics.effects import Effect, effects, on
 from ablation.reporting.statistics.estimate import Interval
 from ablation.reporting.statistics.family import rank
@@ -30,7 +30,7 @@ __all__ = ["Analysis", "Comparison", "Correct", "Group", "Row", "Spread", "Unkno
 
 
 class Unknown(LookupError):
-    """A cell that was asked for by name and is not there."""
+    """`--against` names no cell, or several."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Spread:
 class Group:
     """Cells that were tested on the same images, and who leads among them."""
 
-    name: str  # what tells its images apart, `data cifar10`; empty where there is one group
+    name: str  # what its images are, `data cifar10`; empty where there is one group
     rows: list[Row]
     ranked: list[Row]  # highest mean first
     winner: Row | None  # of two seeds and more
@@ -64,10 +64,10 @@ class Analysis:
     rows: list[Row]
     outcomes: Counter[str]
     comparisons: list[Comparison]  # each cell with its baseline
-    against: list[Comparison]  # each cell with the one that was asked for
+    against: list[Comparison]  # each cell with the one that `against` names
     groups: list[Group]
     effects: list[Effect]
-    untold: list[Untold]  # factors and interactions that have no effect, and why
+    no_effect: list[NoEffect]  # factors and interactions that have no effect, and why
     images: int | None  # test images, if they are known and the same for all runs
     spread: Spread | None
     smallest: float | None  # points that matter, as stated
@@ -97,30 +97,30 @@ def analyse(
         command: that planned the runs, for the command that would decide what is open.
 
     Raises:
-        Unknown: `against` names no cell, or several; one line says what there is.
+        Unknown: `against` names no cell, or several; the message lists the labels.
         ValueError: `smallest` is not above 0.
     """
     margin = study.get("smallest") if smallest is None else smallest
     if margin is not None and not margin > 0:
         raise ValueError(f"smallest {margin}: must be above 0 points")
     rows = [row_of(cell, metric, correct) for cell in cells(frame, study)]
-    asked = _named(rows, against)
+    reference = _named(rows, against)
     pairs = [(row, other) for row, other in _baselines(rows, study) if other is not row]
-    wanted = [(row, asked) for row in rows if asked is not None and row is not asked]
-    found = compared([*pairs, *wanted], metric, margin, generator, family=True)
+    to_reference = [(row, reference) for row in rows if reference is not None and row is not reference]
+    all_pairs = compared([*pairs, *to_reference], metric, margin, generator, family=True)
     groups = _groups(rows, metric, margin, generator)
-    told, untold = _effects(groups, study, metric, margin)
+    estimated, no_effect = _effects(groups, study, metric, margin)
     counts = {images.count for row in rows if row.cell.done for images in row.tested_on}
     return Analysis(
         study=study,
         metric=metric,
         rows=rows,
         outcomes=Counter(frame["outcome"]),
-        comparisons=found[: len(pairs)],
-        against=found[len(pairs) :],
+        comparisons=all_pairs[: len(pairs)],
+        against=all_pairs[len(pairs) :],
         groups=groups,
-        effects=told,
-        untold=untold,
+        effects=estimated,
+        no_effect=no_effect,
         images=next(iter(counts)) if len(counts) == 1 else None,
         spread=_spread(rows, metric),
         smallest=margin,
@@ -131,9 +131,9 @@ def analyse(
 def _baselines(rows: Sequence[Row], study: Mapping[str, Any]) -> Iterable[tuple[Row, Row]]:
     """Yield each cell with the baseline that shares all else with it: of two learning rates, each has its own."""
     where = study.get("baseline") or {}
-    found = [row for row in rows if where and all(row.cell.config.get(key) == value for key, value in where.items())]
+    candidates = [row for row in rows if where and all(row.cell.config.get(key) == value for key, value in where.items())]
     kinds = defaultdict(list)  # baselines by the keys that they have: an option may lack those of another
-    for row in found:
+    for row in candidates:
         kinds[frozenset(row.cell.config)].append(row)
 
     @functools.cache  # every cell with every baseline would be quadratic
@@ -155,17 +155,19 @@ def _values(row: Row, keys: Iterable[str]) -> str:
 
 
 def _named(rows: Sequence[Row], against: str | None) -> Row | None:
-    """Return the cell that `--against` asks for."""
+    """Return the cell that `--against` names."""
     if against is None:
         return None
-    found = [row for row in rows if row.cell.label == against]
-    if not found and "=" in against:
+    matches = [row for row in rows if row.cell.label == against]
+    if not matches and "=" in against:
         wanted = dict(part.split("=", 1) for part in against.split(",") if "=" in part)
-        found = [row for row in rows if all(str(row.cell.config.get(key)) == value for key, value in wanted.items())]
-    if len(found) == 1:
-        return found[0]
+        matches = [row for row in rows if all(str(row.cell.config.get(key)) == value for key, value in wanted.items())]
+    if len(matches) == 1:
+        return matches[0]
     labels = "; ".join(row.cell.label for row in rows)
-    raise Unknown(f"--against {against}: {'no cell' if not found else f'{len(found)} cells'}; choose one label of: {labels}")
+    raise Unknown(
+        f"--against {against}: {'no cell' if not matches else f'{len(matches)} cells'}; choose one label of: {labels}"
+    )
 
 
 def _groups(rows: Sequence[Row], metric: str, margin: float | None, generator: np.random.Generator) -> list[Group]:
@@ -185,7 +187,7 @@ def _groups(rows: Sequence[Row], metric: str, margin: float | None, generator: n
 
 
 def _names(groups: Sequence[Sequence[Row]]) -> list[str]:
-    """Return what tells the groups' test images apart."""
+    """Return a name of each group's test images."""
     if len(groups) < 2:
         return [""] * len(groups)
     firsts = [group[0] for group in groups]
@@ -202,37 +204,37 @@ def _names(groups: Sequence[Sequence[Row]]) -> list[str]:
 
 def _led(name: str, rows: list[Row], metric: str, margin: float | None, generator: np.random.Generator) -> Group:
     samples = [row.samples[metric] for row in rows]
-    found = rank(samples)
+    ranking = rank(samples)
 
     def against(one: int | None, other: int | None) -> Comparison | None:
         if one is None or other is None:
             return None
         return compared([(rows[one], rows[other])], metric, margin, generator, family=False)[0]
 
-    several = len(found.order) > 1
+    several = len(ranking.order) > 1
     return Group(
         name=name,
         rows=rows,
-        ranked=[rows[place] for place in found.order],
-        winner=None if found.winner is None else rows[found.winner],
-        next=against(found.winner, found.runner_up),
-        single=None if found.single is None else rows[found.single],
-        single_next=against(found.order[0], found.order[1]) if found.winner is None and several else None,
+        ranked=[rows[place] for place in ranking.order],
+        winner=None if ranking.winner is None else rows[ranking.winner],
+        next=against(ranking.winner, ranking.runner_up),
+        single=None if ranking.single is None else rows[ranking.single],
+        single_next=against(ranking.order[0], ranking.order[1]) if ranking.winner is None and several else None,
     )
 
 
 def _effects(
     groups: Sequence[Group], study: Mapping[str, Any], metric: str, margin: float | None
-) -> tuple[list[Effect], list[Untold]]:
+) -> tuple[list[Effect], list[NoEffect]]:
     """Return the effects within each group: test images are no factor, and no sum goes over two kinds of them."""
-    told: list[Effect] = []
-    untold: dict[Untold, None] = {}
+    estimated: list[Effect] = []
+    no_effect: dict[NoEffect, None] = {}
     for group in groups:
         samples = [row.samples[metric] for row in group.rows]
-        found, without = effects([row.cell.config for row in group.rows], samples, study, margin)
-        told += [on(effect, group.name) for effect in found]
-        untold |= dict.fromkeys(without)
-    return told, list(untold)
+        tested, without = effects([row.cell.config for row in group.rows], samples, study, margin)
+        estimated += [on(effect, group.name) for effect in tested]
+        no_effect |= dict.fromkeys(without)
+    return estimated, list(no_effect)
 
 
 def _spread(rows: Sequence[Row], metric: str) -> Spread | None:

@@ -64,35 +64,35 @@ def cells(frame: pd.DataFrame, study: Config) -> list[Cell]:
         config = {key: value for key, value in row["config"].items() if key != "seed"}
         _, runs = groups.setdefault(json.dumps(config, sort_keys=True), (config, []))
         runs.append({str(key): value for key, value in row.items()})
-    asked = study.get("cells") or []
+    listed = study.get("cells") or []
     keys = sorted({key for config, _ in groups.values() for key in config})
-    ordered = sorted(groups.values(), key=lambda group: (_place(group[0], asked), [sortable(group[0], key) for key in keys]))
-    places = [_place(config, asked) for config, _ in ordered]
-    names = [str(asked[place]["label"]) if place < len(asked) else None for place in places]
-    found = labels([config for config, _ in ordered], names, [str(runs[0]["run_id"]) for _, runs in ordered], study)
-    return [_cell(label, config, runs, study) for label, (config, runs) in zip(found, ordered, strict=True)]
+    ordered = sorted(groups.values(), key=lambda group: (_place(group[0], listed), [sortable(group[0], key) for key in keys]))
+    places = [_place(config, listed) for config, _ in ordered]
+    names = [str(listed[place]["label"]) if place < len(listed) else None for place in places]
+    cell_labels = labels([config for config, _ in ordered], names, [str(runs[0]["run_id"]) for _, runs in ordered], study)
+    return [_cell(label, config, runs, study) for label, (config, runs) in zip(cell_labels, ordered, strict=True)]
 
 
 def absent(frame: Sequence[Cell], study: Config) -> list[str]:
     """Return the labels of the study's cells that no run was planned for."""
-    asked = study.get("cells") or []
-    present = {_place(cell.config, asked) for cell in frame}
-    return [cell["label"] for place, cell in enumerate(asked) if place not in present]
+    listed = study.get("cells") or []
+    present = {_place(cell.config, listed) for cell in frame}
+    return [cell["label"] for place, cell in enumerate(listed) if place not in present]
 
 
 def lacking(cell: Cell) -> str:
     """Return why runs of the cell have no number: `failed`, or `1 failed, 2 missing`; nothing if all are done."""
     outcomes = Counter(run["outcome"] for run in cell.runs)
-    found = [word for word in WORDS if outcomes[word] and word != "done"]
-    if len(found) == 1 and not outcomes["done"]:
-        return found[0]
-    return ", ".join(f"{outcomes[word]} {word}" for word in found)
+    others = [word for word in WORDS if outcomes[word] and word != "done"]
+    if len(others) == 1 and not outcomes["done"]:
+        return others[0]
+    return ", ".join(f"{outcomes[word]} {word}" for word in others)
 
 
-def duplicates(found: Sequence[Cell]) -> dict[tuple[str, int | None], list[str]]:
+def duplicates(cells: Sequence[Cell]) -> dict[tuple[str, int | None], list[str]]:
     """Return the run ids of done runs that do not count, by cell label and seed; seed None: the record has none."""
     same: dict[tuple[str, int | None], list[str]] = defaultdict(list)
-    for cell in found:
+    for cell in cells:
         for run in cell.runs:
             if run["run_id"] in cell.uncounted:
                 same[cell.label, run["seed"] if isinstance(run["seed"], int) else None].append(run["run_id"])
@@ -100,18 +100,18 @@ def duplicates(found: Sequence[Cell]) -> dict[tuple[str, int | None], list[str]]
 
 
 def _cell(label: str, config: dict[str, Any], runs: list[dict[str, Any]], study: Config) -> Cell:
-    asked = study.get("cells") or []
-    place = _place(config, asked)
-    report = asked[place].get("report") if place < len(asked) else None
+    listed = study.get("cells") or []
+    place = _place(config, listed)
+    report = listed[place].get("report") if place < len(listed) else None
     protocol = {key: plain(value) for key, value in (study.get("protocol") or {}).items()}
     differences = {key: (value, config[key]) for key, value in protocol.items() if key in config and config[key] != value}
     runs = sorted(runs, key=lambda run: (sortable(run, "seed"), run["run_id"]))
     return Cell(label, config, runs, None if differences else report, report is not None, differences)
 
 
-def _place(config: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> int:
+def _place(config: Mapping[str, Any], listed: Sequence[Mapping[str, Any]]) -> int:
     """Return the index of the study's cell that a configuration belongs to, or their number."""
-    for place, cell in enumerate(asked):
+    for place, cell in enumerate(listed):
         if all(config.get(key, ABSENT) == plain(value) for key, value in cell["where"].items()):
             return place
-    return len(asked)
+    return len(listed)

@@ -110,14 +110,14 @@ def _family(pairs: Pairs, estimates: Sequence[Estimate]) -> list[Adjusted | None
     tested = {
         _pair(*pair): each.p for pair, each in zip(pairs, estimates, strict=True) if each.reason is not Reason.OTHER_IMAGES
     }
-    found = dict(zip(tested, holm(list(tested.values())), strict=True))
-    return [found.get(_pair(*pair)) for pair in pairs]
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    return [adjusted.get(_pair(*pair)) for pair in pairs]
 
 
 def _checks(pairs: Pairs, estimates: Sequence[Estimate], metric: str, generator: np.random.Generator) -> list[float | None]:
     """Return the permutation p of each pair whose cells have two seeds; others of the table do not move it."""
     root = int(generator.integers(2**63))
-    found: list[float | None] = [None] * len(pairs)
+    p_values: list[float | None] = [None] * len(pairs)
     sizes = defaultdict(list)
     for place, ((row, other), estimate) in enumerate(zip(pairs, estimates, strict=True)):
         one, two = row.cell.accuracies(metric), other.cell.accuracies(metric)
@@ -128,5 +128,5 @@ def _checks(pairs: Pairs, estimates: Sequence[Estimate], metric: str, generator:
             places, ones, twos = zip(*group[start : start + TOGETHER], strict=True)
             p = permutation_p(np.array(ones), np.array(twos), np.random.default_rng(root))
             for place, value in zip(places, p, strict=True):
-                found[place] = float(value)
-    return found
+                p_values[place] = float(value)
+    return p_values

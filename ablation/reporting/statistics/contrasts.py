@@ -23,7 +23,7 @@ NAMED = 6  # levels of a factor that a contrast's name lists before it only coun
 
 @dataclass(frozen=True)
 class Contrast:
-    """An effect: the sum over cells of weight times mean accuracy. Without weights there is no effect: see `missing`."""
+    """An effect: the sum over cells of weight times mean accuracy. Without weights it has no value: see `missing`."""
 
     kind: Kind
     name: str  # the study's name of it, the factor's, or `interaction`
@@ -31,13 +31,13 @@ class Contrast:
     of: str  # `none -> plain (base, cutmix)`: the levels of other factors, too, that it is a mean over
     weights: Mapping[int, float]  # by cell
     missing: tuple[str, ...] = ()  # cells without a result that it needs
-    without: tuple[str, ...] = ()  # levels of other factors that its mean leaves out, for a cell there has no result
+    without: tuple[str, ...] = ()  # levels of other factors that its mean leaves out: a cell of theirs has no result
     ended: bool = True  # a cell of the level that it ends in has a result
 
 
 @dataclass(frozen=True)
-class Untold:
-    """Of which factor, interaction or cells there is no effect, and why."""
+class NoEffect:
+    """A factor, interaction or group of cells without an effect, and why."""
 
     name: str
     reason: Literal["not crossed", "many levels", "other keys"]
@@ -63,8 +63,8 @@ class _Side:
 
 def contrasts(
     configs: Sequence[Config], study: Config, done: Sequence[int] | None = None
-) -> tuple[list[Contrast], list[Untold]]:
-    """Return the study's contrasts in its order, main effects, two-way interactions, and of what there is none.
+) -> tuple[list[Contrast], list[NoEffect]]:
+    """Return the study's contrasts in its order, main effects, two-way interactions, and what has no effect.
 
     Each is a mean over those levels of the other factors that all its sides have; a study's contrast stands at each of them
     too. Main effects and interactions are relative to the factors' reference levels.
@@ -79,23 +79,23 @@ def contrasts(
     mine = [cell for cell in (range(len(configs)) if done is None else done) if cell not in foreign]
     grid = _Grid(known, factors(known, study), mine)
     found = [each for name, change in (study.get("contrasts") or {}).items() for each in _of_study(grid, name, change)]
-    untold = [Untold(f"{len(foreign)} of {len(configs)} cells", "other keys")] if foreign else []
+    no_effect = [NoEffect(f"{len(foreign)} of {len(configs)} cells", "other keys")] if foreign else []
     crossed = []
     for place, factor in enumerate(grid.factors):
         if len(factor.levels) > MOST:
-            untold.append(Untold(factor.name, "many levels"))
+            no_effect.append(NoEffect(factor.name, "many levels"))
         elif _crossed(grid, place):
             crossed.append(place)
             found += _main_effects(grid, place)
         elif len(factor.levels) > 1:
-            untold.append(Untold(factor.name, "not crossed"))
+            no_effect.append(NoEffect(factor.name, "not crossed"))
     for one, other in combinations(crossed, 2):
         first, second = grid.factors[one], grid.factors[other]
         if (len(first.levels) - 1) * (len(second.levels) - 1) > MOST:
-            untold.append(Untold(f"{first.name} x {second.name}", "many levels"))
+            no_effect.append(NoEffect(f"{first.name} x {second.name}", "many levels"))
         else:
             found += _interactions(grid, one, other)
-    return found, untold
+    return found, no_effect
 
 
 def _foreign(configs: Sequence[Config]) -> set[int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ablation.reporting.statistics.config_keys import Config
-from ablation.reporting.statistics.contrasts import Contrast, Untold, contrasts
+from ablation.reporting.statistics.contrasts import Contrast, NoEffect, contrasts
 from ablation.reporting.statistics.estimate import LEVEL, Estimate, Reason
 from ablation.reporting.statistics.family import Adjusted, holm
 from ablation.reporting.statistics.sameness import Decision, decide
@@ -33,7 +33,7 @@ class Effect:
 
 def effects(
     configs: Sequence[Config], samples: Sequence[Sample], study: Config, margin: float | None = None
-) -> tuple[list[Effect], list[Untold]]:
+) -> tuple[list[Effect], list[NoEffect]]:
     """Return the study's contrasts in its order, then main effects, then interactions, the largest first; and what has none.
 
     Planned are the study's contrasts as a mean over the other factors and all main effects; Holm's adjustment is over them,
@@ -49,7 +49,7 @@ def effects(
     done = [cell for cell, sample in enumerate(samples) if sample.n]
     if len(done) < 2:
         return [], []
-    chosen, untold = contrasts(configs, study, done)
+    chosen, no_effect = contrasts(configs, study, done)
     found = _distinct(chosen)
     wanted = _planned(found)
     whole = wanted if len(done) == len(configs) else _planned(_distinct(contrasts(configs, study)[0]))
@@ -61,7 +61,7 @@ def effects(
         Effect(each, estimate, adjusted.get(place), decide(estimate, _level(adjusted.get(place)), margin))
         for place, (each, estimate) in enumerate(zip(found, estimates, strict=True))
     ]
-    return sorted(result, key=_rank), untold
+    return sorted(result, key=_rank), no_effect
 
 
 def _level(adjusted: Adjusted | None) -> float:
@@ -75,17 +75,17 @@ def _estimate(each: Contrast, samples: Sequence[Sample]) -> Estimate:
     return contrast([samples[cell] for cell in each.weights], list(each.weights.values()))
 
 
-def _planned(found: Iterable[Contrast]) -> list[Contrast]:
+def _planned(every: Iterable[Contrast]) -> list[Contrast]:
     """Return the study's contrasts as a mean over the other factors (the first of each name), and the main effects."""
-    whole = {each.name: each for each in reversed([each for each in found if each.kind == "contrast"])}
-    return [*whole.values(), *(each for each in found if each.kind == "main effect")]
+    whole = {each.name: each for each in reversed([each for each in every if each.kind == "contrast"])}
+    return [*whole.values(), *(each for each in every if each.kind == "main effect")]
 
 
-def _distinct(found: Iterable[Contrast]) -> list[Contrast]:
+def _distinct(every: Iterable[Contrast]) -> list[Contrast]:
     """Return contrasts without those that are the same sum of cells as one before: a study may name a main effect."""
     kept: list[Contrast] = []
     seen: set[frozenset[tuple[int, float]]] = set()
-    for each in found:
+    for each in every:
         weights = frozenset(each.weights.items())
         if not weights or weights not in seen:
             kept.append(each)
@@ -102,5 +102,5 @@ def _rank(effect: Effect) -> tuple[int, float, str, str]:
 
 
 def on(effect: Effect, images: str) -> Effect:
-    """Return an effect that says on which test images it was found."""
+    """Return an effect that names its test images."""
     return replace(effect, tested_on=images)

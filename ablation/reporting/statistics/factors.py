@@ -1,6 +1,6 @@
 """What varies between cells: each factor, its levels in order, and its reference level.
 
-Owns what a factor is. No factor is known by name: a study may name some, every other is found in the configurations. Pure.
+Owns what a factor is. No factor is known by name: a study may name some, the others are read from the configurations. Pure.
 """
 
 from __future__ import annotations

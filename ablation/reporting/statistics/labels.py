@@ -1,6 +1,6 @@
 """What cells are called: the study's labels, else what differs, as `lr 0.1 · plain`.
 
-Owns names alone. Equal names are told apart by the values in which their cells differ. Pure.
+Owns names alone. Equal names get the values in which their cells differ. Pure.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ def labels(configs: Sequence[Config], names: Sequence[str | None], run_ids: Sequ
         study: orders factors and their levels.
     """
     unnamed = [cell for cell, name in enumerate(names) if name is None]
-    found = [  # an option is always a name; a value where it tells cells apart that have no other
+    naming = [  # an option is always a name; a value where it tells cells apart that have no other
         factor
         for factor in factors(configs, study)
         if len({*factor.cells} if "." not in factor.name else {factor.cells[cell] for cell in unnamed}) > 1
     ]
-    found.sort(key=lambda factor: "." not in factor.name)  # values first: the option stands at the end, where it is read
-    told = []
+    naming.sort(key=lambda factor: "." not in factor.name)  # values first: the option stands at the end, where it is read
+    names_or_parts = []
     for cell, (config, name) in enumerate(zip(configs, names, strict=True)):
-        parts = [f"{factor.unit}{level}" for factor in found if (level := factor.cells[cell]) is not None]
-        told.append(name or BETWEEN.join(parts) if config else "configuration unknown")
-    told = _told_apart(told, configs, ordered_keys(configs, study))
+        parts = [f"{factor.unit}{level}" for factor in naming if (level := factor.cells[cell]) is not None]
+        names_or_parts.append(name or BETWEEN.join(parts) if config else "configuration unknown")
+    names_or_parts = _told_apart(names_or_parts, configs, ordered_keys(configs, study))
     return [
-        label or run_id.rpartition("-")[0].rpartition("-")[0] or run_id for label, run_id in zip(told, run_ids, strict=True)
+        label or run_id.rpartition("-")[0].rpartition("-")[0] or run_id
+        for label, run_id in zip(names_or_parts, run_ids, strict=True)
     ]
 
 

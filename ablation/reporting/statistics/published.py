@@ -1,4 +1,4 @@
-"""What published accuracies say before anything is trained: their sampling error, what can be told apart, seeds that it takes.
+"""What published accuracies say before anything is trained: their sampling error, which differences they resolve, seeds needed.
 
 Owns the reading of a study's YAML and the argument from its numbers alone. Trains nothing, opens no run.
 """
@@ -154,11 +154,11 @@ def seeds_for(points: float, sd: float) -> int | None:
 
 def factors(cells: Sequence[Published], study: Mapping[str, Any], images: int) -> list[tuple[Effect, float | None]]:
     """Return the effects of a study with their unpaired standard errors in points, None where a cell is missing."""
-    found, _ = effects([cell.where for cell in cells], [summarise([cell.accuracy]) for cell in cells], study)
+    estimated, _ = effects([cell.where for cell in cells], [summarise([cell.accuracy]) for cell in cells], study)
     squares = [standard_error(cell.accuracy, images) ** 2 for cell in cells]
-    weights = [effect.contrast.weights for effect in found]
+    weights = [effect.contrast.weights for effect in estimated]
     errors = [math.sqrt(math.fsum(w**2 * squares[cell] for cell, w in each.items())) if each else None for each in weights]
-    return list(zip(found, errors, strict=True))
+    return list(zip(estimated, errors, strict=True))
 
 
 def expected_maximum(draws: int) -> float:

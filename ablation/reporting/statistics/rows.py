@@ -31,8 +31,8 @@ class Row:
 
     cell: Cell
     samples: dict[str, Sample]  # best, last, val; correct images are counted for the compared metric alone
-    means: dict[str, Estimate]  # percent, with the interval that is said beside a mean
-    optimism: dict[str, float]  # last, val: mean of best minus it, points; those that there are
+    means: dict[str, Estimate]  # percent, with the interval printed beside a mean
+    optimism: dict[str, float]  # last, val: mean of best minus it, points, where recorded
     tested_on: tuple[ImageSet, ...]  # distinct, of its done runs; several: its own seeds must not be put together
     report: OneMoreRun | None  # beside the report's number, where the protocol is the report's
     unfit: tuple[str, ...]  # run ids whose correct images are not those of their recorded accuracy
@@ -98,17 +98,17 @@ def _fits(found: CorrectImages, run: dict[str, object]) -> bool:
 def _tested_on(cell: Cell, correct: dict[str, CorrectImages]) -> tuple[ImageSet, ...]:
     config = cell.config
     named = ImageSet(config.get("data"), config.get("data.listing"), config.get("data.test_limit"), None, None)
-    found: dict[ImageSet, None] = {}
+    sets: dict[ImageSet, None] = {}
     for run in cell.done:
         kept, count = correct.get(run["run_id"]), run["test_images"]
         if kept is not None:
-            found[replace(named, count=kept.images, labels=kept.labels)] = None
+            sets[replace(named, count=kept.images, labels=kept.labels)] = None
         else:
-            found[replace(named, count=count)] = None
-    apart = [one for one in found if any(differences(one, two) for two in found)]
+            sets[replace(named, count=count)] = None
+    apart = [one for one in sets if any(differences(one, two) for two in sets)]
     if apart:
-        return tuple(found)
-    return (_merged(list(found) or [named]),)
+        return tuple(sets)
+    return (_merged(list(sets) or [named]),)
 
 
 def _merged(sets: Sequence[ImageSet]) -> ImageSet:

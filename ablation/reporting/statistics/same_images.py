@@ -55,14 +55,14 @@ def differences(one: ImageSet, other: ImageSet) -> tuple[Difference, ...]:
 
     What only one of the two recorded does not count against them, but the data set must be known of both.
     """
-    found = []
+    result = []
     if one.data is None or other.data is None:
-        found.append(Difference(Mismatch.UNKNOWN, one.data, other.data))
+        result.append(Difference(Mismatch.UNKNOWN, one.data, other.data))
     for field in fields(ImageSet):
         a, b = getattr(one, field.name), getattr(other, field.name)
         if a != b and (field.name in MAY_BE_NONE or (a is not None and b is not None)):
-            found.append(Difference(KINDS[field.name], a, b))
-    return tuple(found)
+            result.append(Difference(KINDS[field.name], a, b))
+    return tuple(result)
 
 
 def comparable(one: ImageSet, other: ImageSet) -> bool:

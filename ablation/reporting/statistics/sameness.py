@@ -1,6 +1,6 @@
 """What a comparison decides: better, worse, the same within a stated margin, or nothing yet.
 
-"The same" is said against a margin that somebody stated, never because a difference was not shown.
+"The same" needs a stated margin; it never follows from a difference that was not shown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Decision:
     """
 
     answer: Answer
-    interval: Interval | None  # at the level of the test: holds 0 where it cannot be told
+    interval: Interval | None  # at the level of the test: holds 0 where it is undecided
     margin: float | None  # points, as stated
     same_p: float | None  # of the two one-sided tests, the larger; None without a margin
     within: bool | None  # the difference is smaller than the margin; may be so of a difference that is shown

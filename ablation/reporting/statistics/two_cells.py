@@ -27,11 +27,11 @@ def compare(a: Sample, b: Sample) -> Estimate:
     Raises:
         ValueError: the two have a different number of test images.
     """
-    found = contrast((a, b), (1, -1))
-    if a.n == b.n == 1 and a.counts is not None and b.counts is not None and found.points is not None:
+    estimate = contrast((a, b), (1, -1))
+    if a.n == b.n == 1 and a.counts is not None and b.counts is not None and estimate.points is not None:
         won, lost = won_lost(a, b) or (0, 0)
         return mcnemar(won, lost, len(a.counts))
-    return found
+    return estimate
 
 
 def won_lost(a: Sample, b: Sample) -> tuple[int, int] | None:

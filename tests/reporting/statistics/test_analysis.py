@@ -13,7 +13,7 @@ from scipy import stats
 from ablation.reporting.document.csv_rows import cell_values, difference_values, effect_values
 from ablation.reporting.read.logits import CorrectReader
 from ablation.reporting.statistics.analysis import Analysis, Comparison, analyse, family
-from ablation.reporting.statistics.contrasts import Untold
+from ablation.reporting.statistics.contrasts import NoEffect
 from ablation.reporting.statistics.estimate import Reason, Scope
 from ablation.reporting.statistics.same_images import Mismatch
 from ablation.reporting.statistics.sameness import Answer
@@ -244,7 +244,7 @@ def test_each_learning_rate_has_its_own_baseline(runs: Runs) -> None:
         "none -> plain (base; lr 0.01, 0.1)": 1,
     }
     assert next(iter(main)).startswith("0.01")  # the largest first
-    assert found.untold == []
+    assert found.no_effect == []
 
 
 def test_a_baseline_may_be_a_value_instead_of_an_option(runs: Runs) -> None:
@@ -270,7 +270,7 @@ def test_cells_that_differ_in_more_than_the_factors_have_no_baseline(runs: Runs)
     record(runs, [(flat, (80.0 if flat["resizer"] == "none" else 95.0) + 0.1 * flat["seed"]) for flat in planned], TABLE1)
     found = analysis(runs)
     assert not found.comparisons and all(effect.estimate.points is None for effect in found.effects)
-    assert found.untold == [Untold("resizer", "not crossed"), Untold("train.epochs", "not crossed")]
+    assert found.no_effect == [NoEffect("resizer", "not crossed"), NoEffect("train.epochs", "not crossed")]
 
 
 # the same test images, or no comparison

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.reporting.statistics.contrasts import MOST, Untold, contrasts
+from ablation.reporting.statistics.contrasts import MOST, NoEffect, contrasts
 from ablation.reporting.statistics.effects import Effect, effects
 from ablation.reporting.statistics.estimate import Reason, Scope
 from ablation.reporting.statistics.factors import factors
@@ -238,9 +238,9 @@ def test_an_options_own_values_are_no_factor_of_their_own() -> None:
 def test_values_that_change_together_are_one_factor_unless_the_study_names_one() -> None:
     configs: list[Config] = [{"net": "a", "train.epochs": 10}, {"net": "b", "train.epochs": 300}]
     assert means(*cells(*configs, b=2.0)) == {"net and train.epochs: a 10 -> b 300": 2.0}
-    found, untold = effects(*cells(*configs), {"contrasts": {"deeper": {"net": ["a", "b"]}}})
+    found, no_effect = effects(*cells(*configs), {"contrasts": {"deeper": {"net": ["a", "b"]}}})
     assert [effect.estimate.points for effect in found] == [None]
-    assert untold == [Untold("net", "not crossed"), Untold("train.epochs", "not crossed")]
+    assert no_effect == [NoEffect("net", "not crossed"), NoEffect("train.epochs", "not crossed")]
 
 
 def test_a_value_that_some_options_lack_is_averaged_over_where_it_is() -> None:
@@ -272,14 +272,14 @@ def test_a_contrast_may_change_two_factors_at_once() -> None:
 
 def test_a_search_has_no_effects_and_that_is_said() -> None:
     configs = [{"net": "a", "opt.lr": place} for place in range(MOST + 1)]
-    assert effects(*cells(*configs), {}) == ([], [Untold("opt.lr", "many levels")])
+    assert effects(*cells(*configs), {}) == ([], [NoEffect("opt.lr", "many levels")])
 
 
 def test_cells_with_other_options_are_left_out_by_name() -> None:
     configs = [{"net": "a", "opt": "x"}, {"net": "b", "opt": "x"}, {"net": "c"}]
-    found, untold = contrasts(configs, {})
+    found, no_effect = contrasts(configs, {})
     assert [contrast.of for contrast in found] == ["a -> b"]
-    assert untold == [Untold("1 of 3 cells", "other keys")]
+    assert no_effect == [NoEffect("1 of 3 cells", "other keys")]
 
 
 VALUES = st.dictionaries(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.sampled_from("uv")), st.floats(0, 100))
