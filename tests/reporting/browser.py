@@ -94,9 +94,12 @@ class Browser:
         self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **down)
         self.send("Input.dispatchKeyEvent", type="keyUp", **down)
 
-    def point(self, x: float, y: float) -> None:
-        """Move the mouse."""
-        self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    def point(self, x: float, y: float, press: bool = False) -> None:
+        """Move the mouse, and press its button there."""
+        for kind in ("mouseMoved", *(("mousePressed", "mouseReleased") if press else ())):
+            self.send(
+                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left" if press else "none", clickCount=int(press)
+            )
 
     def noise(self) -> list[str]:
         """Return messages of the console, exceptions, and requests of anything but the page and what it holds."""

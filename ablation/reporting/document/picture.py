@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ablation.records.numbers import exact, p_is, percent, points
-from ablation.reporting.document.sections import estimated, first, mean_text
+from ablation.records.numbers import exact, p_is, percent
+from ablation.reporting.document.sections import estimated, first, mean_text, plus_minus
 from ablation.reporting.document.strips import Mark, Scale, Strip, ends, scale
 from ablation.reporting.document.text import typeset_cell
 from ablation.reporting.document.verdict import WHEN
@@ -23,6 +23,7 @@ from ablation.reporting.statistics.family import Adjusted
 from ablation.reporting.statistics.sameness import Answer, Decision
 
 EFFECTS = 8  # that stand in the first screen before the rest is folded
+MOST = 40  # rows of a picture beyond those of the first screen: the tables have all
 WORDS = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.SAME: "same"}
 
 
@@ -72,14 +73,14 @@ def _cells(analysis: Analysis, group: Group, chosen: set[int], place: int) -> Pi
     baselines = list(dict.fromkeys(against[id(row)].other.cell.label for row in group.rows if id(row) in against))
     named = baselines[0] if len(baselines) == 1 else "its own baseline"
     on = scale(_values(analysis, group.rows))
-    others = {id(each.other): each.other for each in against.values()}
+    compared_with = {id(each.other): each.other for each in against.values()}
     few = all(id(row) in chosen for row in group.rows)
     rows = group.rows if few else sorted(group.rows, key=lambda row: -(row.samples[analysis.metric].mean or 0.0))
 
     def line(row: Row) -> Line:
         compared = against.get(id(row))
         said = [_accuracy(analysis, row), *([_difference(compared)] if baselines else [])]
-        other = compared.other if compared else others.get(id(row))
+        other = compared.other if compared else compared_with.get(id(row))
         answer = WORDS.get(compared.decision.answer, "") if compared else ""
         strip = _seeds(analysis, row, on, other.samples[analysis.metric].mean if other else None, bool(answer))
         return Line(Said(row.cell.label), strip, said, answer, _cell_details(analysis, row, compared), row.cell.runs)
@@ -87,10 +88,15 @@ def _cells(analysis: Analysis, group: Group, chosen: set[int], place: int) -> Pi
     columns = ["Cell", "", "Mean, %", *([f"Against {named}, points"] if baselines else [])]
     key = f"cells-{place}" if place else "cells"
     lines = [line(row) for row in rows if id(row) in chosen]
-    rest = [line(row) for row in rows if id(row) not in chosen]
-    more = Picture(f"{key}-more", f"{exact(len(rest))} more cells", columns, on, rest, []) if rest else None
+    others = [row for row in rows if id(row) not in chosen]
+    rest = [line(row) for row in others[:MOST]]
+    more = Picture(f"{key}-more", _more(len(others), "cells"), columns, on, rest, []) if rest else None
     title = f"{group.name}: accuracy {WHEN[analysis.metric]}" if group.name else f"Accuracy {WHEN[analysis.metric]}"
     return Picture(key, title, columns, on, lines, _legend([*lines, *rest], f"mean of {named}"), more)
+
+
+def _more(number: int, what: str) -> str:
+    return f"{exact(number)} more {what}" + (f", the first {MOST} of them" if number > MOST else "")
 
 
 def _values(analysis: Analysis, rows: Sequence[Row]) -> Iterator[float]:
@@ -136,15 +142,7 @@ def _difference(compared: Comparison | None) -> Said:
     found = compared.estimate
     if found.points is None:
         return Said(found.reason.value if found.reason and compared.row.cell.done else "")
-    return Said(_plus_minus(found), _decision(compared.decision, compared.p))
-
-
-def _plus_minus(found: Estimate) -> str:
-    """Return a difference with its interval: as +- where it is symmetric, as both ends where what is possible clips it."""
-    bounds, size = found.interval(), found.points
-    if bounds is None or size is None or not math.isclose(size - bounds.low, bounds.high - size, abs_tol=0.005):
-        return estimated(found)
-    return f"{points(size)} ± {percent(bounds.high - size)}"
+    return Said(plus_minus(found), _decision(compared.decision, compared.p))
 
 
 def _decision(decision: Decision, p: float | None) -> str:
@@ -174,8 +172,11 @@ def _test(compared: Comparison) -> str:
     return _decision(compared.decision, compared.p) + (f" ({scope.value})" if scope else "")
 
 
-def differences(comparisons: Sequence[Comparison], key: str) -> Picture:
-    """Return a picture of each cell's difference to the other."""
+def differences(comparisons: Sequence[Comparison], key: str) -> Picture | None:
+    """Return a picture of each cell's difference to the other, of the first MOST; None if none has a number."""
+    comparisons = comparisons[:MOST]
+    if all(each.estimate.points is None for each in comparisons):
+        return None
     others = list(dict.fromkeys(each.other.cell.label for each in comparisons))
     named = others[0] if len(others) == 1 else "its own baseline"
     on = scale([0.0, *_ends([each.estimate for each in comparisons])])
@@ -200,8 +201,8 @@ def effects(analysis: Analysis) -> Picture | None:
     planned = sum(each.adjusted is not None for each in found)
     ranked = sorted(found, key=lambda each: each.adjusted is None)
     first = min(EFFECTS, planned or len(found))
-    rest = len(found) - first
-    more = _effects(analysis, ranked[first:], "effects-more", f"{exact(rest)} more effects") if rest else None
+    rest = ranked[first : first + MOST]
+    more = _effects(analysis, rest, "effects-more", _more(len(found) - first, "effects")) if rest else None
     return replace(_effects(analysis, ranked[:first], "effects", "What each factor adds"), more=more)
 
 
@@ -224,7 +225,7 @@ def _effect(effect: Effect, on: Scale, rows: Sequence[Row], several: bool) -> Li
     details = [f"{test} ({found.scope.value})" if found.scope else test, *(f"{word} {names}" for word, names in sides.items())]
     answer = WORDS.get(effect.decision.answer, "")
     label = Said(contrast.name[:1].upper() + contrast.name[1:], typeset_cell(f"{of}, {effect.tested_on}" if several else of))
-    return Line(label, _interval(found, on, effect.decision), [Said(_plus_minus(found), test)], answer, details)
+    return Line(label, _interval(found, on, effect.decision), [Said(plus_minus(found), test)], answer, details)
 
 
 def _tested(decision: Decision, p: float | None, adjusted: Adjusted | None) -> str:

@@ -20,6 +20,7 @@ WIDEST = 12  # columns that a page holds
 class Reported:
     """A row of labels and rows of entries, each as long."""
 
+    title: str
     labels: Sequence[str]
     rows: Sequence[tuple[str, Sequence[str]]]  # name, entries
 
@@ -38,7 +39,8 @@ def as_reported(analysis: Analysis) -> Reported | None:
     if any(row.cell.report is not None for row in rows):
         numbers = ["other protocol" if row.cell.report is None else percent(row.cell.report) for row in rows]
         lines.insert(0, ("the report, best epoch", numbers))
-    return Reported([row.cell.label for row in rows], lines)
+    title = "As the report prints it" if published else "One column a cell"
+    return Reported(title, [row.cell.label for row in rows], lines)
 
 
 def _mean(row: Row, metric: str) -> str:

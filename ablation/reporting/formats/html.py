@@ -25,7 +25,6 @@ from ablation.records.numbers import size
 from ablation.reporting.document import picture, plots
 from ablation.reporting.document.document import Table, counts
 from ablation.reporting.document.entries import Entry, Section
-from ablation.reporting.document.picture import Picture
 from ablation.reporting.document.reported import as_reported
 from ablation.reporting.document.text import MINUS, typeset, typeset_cell, visible
 from ablation.reporting.document.verdict import verdict
@@ -91,8 +90,8 @@ def page(
         verdict=verdict(analysis),
         notes=[line for line in table.lines if line != counted],
         first=picture.cells(analysis),
-        second=picture.effects(analysis) or _differences(analysis.comparisons, "against-baseline"),
-        pictures={key: _differences(found, f"{key}-picture") for key, found in _compared(analysis).items()},
+        second=picture.effects(analysis) or picture.differences(analysis.comparisons, "against-baseline"),
+        pictures={key: picture.differences(found, f"{key}-picture") for key, found in _compared(analysis).items()},
         sections=shown,
         reported=as_reported(analysis),
         curves=plots.curves(analysis, details.curves, details.words),
@@ -111,10 +110,6 @@ def page(
 
 def _compared(analysis: Analysis) -> dict[str, list[Comparison]]:
     return {"differences": analysis.comparisons, "against": analysis.against}
-
-
-def _differences(found: Sequence[Comparison], key: str) -> Picture | None:
-    return picture.differences(found, key) if found else None
 
 
 def _runs(analysis: Analysis) -> list[tuple[str, dict[str, Any]]]:

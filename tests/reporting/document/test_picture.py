@@ -70,7 +70,7 @@ def test_the_reports_number_is_marked_only_where_its_protocol_is_ours(tmp_path: 
 
 def test_a_difference_stands_at_its_points(study: Argued) -> None:
     found = differences(study.analysis.comparisons, "differences")
-    assert len(found.lines) == 5
+    assert found and len(found.lines) == 5
     for each, line in zip(study.analysis.comparisons, found.lines, strict=True):
         bounds = each.estimate.interval()
         assert bounds and each.estimate.points is not None
@@ -145,6 +145,25 @@ def test_of_many_cells_the_best_stand_first_and_none_is_lost(runs: Runs, monkeyp
     assert shown[0] == "+ Resizer_CBAM + CutMix" and "Baseline" in shown and len(shown) == 4
     assert Counter(shown + [line.label.text for line in found.more.lines]) == Counter(cell["label"] for cell in TABLE1["cells"])
     assert found.more.scale == found.scale
+
+
+def test_a_picture_of_very_many_rows_ends_and_says_so(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables have the others."""
+    monkeypatch.setattr(sections, "FOLDED", 2)
+    monkeypatch.setattr(picture, "MOST", 3)
+    fill(runs, {place: [90.0 + number, 90.3 + number] for number, place in enumerate(SIX)})
+    analysed = analysis(runs)
+    (found,) = cells(analysed)
+    assert found.more and (found.more.title, len(found.more.lines)) == ("4 more cells, the first 3 of them", 3)
+    compared = differences(analysed.comparisons, "differences")
+    assert compared and len(compared.lines) == 3
+
+
+def test_without_any_number_there_is_no_picture_of_differences(tmp_path: Path) -> None:
+    found = argued(six_cells(tmp_path, words={(resizer, aug, seed): "missing" for resizer, aug in SIX for seed in range(3)}))
+    assert differences(found.analysis.comparisons, "differences") is None
+    assert effects(found.analysis) is None
+    assert [line.said[0].text for line in one(found).lines] == ["missing"] * 6
 
 
 def test_planned_effects_stand_first_and_the_others_are_folded(study: Argued) -> None:

@@ -327,6 +327,16 @@ def test_pointing_at_a_row_shows_what_it_is_made_of(index: Path, browser: Browse
     assert browser.run(TIPS) == []
 
 
+def test_a_press_holds_a_row_so_that_its_links_can_be_followed(linked: Path, browser: Browser) -> None:
+    browser.show(linked, 1600)
+    box = browser.run("document.querySelector('#cells tbody td').getBoundingClientRect().toJSON()")
+    browser.point(box["left"] + 20, box["top"] + 20, press=True)
+    link = browser.run("document.querySelector('.tip a').getBoundingClientRect().toJSON()")
+    browser.point(link["left"] + 5, link["top"] + 5)
+    assert len(browser.run(TIPS)) == 1
+    assert browser.run(f"document.elementFromPoint({link['left'] + 5}, {link['top'] + 5}).tagName") == "A"
+
+
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
 def test_the_keyboard_reaches_each_row_and_its_links(script: bool, linked: Path, browser: Browser) -> None:
     """Tab: the row says what it is made of, then its runs' folders and their pages in W&B; Escape puts it away."""
