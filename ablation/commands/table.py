@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -111,6 +112,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     import numpy as np
     from rich.console import Console
 
+    from ablation.reporting.document import future_work
     from ablation.reporting.document.csv_rows import numbers
     from ablation.reporting.document.document import build
     from ablation.reporting.document.text import visible
@@ -130,6 +132,8 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     table = build(analysis, options.all)
     done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
     folder = write.folder(options.out, selection.study["name"])
+    if section := future_work.read(folder, done, options.metric):
+        table = replace(table, sections=[*table.sections, section])
     try:
         files = write.write(table, folder)
         page = write.write_page(analysis, table, options.runs, folder, reading.description)
