@@ -28,6 +28,7 @@ from ablation.sweep import (
     confounded,
     data_findings,
     exit_reason,
+    frozen,
     gpu_facts,
     installation,
     modes,
@@ -134,7 +135,10 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
         run = plan(config, overrides, values)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
-        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # refuses a folder of another run
+        record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study)
+        record.old()  # refuses a folder of another run
+        if run.config["rerun"] != "stale" and (words := record.other_data(frozen.data_checksums(run))):
+            raise Refused(f"{run.folder}: {words}: rerun=stale trains it again")
         planned[run.folder] = run
     PLANNED[:] = planned.values()
     _build_all([run for run in PLANNED if settings.mode_of(command) or run.state not in FINISHED], on_this_machine)
@@ -188,9 +192,12 @@ def _print(config: DictConfig) -> None:
 
 
 def _write(config: DictConfig) -> None:
-    """Write the sweep's manifest."""
+    """Write the sweep's manifest, and beside it the configurations that will be trained."""
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    frozen.write(folder, PLANNED)
     write_manifest(
-        Path(config.hydra.sweep.dir),
+        folder,
         command=shlex.join(installation.typed()),
         study=settings.plain(config.study),
         tracker=settings.plain(config.tracker),

@@ -49,6 +49,7 @@ class Planned:
     launcher: dict[str, Any]  # hydra.launcher
     overrides: list[str]  # as typed for this run
     train: Train
+    source: str  # digest of the code that planned it
     earlier_change: int  # st_mtime_ns of outcome.json when the run was planned, 0 if there was none
 
     @property
@@ -130,6 +131,7 @@ def plan(config: DictConfig, overrides: Sequence[str] | None = None, values: dic
         launcher=settings.plain(hydra_node.launcher),
         overrides=settings.as_typed(hydra_node) if overrides is None else list(overrides),
         train=Train(**values["train"]),
+        source=source_digest(),
         earlier_change=changed(folder),
     )
 
@@ -176,7 +178,7 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
         flat["data.content"] = listing(source).digest
     weights = values["backbone"]["weights"]
     if weights not in ("imagenet", "none"):
-        flat["backbone.weights"] = f"sha256:{_file_digest(weights, Path(weights).stat().st_mtime_ns)}"
+        flat["backbone.weights"] = weights_digest(weights)
     return flat
 
 
@@ -202,6 +204,11 @@ def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | No
             extended = [entry for entry in node.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
             return node.get("_target_"), extended[0] if extended else None
     return None, None
+
+
+def weights_digest(path: str) -> str:
+    """Return `sha256:` and the digest of a file of weights, as the identity has it."""
+    return f"sha256:{_file_digest(path, Path(path).stat().st_mtime_ns)}"
 
 
 @functools.lru_cache
