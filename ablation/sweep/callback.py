@@ -5,7 +5,6 @@ Hydra only warns about an Exception in a callback and continues, so every error 
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,10 +17,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from ablation.records import wandb_settings
 from ablation.records.manifest import write_manifest
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
-from ablation.records.wandb_process import has_key
 from ablation.sweep import data_findings, exit_reason, modes, settings
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
@@ -115,12 +114,13 @@ def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
                 model_size.check_machine(run)
 
 
-def _check_tracker(config: DictConfig) -> None:
-    """Refuse `online` without a W&B key before the first run, not at the start of each run."""
-    mode = config.tracker.mode if config.tracker.mode != "auto" else os.environ.get("WANDB_MODE")
-    if mode == "online" and not has_key():
-        name = "tracker.mode=online" if config.tracker.mode == "online" else "WANDB_MODE=online"
-        raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
+def _check_tracker(config: DictConfig) -> wandb_settings.Chosen | None:
+    """Return where W&B sends the runs, None for nowhere; refuse before the first run what W&B would refuse at each start."""
+    tracker = settings.plain(config.tracker)
+    try:
+        return None if tracker["mode"] == "disabled" else wandb_settings.check(tracker)
+    except wandb_settings.Wrong as error:
+        raise Refused(str(error)) from None
 
 
 def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None) -> None:
@@ -147,11 +147,16 @@ def _print(config: DictConfig) -> None:
 
 
 def _write(config: DictConfig, sweep: Path) -> None:
-    """Write the sweep's manifest."""
+    """Write the sweep's manifest, with the W&B project as it is now; say where W&B sends the runs."""
+    tracker, chosen = settings.plain(config.tracker), _check_tracker(config)
+    if chosen is not None:
+        tracker |= {key: chosen.fields[key] for key in ("project", "entity")}
+    if chosen is not None and (line := chosen.first_line()):
+        print(line)
     write_manifest(
         sweep,
         command=shlex.join(["python", *sys.argv]),
         study=settings.plain(config.study),
-        tracker=settings.plain(config.tracker),
+        tracker=tracker,
         runs={run.run_id: run.identity for run in PLANNED},
     )
