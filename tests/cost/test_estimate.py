@@ -107,12 +107,21 @@ def test_an_earlier_record_wins_over_a_check_over_a_rate(
 
 
 def test_a_run_that_was_killed_prices_by_its_rows(composed: Compose, tmp_path: Path) -> None:
-    """Two whole rows of 3 and 5 seconds, and one half written."""
+    """Two whole rows: 6 seconds on the clock, of which 3 trained, and 5 where the clock was lost; and one half written."""
     run = planned(composed, *DEMO, f"paths.runs={tmp_path}")
     folder = record(run, "running", device="GPU", seconds=None, epochs=None, peak_memory_bytes=None)
-    (folder / "epochs.jsonl").write_text('{"seconds": 3.0}\n{"seconds": 5.0}\n{"seco')
+    (folder / "epochs.jsonl").write_text(
+        '{"seconds": 3.0, "wall_seconds": 6.0}\n{"seconds": 5.0, "wall_seconds": null}\n{"seco'
+    )
     found = history.read(tmp_path, {cell(run.identity)}, Hardware("GPU"))
-    assert found.records[cell(run.identity)].seconds == 4.0 and found.accuracies == {}
+    assert found.records[cell(run.identity)].seconds == 5.5 and found.accuracies == {}
+
+
+def test_a_done_run_prices_by_the_clock(composed: Compose, tmp_path: Path) -> None:
+    """Ten epochs of 7 seconds, after each of which 2 passed in writing a checkpoint."""
+    run = planned(composed, *DEMO, f"paths.runs={tmp_path}")
+    record(run, device="GPU", format=2, wall_seconds=90.0)
+    assert history.read(tmp_path, {cell(run.identity)}, Hardware("GPU")).records[cell(run.identity)].seconds == 9.0
 
 
 def test_what_is_no_record_is_passed_over(composed: Compose, tmp_path: Path) -> None:
