@@ -24,12 +24,17 @@ _ACTIVATIONS: dict[str, int | None] = {}
 
 @dataclass(frozen=True)
 class Memory:
-    """Sizes in bytes. `weights`: parameters and buffers; `activations`: saved for the backward pass, None if unknown."""
+    """Sizes in bytes.
+
+    `weights`: parameters and buffers; `activations`: saved for the backward pass, None if unknown, of which `casts` are the
+    weights in half precision.
+    """
 
     weights: int
     gradients: int
     optimizer: int
     activations: int | None
+    casts: int
     images: int
 
     @property
@@ -38,6 +43,11 @@ class Memory:
         if self.activations is None:
             return None
         return self.weights + self.gradients + self.optimizer + self.activations + self.images
+
+    @property
+    def kept(self) -> int:
+        """Bytes that grow with the batch: the activations without the weights' casts; 0 if they are unknown."""
+        return 0 if self.activations is None else self.activations - self.casts
 
     @property
     def resume_file(self) -> int:
@@ -53,12 +63,14 @@ def estimate(run: Planned) -> Memory:
     """
     model = model_size.skeleton(run)
     gradients = sum(_bytes(parameter) for parameter in model.parameters() if parameter.requires_grad)
-    dataset = run.dataset
+    cast = sum(parameter.numel() for parameter in model.parameters() if parameter.dim() > 1)  # not biases and norms
+    dataset, half = run.dataset, DTYPES[run.train.precision].itemsize < 4
     return Memory(
         weights=sum(map(_bytes, [*model.parameters(), *model.buffers()])),
         gradients=gradients,
         optimizer=gradients * _states(run),
         activations=_activations(run, model),
+        casts=DTYPES[run.train.precision].itemsize * cast * half,
         images=3 * dataset.height * dataset.width * (run.trained_images + run.evaluated_images),
     )
 
