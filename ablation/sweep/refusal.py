@@ -49,7 +49,7 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
                 f"{cause.override}: cannot be read; type key=value, and quote other letters, spaces and signs: \"key='value'\""
             )
         if isinstance(cause, MissingConfigException) and "submitit_slurm" in str(cause.missing_cfg_file):
-            return "hydra/launcher=slurm: submitit is not installed: pip install 'ablation-runner[slurm]'"
+            return "hydra/launcher=slurm: submitit is not installed: pip install hydra-submitit-launcher"
         if isinstance(cause, MissingConfigException) and cause.options:
             group, _, option = str(cause.missing_cfg_file).rpartition("/")
             legal = sorted(cause.options)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ablation.cost import hardware, history
+from ablation.cost import hardware, history, plan_table
+from ablation.cost.estimate import command_cost
 from ablation.records.numbers import duration, size
 from ablation.sweep import signals
 from ablation.sweep.refusal import one_line
@@ -44,6 +45,7 @@ def cells(planned: Sequence[Planned], trial: Callable[[Planned], Any]) -> int:
         results.append(result)
     failed = results.count("failed")
     rest = f", {failed} failed" if failed else ""
+    print(f"check: disk {plan_table.disk(command_cost(planned), planned[0].folder.parent)}")
     print(f"check: {len(results) - failed} ok{rest}; nothing is kept but the times, from which plan=true prices")
     return 1 if failed else 0
 

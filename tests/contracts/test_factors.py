@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
-    *(f"ablation/{room}" for room in ("cost", "figures", "launch", "records", "reporting", "sweep")),
+    *(f"ablation/{room}" for room in ("commands", "cost", "figures", "launch", "records", "reporting", "sweep")),
     "reports",
     "hydra_plugins",
 )
@@ -29,7 +29,8 @@ EXEMPT = {  # file -> why it may know an option or a group
     "ablation/figures/samples.py": "the steps of the report's augmentation",
     "ablation/records/format1.py": "the module paths of the options of then",
     "ablation/figures/sharpness.py": "measures what the Resizer does to an image",
-    "reports/make_figures.py": "the report's figures, as captions",
+    "ablation/commands/run.py": "builds the parts of a run from its groups",
+    "ablation/commands/figures.py": "the report's figures, as captions",
     "ablation/figures/trained_run.py": "builds the resizer that the figures show",
 }
 

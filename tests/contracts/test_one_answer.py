@@ -9,13 +9,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ablation.commands import table as make_table
 from ablation.cost import estimate, model_size, plan_table
 from ablation.launch import live_view, progress
 from ablation.launch.queue import expected_work
 from ablation.records import outcome
 from ablation.records.manifest import write_manifest
 from ablation.sweep.planned_run import Planned
-from reports import make_table
 from tests.sweep.planned_runs import planned, record
 
 EPOCHS, CHECKPOINT, ROWS = 10, 5, 9

@@ -34,7 +34,7 @@ from omegaconf import DictConfig, OmegaConf
 import ablation.models.classifier
 import ablation.records.tracker
 import ablation.training.progress_bar  # noqa: F401  # all three: so that children find them imported
-import run
+from ablation.commands import run
 from ablation.cost import model_size
 from ablation.records import provenance
 from ablation.records.checkpoint import Checkpoints, file_digest, load_weights
@@ -86,7 +86,7 @@ def command(*arguments: str) -> int:
     """Do what `python run.py ARGUMENTS` does, in this process; return its exit code. Only for a forked child."""
     GlobalHydra.instance().clear()
     sys.argv = ["run.py", f"--config-path={ROOT / 'conf'}", *arguments]
-    return run_command(run.main, run.trial)
+    return run_command(run.task, run.trial)
 
 
 def folder_of(config: Run, runs: Path) -> Path:

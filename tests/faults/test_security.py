@@ -31,7 +31,7 @@ from PIL import Image
 from rich.console import Console
 from torchvision.datasets import CIFAR10
 
-import run
+from ablation.commands import run
 from ablation.cost import model_size
 from ablation.data.cifar import load_cifar10
 from ablation.data.folder import load_imagefolder

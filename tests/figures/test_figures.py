@@ -17,6 +17,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import nn
 
+from ablation.commands import figures as make_figures
 from ablation.data.augment import Augment
 from ablation.data.images import Images
 from ablation.figures import diagram, samples, sharpness, sheet, trained_run
@@ -27,7 +28,6 @@ from ablation.models.classifier import Classifier
 from ablation.models.resizer import Resizer
 from ablation.records.checkpoint import load_weights
 from ablation.sweep import settings
-from reports import make_figures
 from tests.commands import script
 from tests.reporting.constructed_records import Runs, config, outcome
 

@@ -149,14 +149,16 @@ def train(planned: Any, record: Any) -> None:
 def install() -> None:
     """Put the pretence in place: training, and a plan that needs no torch."""
     import ablation.sweep
-    import run
+    from ablation.commands import run
     from ablation.records.record import Record
-    from ablation.sweep import exit_reason
+    from ablation.sweep import exit_reason, gpu_facts
 
     plan: Any = types.ModuleType("ablation.cost.model_size")
     plan.size = lambda run: types.SimpleNamespace(parameters=10, macs=MACS[run.options["resizer"]])
     plan.work = lambda run: types.SimpleNamespace(trained=1437, evaluated=360, macs=plan.size(run).macs)
     plan.check_machine = lambda run: None
+    gpus = (gpu_facts.Gpu("pretended", (9, 0)),) * 2
+    gpu_facts.read_apart = lambda environment: gpu_facts.Facts("2.14.1", "13.0", ("sm_90",), gpus)  # type: ignore[assignment]
     sys.modules["ablation.cost.model_size"] = ablation.cost.model_size = plan  # type: ignore[attr-defined]
     run.train = train
     skip = Record.skip
@@ -173,13 +175,13 @@ def install() -> None:
 
 def main() -> int:
     """Carry the command line out."""
-    import run
+    from ablation.commands import run
     from ablation.launch import queue
     from ablation.sweep.command import run_command
 
     install()
     queue.GRACE = 0.3
-    return run_command(run.main, run.trial)
+    return run_command(run.task, run.trial)
 
 
 if __name__ == "__main__":

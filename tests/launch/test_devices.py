@@ -11,7 +11,7 @@ import pytest
 from ablation.sweep import devices
 from ablation.sweep.refusal import Refused
 
-SLOTS = {"devices": "auto", "jobs_per_device": 1, "retries": 0}
+SLOTS = {"devices": "auto", "jobs_per_device": 1, "retries": 0, "wait_for_free": False}
 NvidiaSmi = Callable[[str, int], None]
 
 
@@ -109,6 +109,7 @@ def test_a_parent_that_may_see_none_has_none(nvidia_smi: NvidiaSmi, monkeypatch:
             "hydra.launcher.devices=[1, 1]: names a GPU twice; several runs on one are hydra.launcher.jobs_per_device",
         ),
         ({"jobs_per_device": 0}, "hydra.launcher.jobs_per_device=0: must be a whole number >= 1"),
+        ({"wait_for_free": "yes"}, "hydra.launcher.wait_for_free=yes: must be true or false"),
         ({"jobs_per_device": 1.5}, "hydra.launcher.jobs_per_device=1.5: must be a whole number >= 1"),
         ({"retries": None}, "hydra.launcher.retries=null: must be a whole number >= 0"),
     ],

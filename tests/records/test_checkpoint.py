@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -176,6 +177,34 @@ def test_the_block_ends_when_the_file_is_there(tmp_path: Path, held: Held) -> No
     with Checkpoints(tmp_path, "abc", 1, ["best"]) as checkpoints:
         checkpoints.save(1, state(1), chosen={"best": 1}, final=False)
     assert names(tmp_path) == ["epoch-0001"]
+
+
+@pytest.mark.parametrize("end", [None, KeyboardInterrupt, SystemExit, ZeroDivisionError])
+def test_a_stopped_run_has_its_last_epoch_on_disk_though_the_writer_was_busy(
+    tmp_path: Path, held: Held, end: type[BaseException] | None
+) -> None:
+    """Epoch 3 came while epoch 1 was being written, and training has changed the weights since; an error writes no more."""
+    live = state(1)
+    with contextlib.suppress(end or ()), Checkpoints(tmp_path, "abc", 1, ["best"]) as checkpoints:
+        for epoch in (1, 2, 3):
+            live["model"]["weight"].fill_(epoch)
+            checkpoints.save(epoch, live, chosen={"best": 2}, final=False)
+        live["model"]["weight"].fill_(4)
+        held.may.set()
+        if end:
+            raise end
+    assert names(tmp_path) == ["epoch-0001", "epoch-0003"][: 1 if end is ZeroDivisionError else 2]
+    if end is not ZeroDivisionError:
+        content = torch.load(max(tmp_path.iterdir()), weights_only=True)
+        assert torch.equal(content["state"]["model"]["weight"], weight(3)) and list(content["weights"]) == [2]
+
+
+def test_a_stopped_run_has_its_last_epoch_on_disk_though_no_minutes_have_passed(tmp_path: Path) -> None:
+    with Checkpoints(tmp_path, "abc", 1, ["best"], checkpoint_minutes=5) as checkpoints:
+        for epoch in (1, 2):
+            checkpoints.save(epoch, state(epoch), chosen={"best": 1}, final=False)
+        assert names(tmp_path) == []
+    assert names(tmp_path) == ["epoch-0002"]
 
 
 def test_a_copy_keeps_everything_but_the_memory() -> None:

@@ -96,7 +96,7 @@ def test_a_job_that_is_queued_again_goes_on(cluster: Cluster, start: Start, figu
         f"queued again by submitit at epoch {stopped}, by SLURM at {killed}: resumed at {[*resumed.values()]}, same bits",
     )
     for folder, epoch in ((signalled, stopped), (other, killed)):
-        assert 1 <= resumed[folder][0] <= epoch + 1  # what is due while one is written is left out
+        assert resumed[folder][0] in (epoch, epoch + 1)  # the checkpoint comes before the row
         assert starts(sweep.console(folder)) >= 2
     assert basic.finish()[0] == 0
     equal(sweep, basic)
@@ -171,7 +171,7 @@ def test_without_submitit(tmp_path: Path) -> None:
         (tmp_path / name / "__init__.py").touch()
     code, error = refused(tmp_path, PYTHONPATH=str(tmp_path))
     assert code == 1 and not (tmp_path / "runs").exists()
-    assert error == "refused: hydra/launcher=slurm: submitit is not installed: pip install 'ablation-runner[slurm]'\n"
+    assert error == "refused: hydra/launcher=slurm: submitit is not installed: pip install hydra-submitit-launcher\n"
 
 
 def test_without_slurm(tmp_path: Path) -> None:

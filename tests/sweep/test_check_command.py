@@ -51,7 +51,7 @@ def test_missing_weights_and_data_are_found_and_the_others_still_tried(tmp_path:
 @pytest.fixture
 def tried(composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str]]]:
     """Check a cell for each list of overrides, by run.py's own functions; return the exit code and a line a cell."""
-    import run
+    from ablation.commands import run
 
     def check_all(*cells: list[str]) -> tuple[int, list[str]]:
         here = (*TINY, f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")

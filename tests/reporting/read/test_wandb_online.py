@@ -493,7 +493,7 @@ def test_a_single_run_says_its_project_in_its_configuration(runs: Runs) -> None:
 def test_wandb_is_imported_only_if_it_is_asked(runs: Runs) -> None:
     runs.manifest(TABLE1, [config()], tracker={"mode": "offline", "project": "ablation"})
     runs.record(outcome(config()))
-    code = "import sys; from reports.make_table import main; print(main(sys.argv[1:]), 'wandb' in sys.modules)"
+    code = "import sys; from ablation.commands.table import main; print(main(sys.argv[1:]), 'wandb' in sys.modules)"
     command = [sys.executable, "-c", code, "--runs", str(runs.folder), "--out", str(runs.folder.parent)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.endswith("0 False\n"), done.stderr

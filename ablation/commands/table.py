@@ -1,0 +1,181 @@
+"""Print the comparison table of a sweep, and write it as a page, Markdown, LaTeX and CSV.
+
+    python reports/make_table.py                     the last sweep
+    python reports/make_table.py --study table1      all sweeps of a study
+    python reports/make_table.py --source wandb      from W&B (offline: from its offline files; local: from the records alone)
+    python reports/make_table.py --check             does W&B hold the same values as the local records? writes nothing
+    python reports/make_table.py --publish           and show table and figures in W&B
+
+Exit codes: 0 every planned run has a result, 2 written but incomplete, 1 nothing or not all written.
+With --check: 0 agree, 1 do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from ablation.sweep.installation import command, description
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ablation.reporting.document.document import Table
+    from ablation.reporting.read.selection import Selection
+
+
+class Parser(argparse.ArgumentParser):
+    """Argument parser with exit code 1 for wrong usage, since 2 means that the table is incomplete."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit."""
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
+def parser() -> Parser:
+    """Return the command line."""
+    result = Parser(description=description(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = result.add_argument
+    add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)")
+    add("--sweep", metavar="last|ID|all", help="default: last; with --study all of the study's sweeps")
+    add("--study", metavar="NAME", help="only sweeps of this study")
+    add(
+        "--source",
+        choices=["auto", "local", "wandb", "offline"],
+        default="auto",
+        help="auto (default): a sweep tracked online is read from W&B and held against the local records, which count;"
+        " any other from the local records",
+    )
+    add("--project", metavar="[ENTITY/]NAME", help="of W&B (default: the sweep's own)")
+    add("--metric", choices=["best", "last", "val"], default="last", help="which accuracy is compared (default: last)")
+    add("--against", metavar="CELL", help="compare every cell with this one too: its label, or key=value,key=value")
+    add("--smallest", type=float, metavar="POINTS", help="smallest difference that matters: what lies within it is the same")
+    add("--all", action="store_true", help="print every cell and effect; else of many those alone that matter most")
+    add("--cost", action="store_true", help="print what each cell costs, too: time, memory, size")
+    add("--brief", action="store_true", help="print the page's path and the headline alone")
+    add("--out", type=Path, default=Path("reports"), metavar="DIR", help="tables go to DIR/<study> (default: reports)")
+    either = result.add_mutually_exclusive_group()
+    either.add_argument(
+        "--check", action="store_true", help="compare W&B (or --source) with the local records, value by value; write nothing"
+    )
+    either.add_argument("--publish", action="store_true", help="show the table and the figures beside it in W&B too")
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Select the runs, then check their sources or make the table; return the exit code."""
+    command_line = parser()
+    options = command_line.parse_args(arguments)
+    if options.check and options.source == "local":
+        command_line.error("--check holds a source against the local records: --source wandb or offline")
+    from ablation.reporting.document.text import visible
+    from ablation.reporting.read.selection import select
+    from ablation.reporting.read.wandb_online import Unavailable
+    from ablation.reporting.statistics.analysis import Unknown
+
+    refused = "not checked" if options.check else "nothing written"
+    try:
+        selection = select(options.runs, options.sweep, options.study)
+    except LookupError as error:
+        print(f"{refused}: {visible(str(error))}", file=sys.stderr)
+        return 1
+    try:
+        return (check if options.check else make)(options, selection)
+    except (Unavailable, Unknown) as error:
+        print(f"{refused}: {visible(str(error))}", file=sys.stderr)
+        return 1
+
+
+def check(options: argparse.Namespace, selection: Selection) -> int:
+    """Print every disagreement between the sources, or that they agree; return the exit code."""
+    from ablation.reporting.document.text import visible
+    from ablation.reporting.read import source
+    from ablation.reporting.read.compare import agreement, compared, disagreements
+    from ablation.reporting.read.wandb_online import Unavailable
+
+    pair = source.pair(options.runs, selection, options.source, options.project)
+    different = disagreements(pair.local, pair.other, ("local record", pair.name))
+    if not different and not compared(pair.local, pair.other):
+        raise Unavailable(f"no run has ended, neither in the local records nor in {pair.name}")
+    for line in [*selection.warnings, *pair.lines, *different]:
+        print(visible(line))
+    if not different:
+        print(f"{agreement(pair.local, pair.other)} ({pair.name} and local records, {visible(selection.description)})")
+    return 1 if different else 0
+
+
+def make(options: argparse.Namespace, selection: Selection) -> int:
+    """Read the runs, analyse them, write and print the table; return the exit code."""
+    import numpy as np
+    from rich.console import Console
+
+    from ablation.reporting.document import future_work
+    from ablation.reporting.document.csv_rows import numbers
+    from ablation.reporting.document.document import build
+    from ablation.reporting.document.text import visible
+    from ablation.reporting.formats import correct_images, terminal, write
+    from ablation.reporting.read import source
+    from ablation.reporting.read.logits import CorrectReader
+    from ablation.reporting.read.wandb_online import Unavailable
+    from ablation.reporting.statistics.analysis import analyse
+
+    reading = source.read(options.runs, selection, options.source, options.project)
+    if reading.frame.empty:
+        manifests = options.runs / "sweeps" / "*" / "manifest.json"
+        raise Unavailable(f"no run found, looked for {manifests} and {reading.searched_in}")
+    correct = CorrectReader(options.runs)
+    settings = {"against": options.against, "smallest": options.smallest, "command": selection.command, "correct": correct}
+    analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
+    table = build(analysis, options.all)
+    done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
+    folder = write.folder(options.out, selection.study["name"])
+    if section := future_work.read(folder, done, options.metric):
+        table = replace(table, sections=[*table.sections, section])
+    try:
+        files = write.write(table, folder)
+        page = write.write_page(analysis, table, options.runs, folder, reading.description)
+        files += correct_images.write(folder, done, correct)
+    except OSError as error:
+        print(f"not all written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+    console = Console(highlight=False, soft_wrap=False)
+    if not options.brief:
+        terminal.show(table, console, options.cost)
+    unread = [f"correct images of {name} unreadable, left out: {reason}" for name, reason in correct.problems.items()]
+    terminal.show_lines([*selection.warnings, *reading.lines, *unread], console)
+    if options.publish:
+        print(visible(publish(options, selection, folder, numbers(table.values))))
+    if options.brief:
+        terminal.show_paths({"page": page}, console)
+        terminal.show_lines([table.headline], console, "bold", wrap=False)
+    else:
+        source_line = f"source: {reading.description}, {selection.description}"
+        terminal.show_lines([source_line, f"written: {', '.join(file.name for file in files)}, and"], console, "dim")
+        terminal.show_paths({"page": page}, console)
+        terminal.show_lines(next_step(table), console, wrap=False)
+    return 0 if table.complete else 2
+
+
+def next_step(table: Table) -> list[str]:
+    """Return what to type next: what the sweep lacks, what would decide what is open, else the figures."""
+    if not table.complete:
+        return ["next, to go on with what has no result:", f"  {table.next_command or 'the same command again'}"]
+    if table.next_command:
+        return ["next, to decide what is open:", f"  {table.next_command}"]
+    return ["next, for the report's figures:", f"  {command('figures')}"]
+
+
+def publish(options: argparse.Namespace, selection: Selection, folder: Path, numbers: Mapping[str, float]) -> str:
+    """Publish the written folder and the table's numbers in W&B; return a line about the result."""
+    from ablation.reporting.formats.wandb_report import publish
+    from ablation.reporting.read.source import project
+    from ablation.reporting.read.wandb_online import Unavailable
+
+    try:
+        return publish(folder, numbers, options.runs, project(options.runs, selection, options.project))
+    except (OSError, Unavailable) as error:
+        return f"not published: {error}"
