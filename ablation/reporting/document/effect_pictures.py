@@ -18,9 +18,9 @@ from ablation.reporting.document.picture import (
     difference,
     legend,
     more_rows,
-    plus_minus,
     tested,
 )
+from ablation.reporting.document.sections import plus_minus
 from ablation.reporting.document.strips import Scale, Strip, ends, scale
 from ablation.reporting.document.text import typeset_cell
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row

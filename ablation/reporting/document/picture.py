@@ -5,16 +5,14 @@ Owns these types and what they say of a difference. Computes nothing: every numb
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ablation.records.numbers import exact, figures, p_is, percent, points
-from ablation.reporting.document.sections import estimated
+from ablation.records.numbers import exact, figures, p_is
+from ablation.reporting.document.sections import plus_minus
 from ablation.reporting.document.strips import Scale, Strip
 from ablation.reporting.statistics.analysis import Comparison
-from ablation.reporting.statistics.estimate import Estimate
 from ablation.reporting.statistics.sameness import Answer, Decision
 
 Row = TypeVar("Row")
@@ -63,14 +61,6 @@ def difference(compared: Comparison | None) -> Said:
     if found.points is None:
         return Said(found.reason.value if found.reason and compared.row.cell.done else "")
     return Said(plus_minus(found), decided(compared.decision, compared.p))
-
-
-def plus_minus(found: Estimate) -> str:
-    """Return a difference with its interval: as +- where it is symmetric, as both ends where what is possible clips it."""
-    bounds, size = found.interval(), found.points
-    if bounds is None or size is None or not math.isclose(size - bounds.low, bounds.high - size, abs_tol=0.005):
-        return estimated(found)
-    return f"{points(size)} ± {percent(bounds.high - size)}"
 
 
 def decided(decision: Decision, p: float | None) -> str:

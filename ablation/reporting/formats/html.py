@@ -29,7 +29,6 @@ from ablation.reporting.document.effect_pictures import differences, effects
 from ablation.reporting.document.entries import Entry, Section
 from ablation.reporting.document.reported import as_reported
 from ablation.reporting.document.text import MINUS, typeset, typeset_cell, visible
-from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read.provenance import Details
 from ablation.reporting.read.run_links import Links
 from ablation.reporting.statistics.analysis import Analysis, Comparison
@@ -89,7 +88,6 @@ def page(
         policy=f"sha256-{digest}",
         table=table,
         counts=counted,
-        verdict=verdict(analysis),
         notes=[line for line in table.lines if line != counted],
         first=cells(analysis),
         second=effects(analysis) or differences(analysis.comparisons, "against-baseline"),
