@@ -22,7 +22,7 @@ from ablation.records.manifest import write_manifest
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.records.wandb_process import has_key
-from ablation.sweep import busy_gpus, confounded, data_findings, exit_reason, installation, modes, settings
+from ablation.sweep import busy_gpus, confounded, data_findings, exit_reason, installation, modes, own_parts, settings
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
 from ablation.sweep.refusal import Refused, one_line
@@ -92,12 +92,14 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
     """
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
+        own_parts.check_hydra(config, command)
         settings.check_config(config, overrides)
         modes.check_mode(config, command, overrides)
         run = plan(config, overrides)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
-        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # refuses a folder of another run
+        record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
+        record.old()  # refuses a folder of another run
         planned[run.folder] = run
     PLANNED[:] = planned.values()
     _build_all([run for run in PLANNED if modes.mode_of(command) or run.state not in FINISHED], on_this_machine)
