@@ -119,7 +119,8 @@ def train(planned: Planned, record: Record) -> None:
     # Resume
     size = model_size.size(planned)
     facts = {"device": engine.name, "parameters": size.parameters, "macs": size.macs, "test_images": len(dataset.test)}
-    facts |= {"dataset": dataset.name, "classes": len(dataset.classes)}
+    facts |= {"dataset": dataset.name, "classes": len(dataset.classes), "class_names": list(dataset.classes)}
+    facts |= {"image_size": list(dataset.test.pixels.shape[2:])}
     facts |= {"peak_memory_bytes": engine.peak_memory}  # called when the run ends, however it ends
     text = yaml.safe_dump(planned.config, sort_keys=False, allow_unicode=True)
     record.describe(text, provenance(planned.own_code, device=engine.name, data_checksum=dataset.checksum), **facts)

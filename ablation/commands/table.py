@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,6 +23,7 @@ from ablation.sweep.installation import command, description
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ablation.reporting.document.document import Table
     from ablation.reporting.read.selection import Selection
 
 
@@ -51,7 +53,9 @@ def parser() -> Parser:
     add("--metric", choices=["best", "last", "val"], default="last", help="which accuracy is compared (default: last)")
     add("--against", metavar="CELL", help="compare every cell with this one too: its label, or key=value,key=value")
     add("--smallest", type=float, metavar="POINTS", help="smallest difference that matters: what lies within it is the same")
-    add("--all", action="store_true", help="print every cell; else of many those alone that matter most")
+    add("--all", action="store_true", help="print every cell and effect; else of many those alone that matter most")
+    add("--cost", action="store_true", help="print what each cell costs, too: time, memory, size")
+    add("--brief", action="store_true", help="print the page's path and the headline alone")
     add("--out", type=Path, default=Path("reports"), metavar="DIR", help="tables go to DIR/<study> (default: reports)")
     either = result.add_mutually_exclusive_group()
     either.add_argument(
@@ -108,6 +112,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     import numpy as np
     from rich.console import Console
 
+    from ablation.reporting.document import future_work
     from ablation.reporting.document.csv_rows import numbers
     from ablation.reporting.document.document import build
     from ablation.reporting.document.text import visible
@@ -124,30 +129,44 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     correct = CorrectReader(options.runs)
     settings = {"against": options.against, "smallest": options.smallest, "command": selection.command, "correct": correct}
     analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
-    table = build(analysis)
+    table = build(analysis, options.all)
     done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
     folder = write.folder(options.out, selection.study["name"])
+    if section := future_work.read(folder, done, options.metric):
+        table = replace(table, sections=[*table.sections, section])
     try:
         files = write.write(table, folder)
-        files.append(write.write_page(analysis, table, options.runs, folder, reading.description))
+        page = write.write_page(analysis, table, options.runs, folder, reading.description)
         files += correct_images.write(folder, done, correct)
     except OSError as error:
         print(f"not all written: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
 
-    terminal.show(table if options.all else build(analysis, everything=False), Console(highlight=False, soft_wrap=False))
+    console = Console(highlight=False, soft_wrap=False)
+    if not options.brief:
+        terminal.show(table, console, options.cost)
     unread = [f"correct images of {name} unreadable, left out: {reason}" for name, reason in correct.problems.items()]
-    for line in [*selection.warnings, *reading.lines, *unread]:
-        print(visible(line))
-    print(f"source: {visible(f'{reading.description}, {selection.description}')}")
-    print(f"written: {folder}/ {', '.join(file.name for file in files)}")
+    terminal.show_lines([*selection.warnings, *reading.lines, *unread], console)
     if options.publish:
         print(visible(publish(options, selection, folder, numbers(table.values))))
-    if table.next_command:
-        print(f"to decide what is open: {visible(table.next_command)}")
-    if not table.complete:
-        print(f"incomplete: the same {command('run')} command goes on with what has no result")
+    if options.brief:
+        terminal.show_paths({"page": page}, console)
+        terminal.show_lines([table.headline], console, "bold", wrap=False)
+    else:
+        source_line = f"source: {reading.description}, {selection.description}"
+        terminal.show_lines([source_line, f"written: {', '.join(file.name for file in files)}, and"], console, "dim")
+        terminal.show_paths({"page": page}, console)
+        terminal.show_lines(next_step(table), console, wrap=False)
     return 0 if table.complete else 2
+
+
+def next_step(table: Table) -> list[str]:
+    """Return what to type next: what the sweep lacks, what would decide what is open, else the figures."""
+    if not table.complete:
+        return ["next, to go on with what has no result:", f"  {table.next_command or 'the same command again'}"]
+    if table.next_command:
+        return ["next, to decide what is open:", f"  {table.next_command}"]
+    return ["next, for the report's figures:", f"  {command('figures')}"]
 
 
 def publish(options: argparse.Namespace, selection: Selection, folder: Path, numbers: Mapping[str, float]) -> str:

@@ -46,7 +46,10 @@ from ablation.records.outcome import (
 from ablation.records.provenance import code, same_code
 
 # known only once the model is built; `dataset` is a name for display, the identity has the content's digest
-FACTS = ("device", "parameters", "macs", "test_images", "dataset", "classes", "peak_memory_bytes", "mixed")
+FACTS = (
+    *("device", "parameters", "macs", "test_images", "dataset", "classes", "class_names", "image_size"),
+    *("peak_memory_bytes", "mixed"),
+)
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.DEBUG)

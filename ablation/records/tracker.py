@@ -39,8 +39,8 @@ class WandbTracker:
         finish_timeout: seconds that `close` waits for the upload.
 
     `status` is {"mode": "online" | "offline" | "disabled" | "lost at epoch k", "path": folder relative to runs, or None}, with
-    "id" if the run's id in W&B is not the run id. A row's step is its epoch, so rows after the server's last step are missing
-    there.
+    "url", the run's page, if it was opened online, and "id" if the run's id in W&B is not the run id. A row's step is its
+    epoch, so rows after the server's last step are missing there.
     """
 
     job_type = "train"  # shown by W&B; the table reads runs of this type alone
@@ -94,7 +94,9 @@ class WandbTracker:
         if self._run is None:
             return
         self.status["path"] = os.path.relpath(Path(self._run.settings.sync_dir).resolve(), folder.resolve())
-        if self.status["mode"] == "offline":
+        if self.status["mode"] == "online":
+            self.status["url"] = self._run.url
+        elif self.status["mode"] == "offline":
             _remove_older(folder, run_id, keep=self.status["path"])
         for row in history:
             self.log(row)

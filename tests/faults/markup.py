@@ -38,8 +38,9 @@ TEX = {  # what our LaTeX may call, and what of it is read
 }
 SIGN = re.compile(r"\$(-|\\pm|\\times|\\rightarrow)\$")  # the only formulas that are ours
 TEX_TOKEN = re.compile(r"\\(?P<call>[a-zA-Z]+|.)(?:\{\})?|(?P<other>.)", re.DOTALL)
-HTML = """html head meta link title style body header p h1 nav ul li a main section h2 figure figcaption svg g path use defs
-clippath rect text div table thead tbody tr th td button dl dt dd code script"""
+HTML = """html head meta link title style body header p h1 ul li a main section h2 figure figcaption svg g path use defs
+line circle clippath rect text div span small table thead tbody tfoot tr th td button details summary dl dt dd code script"""
+ADDRESS = re.compile(r"#[\w-]+$|data:(image/png;base64,[\w+/=]*|,)$|(\.\./)*([\w-]+/)+$")  # within the page, or a run's folder
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028\u202a-\u202e\u2066-\u2069]")
 
 
@@ -148,7 +149,7 @@ class Reader(HTMLParser):
 
 
 def html_problems(text: str, name: str, table: Table) -> list[str]:
-    """Only our elements, our one script, no handler, no address but within the page; title, heading and labels come back."""
+    """Only our elements, our one script, no handler, no address but ours; title, heading and labels come back."""
     reader = Reader()
     reader.feed(text)
     reader.close()
@@ -156,12 +157,18 @@ def html_problems(text: str, name: str, table: Table) -> list[str]:
     found = [f"live: {sorted(live)}"] if live else []
     found += [f"{key}={value}" for key, value in reader.attributes if key.startswith("on")]
     addresses = [value for key, value in reader.attributes if key in ("href", "src", "xlink:href", "action", "formaction")]
-    found += [address for address in addresses if not re.match(r"#[\w-]+$|data:(image/png;base64,[\w+/=]*|,)$", address)]
+    found += [address for address in addresses if not ADDRESS.match(address)]
     script = Path(pages.__file__).with_name("page.js").read_text().strip()
     found += [] if reader.texts["script"] == [script] else ["scripts"]
     found += ["control characters"] if CONTROL.search(text) else []
     said = [plain(text) for tag in ("title", "h1", "th") for text in reader.texts[tag]]
-    return found + lost(said.count(plain(name)), 2 + labels(table, name))
+    return found + lost(said.count(plain(name)), 2 + labels(table, name) + _pictured(table, name))
+
+
+def _pictured(table: Table, name: str) -> int:
+    """How many labels of the page's pictures, and of its table as the report prints it, are this name's."""
+    rows = [row["cell"] for rows in (table.values, table.values, table.differences) for row in rows]
+    return sum(plain(str(label)) == plain(name) for label in rows)
 
 
 def terminal_problems(text: str, name: str) -> list[str]:

@@ -260,6 +260,7 @@ def test_without_a_fault_the_server_has_everything(
     tracked = train(*ONLINE)
     kept = server.runs[tracked.folder.name]
     assert tracked.said == "" and tracked.tracker_status["mode"] == "online"
+    assert re.fullmatch(rf"http://\S+/runs/{kept.name}", tracked.tracker_status["url"])  # the page, for who reads the table
     assert (kept.state, kept.exit_code, epochs(server, kept.name)) == ("finished", 0, ONCE)
     assert kept.values() == outcome_of(tracked.folder)["config"]
     assert kept.summary["best/test_acc"] == outcome_of(tracked.folder)["best"]["test_acc"]
@@ -298,6 +299,7 @@ def test_a_deleted_run_goes_on_under_another_id(
     resumed = train(*ONLINE)
     assert digest(resumed.folder) == untracked["digest"]
     assert (resumed.tracker_status["mode"], resumed.tracker_status["id"]) == ("online", f"{run_id}-2")
+    assert resumed.tracker_status["url"].endswith(f"/runs/{run_id}-2")
     assert list(server.runs) == [f"{run_id}-2"] and epochs(server, f"{run_id}-2") == ONCE
     assert f"{run_id} was used there before" in resumed.said
 

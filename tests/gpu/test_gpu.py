@@ -23,7 +23,7 @@ from ablation.models.resizer import Interpolate
 from ablation.records.checkpoint import load_weights
 from ablation.records.record import Record
 from ablation.records.snapshot import snapshot
-from ablation.sweep import planned_run
+from ablation.sweep import gpu_facts, planned_run
 from ablation.training.engine import Engine
 from ablation.training.fit import Epoch, Fit
 from tests.conftest import ROOT, TINY, outcome_of, rows_of
@@ -51,6 +51,13 @@ def paper(resizer: str, aug: str, *overrides: str, images: int = 512) -> Fit:
 
     ours = Ours(of_cell(f"{resizer}-{aug}", *overrides), 1, DEVICE, images=images, tested=images // 4)
     return ours.fit(ours.config.train.precision)
+
+
+def test_the_facts_about_the_device_are_torch_s() -> None:
+    facts = gpu_facts.read()
+    gpu = facts.gpus[torch.cuda.current_device()]
+    assert (gpu.capability >= gpu_facts.BF16) == torch.cuda.is_bf16_supported(including_emulation=False)
+    assert any(gpu_facts.covers(architecture, gpu.capability) for architecture in facts.built_for)  # the tests below run
 
 
 def epochs(fit: Fit, count: int) -> list[Epoch]:

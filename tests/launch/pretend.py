@@ -151,12 +151,14 @@ def install() -> None:
     import ablation.sweep
     from ablation.commands import run
     from ablation.records.record import Record
-    from ablation.sweep import exit_reason
+    from ablation.sweep import exit_reason, gpu_facts
 
     plan: Any = types.ModuleType("ablation.cost.model_size")
     plan.size = lambda run: types.SimpleNamespace(parameters=10, macs=MACS[run.options["resizer"]])
     plan.work = lambda run: types.SimpleNamespace(trained=1437, evaluated=360, macs=plan.size(run).macs)
     plan.check_machine = lambda run: None
+    gpus = (gpu_facts.Gpu("pretended", (9, 0)),) * 2
+    gpu_facts.read_apart = lambda environment: gpu_facts.Facts("2.14.1", "13.0", ("sm_90",), gpus)  # type: ignore[assignment]
     sys.modules["ablation.cost.model_size"] = ablation.cost.model_size = plan  # type: ignore[attr-defined]
     run.train = train
     skip = Record.skip

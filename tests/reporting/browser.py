@@ -94,6 +94,13 @@ class Browser:
         self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **down)
         self.send("Input.dispatchKeyEvent", type="keyUp", **down)
 
+    def point(self, x: float, y: float, press: bool = False) -> None:
+        """Move the mouse, and press its button there."""
+        for kind in ("mouseMoved", *(("mousePressed", "mouseReleased") if press else ())):
+            self.send(
+                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left" if press else "none", clickCount=int(press)
+            )
+
     def noise(self) -> list[str]:
         """Return messages of the console, exceptions, and requests of anything but the page and what it holds."""
         said = []
@@ -111,6 +118,10 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         shot = self.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         file.write_bytes(base64.b64decode(shot["data"]))
+
+    def pdf(self, file: Path) -> None:
+        """Save the page as it is printed."""
+        file.write_bytes(base64.b64decode(self.send("Page.printToPDF")["data"]))
 
     def close(self) -> None:
         """End the browser and wait for it."""

@@ -46,7 +46,7 @@ def test_reporting_runs_without_torch_and_from_anywhere(runs: Runs, tmp_path: Pa
         [sys.executable, "-c", code, str(ROOT / "reports" / "make_table.py")], cwd=tmp_path, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "89.00 (n=1)" in done.stdout
+    assert re.search(r"^Baseline +89\.00 +1 ", done.stdout, re.MULTILINE)
     assert done.stdout.endswith("imported set()\n")
 
 
@@ -141,7 +141,7 @@ def test_without_a_manifest_every_run_is_shown_and_that_is_said(
     out = capsys.readouterr().out
     assert "planned 2 = done 1 + failed 1" in out
     assert "no manifest in" in out
-    assert re.search(r"^none +89\.00 \(n=1\)", out, re.MULTILINE)
+    assert re.search(r"^none +89\.00 +1$", out, re.MULTILINE)
 
 
 def test_a_damaged_manifest_is_named(runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,19 +216,49 @@ def test_a_hostile_study_writes_into_the_reports_folder(runs: Runs, make_table: 
     assert names == ["index.html", "runs.csv", "table.csv", "table.md", "table.tex"]
 
 
-@pytest.mark.parametrize("width", ["80", "120"])
-def test_the_printed_table_fits(runs: Runs, width: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is cut at 80 columns: every word of the longest row is there, and no line is longer."""
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_printed_table_fits(runs: Runs, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the command, which is to be copied: nothing is cut, and no line is longer than the terminal."""
     runs.manifest(TABLE1, [config("cbam", "cutmix", seed) for seed in range(3)])
     runs.record(outcome(config("cbam", "cutmix", 0), best=96.5))
     runs.record(outcome(config("cbam", "cutmix", 1), "failed"))
-    monkeypatch.setenv("COLUMNS", width)
-    done = shell("--runs", str(runs.folder), "--out", str(runs.folder.parent / "reports"))
-    table = done.stdout.split("planned")[0]
-    assert max(len(line) for line in table.splitlines()) <= int(width)
-    for word in ("Resizer_CBAM", "CutMix", "96.50", "failed", "missing)", "96.63", "3.22", "25,000", "134,301,514", "89.00"):
-        assert word in table
-    assert "…" not in table
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.chdir(runs.folder.parent)
+    done = script(str(ROOT / "reports" / "make_table.py"), "--cost", cwd=runs.folder.parent)
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= width and "…" not in done.stdout
+    (cell,) = (line for line in lines if line.startswith("+ Resizer_CBAM + CutMix  ") and "89.00" in line)
+    assert re.search(r"89\.00 +1 of 3 +96\.63 +-0\.13", cell)
+    assert "without a result: + Resizer_CBAM + CutMix (1 failed, 1 missing)" in done.stdout
+    for cost in ("3.22 GB", "25,000", "134,301,514"):
+        assert cost in done.stdout
+
+
+def test_it_ends_on_the_files_and_the_next_command(
+    runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is open is decided by the verdict's command; what has no result by the sweep's own."""
+    runs.manifest(TABLE1, [config(seed=seed) for seed in (0, 1)])
+    runs.record(outcome(config()))
+    folder = runs.folder.parent / "reports" / "table1"
+    assert make_table() == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == [f"page: {folder / 'index.html'}", "next, to go on with what has no result:", "  constructed"]
+    runs.record(outcome(config(seed=1)))
+    assert make_table() == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "  python reports/make_figures.py"
+
+
+def test_brief_is_the_page_and_one_sentence(
+    runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.manifest(TABLE1, [config(seed=seed) for seed in (0, 1)])
+    for seed, last in enumerate((89.0, 90.0)):
+        runs.record(outcome(config(seed=seed), last=last))
+    assert make_table("--brief") == 0
+    page, headline = capsys.readouterr().out.splitlines()
+    assert page == f"page: {runs.folder.parent / 'reports' / 'table1' / 'index.html'}"
+    assert headline.startswith("Baseline reaches 89.50 % at the last epoch (2 seeds)")
 
 
 def test_a_missing_number_is_an_empty_field_and_nan_is_none() -> None:

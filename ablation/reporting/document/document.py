@@ -12,6 +12,7 @@ from typing import Any
 
 from ablation.reporting.document.csv_rows import cell_values, difference_values, effect_values
 from ablation.reporting.document.entries import Section
+from ablation.reporting.document.screen import screen
 from ablation.reporting.document.sections import sections
 from ablation.reporting.document.title import holds, title
 from ablation.reporting.document.verdict import verdict
@@ -36,7 +37,7 @@ class Table:
 
     title: str
     note: str | None
-    verdict: str
+    verdict: str  # the headline and the sentences as one paragraph
     sections: list[Section]
     lines: list[str]
     values: list[dict[str, Any]]  # a row a cell, for table.csv
@@ -44,7 +45,11 @@ class Table:
     differences: list[dict[str, Any]]  # a row a comparison, for differences.csv
     contrasts: list[dict[str, Any]]  # a row an effect, for effects.csv
     complete: bool  # every planned run ended in a result
-    next_command: str | None = None  # that would decide what the verdict leaves open
+    headline: str = ""
+    sentences: Sequence[str] = ()
+    screen: Sequence[Section] = ()  # what a terminal shows in place of the sections
+    warnings: Sequence[str] = ()  # the lines without the legend
+    next_command: str | None = None  # goes on with what has no result; of a complete table, decides what is open
 
 
 def build(analysis: Analysis, everything: bool = True) -> Table:
@@ -52,33 +57,38 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
 
     Args:
         analysis: of the runs.
-        everything: grids of all cells; else of many those alone that matter most. The values for programs are always whole.
+        everything: a screen of all cells; else of many those alone that matter most. Sections and values are always whole.
     """
-    found = [row.cell for row in analysis.rows]
+    cells = [row.cell for row in analysis.rows]
     study, outcomes = analysis.study, analysis.outcomes
-    said = verdict(analysis)
+    judged = verdict(analysis)
+    lines = [
+        counts(outcomes),
+        *_report_lines(cells),
+        *_mixture_lines(cells),
+        *_problem_lines(cells),
+        *_duplicate_lines(cells),
+        *_unfit_lines(analysis),
+        *_absent_lines(cells, study),
+        *_no_effect_lines(analysis),
+    ]
+    complete = outcomes["done"] + outcomes["diverged"] == outcomes.total()
     return Table(
         title=title(analysis),
         note=study.get("note") if holds(analysis) else None,
-        verdict=str(said),
-        sections=sections(analysis, everything),
-        lines=[
-            counts(outcomes),
-            *_report_lines(found),
-            *_mixture_lines(found),
-            *_problem_lines(found),
-            *_duplicate_lines(found),
-            *_unfit_lines(analysis),
-            *_absent_lines(found, study),
-            *_no_effect_lines(analysis),
-            _legend(analysis),
-        ],
+        verdict=str(judged),
+        headline=judged.headline,
+        sentences=judged.sentences,
+        sections=sections(analysis),
+        lines=[*lines, _legend(analysis)],
+        screen=screen(analysis, everything),
+        warnings=lines,
         values=cell_values(analysis),
-        runs=[{"cell": cell.label, **run} for cell in found for run in cell.runs],
+        runs=[{"cell": cell.label, **run} for cell in cells for run in cell.runs],
         differences=difference_values(analysis),
         contrasts=effect_values(analysis),
-        complete=outcomes["done"] + outcomes["diverged"] == outcomes.total(),
-        next_command=said.command,
+        complete=complete,
+        next_command=judged.command if complete else analysis.command,
     )
 
 
@@ -95,21 +105,21 @@ def _legend(analysis: Analysis) -> str:
     return f"accuracy in %, mean of the done runs{', ± 95 %' if spread else ''}; {legend}"
 
 
-def _report_lines(found: Sequence[Cell]) -> list[str]:
+def _report_lines(cells: Sequence[Cell]) -> list[str]:
     """Say where the report's numbers cannot stand beside these, and why."""
-    found = [cell for cell in found if cell.published]
-    theirs = {key: value for cell in found for key, (value, _) in cell.differences.items()}
-    if not theirs:
+    cells = [cell for cell in cells if cell.published]
+    report = {key: value for cell in cells for key, (value, _) in cell.differences.items()}
+    if not report:
         return []
-    here = {key: dict.fromkeys(shown(cell.differences[key][1]) for cell in found if key in cell.differences) for key in theirs}
-    different = ", ".join(f"{key} {shown(value)} (here {' or '.join(here[key])})" for key, value in theirs.items())
+    ours = {key: dict.fromkeys(shown(cell.differences[key][1]) for cell in cells if key in cell.differences) for key in report}
+    different = ", ".join(f"{key} {shown(value)} (here {' or '.join(ours[key])})" for key, value in report.items())
     return [f"the report used another protocol: {different}"]
 
 
-def _mixture_lines(found: Sequence[Cell]) -> list[str]:
+def _mixture_lines(cells: Sequence[Cell]) -> list[str]:
     """Say when numbers of this table come from different code or from different devices."""
     lines = []
-    runs = [run for cell in found for run in cell.done]
+    runs = [run for cell in cells for run in cell.done]
     codes = Counter(str(run["code_source"] or run["code_commit"]) for run in runs)
     if len(codes) > 1:
         versions = ", ".join(f"{code} ({number} runs)" for code, number in sorted(codes.items()))
@@ -130,9 +140,9 @@ def _mixture_lines(found: Sequence[Cell]) -> list[str]:
     return lines
 
 
-def _problem_lines(found: Sequence[Cell]) -> list[str]:
+def _problem_lines(cells: Sequence[Cell]) -> list[str]:
     """Name the records that could not be read."""
-    damaged = sorted(f"{run['run_id']} ({run['problem']})" for cell in found for run in cell.runs if run["problem"])
+    damaged = sorted(f"{run['run_id']} ({run['problem']})" for cell in cells for run in cell.runs if run["problem"])
     if not damaged:
         return []
     more = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
@@ -140,10 +150,10 @@ def _problem_lines(found: Sequence[Cell]) -> list[str]:
     return [f"unreadable: {records}, counted as without a result: {'; '.join(damaged[:NAMED])}{more}"]
 
 
-def _duplicate_lines(found: Sequence[Cell]) -> list[str]:
+def _duplicate_lines(cells: Sequence[Cell]) -> list[str]:
     """Name the done runs that do not count: nothing says which of two records of one seed is the run."""
     lines = []
-    for (label, seed), names in list(duplicates(found).items())[:NAMED]:
+    for (label, seed), names in list(duplicates(cells).items())[:NAMED]:
         if seed is None:
             lines.append(f"without a seed, not counted: {', '.join(names[:NAMED])} ({label})")
         else:
@@ -179,6 +189,6 @@ def _no_effect_lines(analysis: Analysis) -> list[str]:
     return lines
 
 
-def _absent_lines(found: Sequence[Cell], study: Mapping[str, Any]) -> list[str]:
-    labels = absent(found, study)
+def _absent_lines(cells: Sequence[Cell], study: Mapping[str, Any]) -> list[str]:
+    labels = absent(cells, study)
     return [f"cells of the study that were not planned: {'; '.join(labels)}"] if labels else []

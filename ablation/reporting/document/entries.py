@@ -22,6 +22,7 @@ class Column:
 
     name: str
     kind: Kind = "text"
+    spare: int = 0  # above 0: a grid that is too wide for its place does without it, the highest first
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Entry:
 class Section:
     """One grid of the table: `key` names it in files and links, `lines` stand under it."""
 
-    key: str  # accuracy, differences, against, factorial, cost
+    key: str  # accuracy, differences, against, factorial, cost; of a screen cells, against, effects, cost
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Entry]]  # each as long as the columns

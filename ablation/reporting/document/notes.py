@@ -19,6 +19,11 @@ TESTS = {
     Scope.SEEDS: "over seeds, for this test set (Welch's t): no correct images are here",
     Scope.IMAGES: "of these trained models, image by image: a cell has one seed",
 }
+SCOPE_NAMES = {
+    Scope.SEEDS_AND_IMAGES: "over seeds and test images",
+    Scope.SEEDS: "over seeds, for this test set",
+    Scope.IMAGES: "image by image, of these trained models",
+}
 
 
 def comparison_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> list[str]:
@@ -30,7 +35,18 @@ def comparison_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> l
         lines.append(f"{adjusted}; the interval is 95 % of one difference; detects: shown with a power of {100 * POWER:.0f} %")
     if any(each.won_lost for each in comparisons):
         lines.append("won : lost: test images that a larger share of the cell's seeds, of the other's, has right")
-    return [*lines, *_reasons(comparisons)]
+    return [*lines, *reason_lines(comparisons)]
+
+
+def test_lines(tested: Sequence[Comparison] | Sequence[Effect], planned: int) -> list[str]:
+    """Say in one line what the numbers of one test a row are: the interval, the adjustment, for what it holds."""
+    scopes = [each.estimate.scope for each in tested if each.estimate.scope]
+    if not scopes:
+        return []
+    adjusted = f", Holm over {planned}" if planned > 1 else ""
+    several = len({*scopes}) > 1
+    counts = [f"{SCOPE_NAMES[scope]}{f' ({scopes.count(scope)})' if several else ''}" for scope in Scope if scope in scopes]
+    return [f"± 95 % of one difference; p two-sided{adjusted}; {', '.join(counts)}"]
 
 
 def effect_lines(effects: Sequence[Effect]) -> list[str]:
@@ -63,7 +79,7 @@ def _scopes(estimates: Sequence[Estimate]) -> list[str]:
     return [f"test{counts[scope]}: {TESTS[scope]}" for scope in found]
 
 
-def _reasons(comparisons: Sequence[Comparison]) -> list[str]:
+def reason_lines(comparisons: Sequence[Comparison]) -> list[str]:
     """Name the cells that have no test by their reason."""
     lines = []
     for reason in dict.fromkeys(each.estimate.reason for each in comparisons if each.estimate.reason):

@@ -20,30 +20,22 @@ from ablation.reporting.statistics.estimate import Estimate
 from ablation.reporting.statistics.power import detectable
 from ablation.reporting.statistics.sameness import Answer
 
-FOLDED = 12  # cells that a grid shows; of more, those that matter
+FOLDED = 12  # cells that are shown at first; of more, those that matter
 DASH = Entry("-")
 
 
-def sections(analysis: Analysis, everything: bool = True) -> list[Section]:
-    """Return the grids that the study's runs have something to say in, in reading order.
-
-    Args:
-        analysis: of the runs.
-        everything: all cells; else of more than FOLDED the best, the baseline and those that are decided.
-    """
-    rows, hidden = (analysis.rows, 0) if everything else _first(analysis)
-    more = [f"{hidden} more cells: --all"] if hidden else []
-    found = [accuracy(analysis, rows, more)]
+def sections(analysis: Analysis) -> list[Section]:
+    """Return the grids that the study's runs have something to say in, in reading order."""
+    grids = [accuracy(analysis, analysis.rows)]
     for key, comparisons in (("differences", analysis.comparisons), ("against", analysis.against)):
-        kept = [each for each in comparisons if any(each.row is row for row in rows)]
-        if kept:
-            found.append(_differences(analysis, key, kept))
+        if comparisons:
+            grids.append(_differences(analysis, key, comparisons))
     if analysis.effects:
-        found.append(_factorial(analysis))
-    return [*found, _cost(rows)]
+        grids.append(_factorial(analysis))
+    return [*grids, cost(analysis.rows)]
 
 
-def _first(analysis: Analysis) -> tuple[list[Row], int]:
+def first(analysis: Analysis) -> tuple[list[Row], int]:
     """Return the rows that matter most, best and baseline first, then the decided ones, and how many are left."""
     if len(analysis.rows) <= FOLDED:
         return analysis.rows, 0
@@ -62,7 +54,7 @@ def _first(analysis: Analysis) -> tuple[list[Row], int]:
     return kept, len(analysis.rows) - len(kept)
 
 
-def accuracy(analysis: Analysis, rows: Sequence[Row], lines: Sequence[str] = ()) -> Section:
+def accuracy(analysis: Analysis, rows: Sequence[Row]) -> Section:
     """Return the accuracies side by side, what choosing the epoch on the test set adds, and the report's number."""
     metrics = list(dict.fromkeys([analysis.metric, "last", "best", *(["val"] if _any(analysis, "val") else [])]))
     adds = [kind for kind in ("last", "val") if kind in metrics and _any(analysis, kind)]
@@ -72,18 +64,18 @@ def accuracy(analysis: Analysis, rows: Sequence[Row], lines: Sequence[str] = ())
     columns += [Column("report", "number"), Column("gap", "number"), Column("one more run", "estimate")] if reported else []
     body = [
         [
-            _named(row),
+            named(row),
             *(Entry(_accuracy(row, metric, first=metric == metrics[0]), row.samples[metric].mean) for metric in metrics),
             *(Entry(points(row.optimism.get(kind)), row.optimism.get(kind)) for kind in adds),
             *(_report(row) if reported else []),
         ]
         for row in rows
     ]
-    said = ["report: a single run at its best epoch; one more run: where one more of ours would lie (95 %)"] if reported else []
-    return Section("accuracy", "Accuracy (%)", columns, body, [*lines, *spread_line(analysis), *said])
+    note = ["report: a single run at its best epoch; one more run: where one more of ours would lie (95 %)"] if reported else []
+    return Section("accuracy", "Accuracy (%)", columns, body, [*spread_line(analysis), *note])
 
 
-def _named(row: Row) -> Entry:
+def named(row: Row) -> Entry:
     return Entry(row.cell.label, row.cell.label)
 
 
@@ -117,6 +109,16 @@ def estimated(found: Estimate) -> str:
     return points(found.points) + (f" {interval(bounds.low, bounds.high)}" if bounds else "")
 
 
+def plus_minus(found: Estimate) -> str:
+    """Return a difference with its interval: `+0.50 ± 0.38`, and both ends where what is possible clips one."""
+    bounds = found.interval()
+    if bounds is None or found.points is None:
+        return points(found.points)
+    if math.isclose(found.points - bounds.low, bounds.high - found.points, abs_tol=0.005):
+        return f"{points(found.points)} ± {percent(bounds.high - found.points)}"
+    return estimated(found)
+
+
 def _report(row: Row) -> list[Entry]:
     """Return the report's accuracy, how far our mean at the best epoch is from it, and where one more run would lie."""
     number, found = row.cell.report, row.report
@@ -133,14 +135,14 @@ def _report(row: Row) -> list[Entry]:
 def _differences(analysis: Analysis, key: str, comparisons: Sequence[Comparison]) -> Section:
     """Return each cell's difference with what it decides."""
     others = list(dict.fromkeys(comparison.other.cell.label for comparison in comparisons))
-    named = others[0] if len(others) == 1 else "each one's baseline"
+    reference = others[0] if len(others) == 1 else "each one's baseline"
     columns = [
         *(Column("cell"), Column("points", "number"), Column("95 % interval", "estimate"), Column("p", "number")),
         *(Column("P(better)", "number"), Column("answer"), Column("won : lost", "estimate"), Column("detects", "number")),
     ]
-    rows = [[_named(comparison.row), *_difference(comparison)] for comparison in comparisons]
-    title = f"Difference to {named} ({analysis.metric}, points)"
-    return Section(key, title, *_filled(columns, rows), comparison_lines(analysis, comparisons))
+    rows = [[named(comparison.row), *_difference(comparison)] for comparison in comparisons]
+    title = f"Difference to {reference} ({analysis.metric}, points)"
+    return Section(key, title, *filled(columns, rows), comparison_lines(analysis, comparisons))
 
 
 def _difference(comparison: Comparison) -> list[Entry]:
@@ -158,7 +160,7 @@ def _difference(comparison: Comparison) -> list[Entry]:
     ]
 
 
-def _filled(columns: Sequence[Column], rows: Sequence[list[Entry]]) -> tuple[list[Column], list[list[Entry]]]:
+def filled(columns: Sequence[Column], rows: Sequence[list[Entry]]) -> tuple[list[Column], list[list[Entry]]]:
     """Return a grid without the columns in which nothing stands."""
     kept = [place for place, column in enumerate(columns) if any(row[place].text != "-" for row in rows)]
     return [columns[place] for place in kept], [[row[place] for place in kept] for row in rows]
@@ -179,7 +181,7 @@ def _factorial(analysis: Analysis) -> Section:
     several = len({effect.tested_on for effect in analysis.effects}) > 1
     rows = [_effect(effect, several) for effect in analysis.effects if effect.contrast.weights]
     title = f"What each factor adds ({analysis.metric}, points)"
-    return Section("factorial", title, *_filled(columns, rows), effect_lines(analysis.effects))
+    return Section("factorial", title, *filled(columns, rows), effect_lines(analysis.effects))
 
 
 def _effect(effect: Effect, several: bool) -> list[Entry]:
@@ -197,10 +199,11 @@ def _effect(effect: Effect, several: bool) -> list[Entry]:
     ]
 
 
-def _cost(rows: Sequence[Row]) -> Section:
+def cost(rows: Sequence[Row]) -> Section:
     """Return what a cell costs: time, memory, size."""
-    columns = [Column("cell"), *(Column(name, "number") for name in ("s/epoch", "img/s", "memory", "params", "MACs", "epoch"))]
-    body = [[_named(row), *_costs(row.cell)] for row in rows]
+    spare = {"s/epoch": 0, "img/s": 2, "memory": 0, "params": 1, "MACs": 3, "epoch": 4}
+    columns = [Column("cell"), *(Column(name, "number", order) for name, order in spare.items())]
+    body = [[named(row), *_costs(row.cell)] for row in rows]
     line = "memory = highest peak while training; epoch = of the best; times are medians of the done runs"
     return Section("cost", "Cost", columns, body, [line])
 

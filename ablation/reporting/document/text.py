@@ -15,6 +15,8 @@ ARROW = "\u2192"
 
 def visible(text: str) -> str:
     """Return text on one line, without control characters and without marks that turn the direction of writing."""
+    if text.isprintable():  # nearly every text: 10,000 runs make half a million
+        return text
     kept = (" " if character.isspace() else character for character in text)
     return "".join(character for character in kept if unicodedata.category(character) not in ("Cc", "Cf", "Cs"))
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +22,24 @@ from markupsafe import Markup
 from PIL import Image
 
 from ablation.records.numbers import size
-from ablation.reporting.document import plots
+from ablation.reporting.document import picture, plots
 from ablation.reporting.document.document import Table, counts
 from ablation.reporting.document.entries import Entry, Section
-from ablation.reporting.document.forest_plots import factorial, forest
-from ablation.reporting.document.plot_style import Plot
-from ablation.reporting.document.text import typeset, typeset_cell, visible
+from ablation.reporting.document.reported import as_reported
+from ablation.reporting.document.text import MINUS, typeset, typeset_cell, visible
+from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read.provenance import Details
-from ablation.reporting.statistics.analysis import Analysis
+from ablation.reporting.read.run_links import Links
+from ablation.reporting.statistics.analysis import Analysis, Comparison
+from ablation.reporting.statistics.rows import METRICS
 
 HERE = Path(__file__).parent
-HEADINGS = {"accuracy": "Accuracy", "differences": "Differences", "against": "Against", "factorial": "Factors", "cost": "Cost"}
+MOST_RUNS = 1000  # that the page lists; runs.csv has all
 LARGEST = 20_000_000  # most bytes of a figure in the page
 
 
 @dataclass(frozen=True)
-class Picture:
+class Figure:
     """A figure of `make_figures.py`."""
 
     number: int
@@ -48,60 +51,76 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Figures:
     """The figures by number, and the reason for each that cannot be shown."""
 
-    shown: Sequence[Picture] = ()
+    shown: Sequence[Figure] = ()
     problems: Sequence[str] = ()
 
 
-def page(analysis: Analysis, table: Table, details: Details, figures: Pictures | None = None, source: str = "") -> str:
+def page(
+    analysis: Analysis,
+    table: Table,
+    details: Details,
+    figures: Figures | None = None,
+    source: str = "",
+    links: Mapping[str, Links] | None = None,
+) -> str:
     """Return the page.
 
     Args:
-        analysis: for the plots.
+        analysis: for the pictures and plots.
         table: of the same analysis.
         details: of the runs, from `provenance.read` or `provenance.without`.
-        figures: from `pictures`.
+        figures: from `figures_of`.
         source: where the runs were read from, one line.
+        links: of the runs that have any, by run id.
     """
-    figures = figures or Pictures()
+    figures = figures or Figures()
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     counted = counts(analysis.outcomes)
+    shown = {section.key: _section(section) for section in table.sections}
     return _template().render(
         style=Markup(_file("page.css")),
         script=Markup(script),
         policy=f"sha256-{digest}",
         table=table,
         counts=counted,
-        verdict=typeset(table.verdict),
+        verdict=verdict(analysis),
         notes=[line for line in table.lines if line != counted],
-        sections=[_section(section) for section in table.sections],
-        plots=_plots(analysis, details),
+        first=picture.cells(analysis),
+        second=picture.effects(analysis) or picture.differences(analysis.comparisons, "against-baseline"),
+        pictures={key: picture.differences(found, f"{key}-picture") for key, found in _compared(analysis).items()},
+        sections=shown,
+        reported=as_reported(analysis),
+        curves=plots.curves(analysis, details.curves, details.words),
+        costs=[plots.cost(analysis, kind) for kind in plots.COSTS],
+        runs=_runs(analysis),
+        metric=analysis.metric,
+        metrics=[kind for kind in METRICS if any(row.samples[kind].n for row in analysis.rows)],
         details=details,
         figures=figures.shown,
         problems=[*details.problems, *figures.problems],
         source=source,
+        links=links or {},
         study=str(analysis.study["name"]),
     )
 
 
-def _plots(analysis: Analysis, details: Details) -> dict[str, list[Plot]]:
-    """Return the plots by section."""
-    return {
-        "curves": [plots.curves(analysis, details.curves, details.words)],
-        "differences": [forest(analysis, analysis.comparisons)] if analysis.comparisons else [],
-        "against": [forest(analysis, analysis.against, "against")] if analysis.against else [],
-        "factorial": [factorial(analysis)] if analysis.effects else [],
-        "cost": [plots.cost(analysis, kind) for kind in plots.COSTS],
-    }
+def _compared(analysis: Analysis) -> dict[str, list[Comparison]]:
+    return {"differences": analysis.comparisons, "against": analysis.against}
+
+
+def _runs(analysis: Analysis) -> list[tuple[str, dict[str, Any]]]:
+    """Return the runs that the page lists, each with its cell's label."""
+    found = ((row.cell.label, run) for row in analysis.rows for run in row.cell.runs)
+    return list(islice(found, MOST_RUNS))
 
 
 def _section(section: Section) -> dict[str, Any]:
     return {
         "key": section.key,
-        "name": HEADINGS.get(section.key, section.title),
         "title": section.title,
         "lines": section.lines,
         "header": [{"text": typeset_cell(column.name), "number": column.kind == "number"} for column in section.columns],
@@ -125,30 +144,31 @@ def _template() -> Template:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["typeset"] = typeset
+    environment.filters["tick"] = lambda value: f"{value:g}".replace("-", MINUS)
     environment.finalize = lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
     return environment.get_template("page.html.j2")
 
 
-def pictures(folder: Path) -> Pictures:
+def figures_of(folder: Path) -> Figures:
     """Read the folder of `make_figures.py`, figures.json and the images; nothing if there is no such folder."""
     try:
         entries = json.loads((folder / "figures.json").read_bytes())["figures"]
         listed = sorted(entries, key=lambda entry: int(entry["number"]))
     except FileNotFoundError:
-        return Pictures()
+        return Figures()
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return Pictures(problems=[f"figures.json: {type(error).__name__}"])
-    shown: list[Picture] = []
+        return Figures(problems=[f"figures.json: {type(error).__name__}"])
+    shown: list[Figure] = []
     problems: list[str] = []
     for entry in listed:
         try:
-            shown.append(_picture(folder, entry))
+            shown.append(_figure(folder, entry))
         except (OSError, ValueError, KeyError, TypeError) as error:
             problems.append(f"figure {int(entry['number'])}: {error.strerror if isinstance(error, OSError) else error}")
-    return Pictures(shown, problems)
+    return Figures(shown, problems)
 
 
-def _picture(folder: Path, entry: Mapping[str, Any]) -> Picture:
+def _figure(folder: Path, entry: Mapping[str, Any]) -> Figure:
     name = str(entry["file"])
     if Path(name).name != name:
         raise ValueError("its file is not in the figures' folder")
@@ -162,4 +182,4 @@ def _picture(folder: Path, entry: Mapping[str, Any]) -> Picture:
     except (OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("not a PNG") from None
     uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return Picture(int(entry["number"]), str(entry["title"]), str(entry["caption"]), width, height, uri)
+    return Figure(int(entry["number"]), str(entry["title"]), str(entry["caption"]), width, height, uri)

@@ -28,3 +28,13 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// A press anywhere in a row holds what it says of itself, so that its links can be reached; Escape puts it away.
+for (const row of document.querySelectorAll(".picture tbody tr")) {
+  row.addEventListener("click", (event) => {
+    if (!event.target.closest("a") && getSelection().isCollapsed) row.querySelector("[tabindex]").focus();
+  });
+}
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.activeElement.blur();
+});

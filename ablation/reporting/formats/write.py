@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ablation.reporting.document.document import Table
 from ablation.reporting.formats.csv_files import csv_files
-from ablation.reporting.formats.html import page, pictures
+from ablation.reporting.formats.html import figures_of, page
 from ablation.reporting.formats.latex import latex
 from ablation.reporting.formats.markdown import markdown
-from ablation.reporting.read import provenance
+from ablation.reporting.read import provenance, run_links
 from ablation.reporting.statistics.analysis import Analysis
 
 FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
@@ -34,12 +34,14 @@ def write_page(analysis: Analysis, table: Table, runs: Path, folder: Path, sourc
     Args:
         analysis: for the page's plots.
         table: of the same analysis.
-        runs: the runs folder, for learning curves and provenance.
+        runs: the runs folder, for learning curves, provenance and links.
         folder: of the study; figures of make_figures.py in it are included.
         source: where the runs were read from, one line.
     """
     details = provenance.read(runs, [row.cell.runs for row in analysis.rows])
-    (file,) = _write({"index.html": page(analysis, table, details, pictures(folder / "figures"), source)}, folder)
+    links = run_links.read(runs, [run["run_id"] for row in analysis.rows for run in row.cell.runs], folder)
+    text = page(analysis, table, details, figures_of(folder / "figures"), source, links)
+    (file,) = _write({"index.html": text}, folder)
     return file
 
 

@@ -72,7 +72,7 @@ def seeds_needed(estimate: Estimate, difference: float, level: float = LEVEL, po
         limit = _noncentrality(estimate.images - 1, level, power) * math.sqrt(estimate.image_variance)
 
     def enough(n: int) -> bool:
-        grown = _with_seeds(estimate, n)
+        grown = with_seeds(estimate, n)
         return grown.error is not None and chance(difference, grown.error, grown.freedom or math.nan, level) >= power
 
     if not enough(MOST):
@@ -118,7 +118,7 @@ def sd_interval(sd: float, n: int) -> Interval:
     return Interval(low, high)
 
 
-def _with_seeds(estimate: Estimate, n: int) -> Estimate:
+def with_seeds(estimate: Estimate, n: int) -> Estimate:
     """Return the estimate as if each cell had n seeds or those that it has, whichever is more."""
     return replace(estimate, seeds=tuple(replace(part, n=max(part.n, n)) for part in estimate.seeds))
 

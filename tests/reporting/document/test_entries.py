@@ -75,7 +75,8 @@ def test_formats_align_and_sort_by_types_whatever_the_texts_say(runs: Runs) -> N
     rules = [re.findall(r"^\| [-|: ]+$", markdown(each), re.MULTILINE) for each in (table, other)]
     assert rules[0] == rules[1] and len(rules[0]) == len(table.sections)
     sides = [
-        [[column.justify for column in terminal._grid(section).columns] for section in each.sections] for each in (table, other)
+        [[column.justify for column in terminal.grid(section, 500).columns] for section in each.sections]
+        for each in (table, other)
     ]
     assert sides[0] == sides[1]
     assert sides[0][1] == ["left", "right", "left", "right", "right", "left", "left", "right"]

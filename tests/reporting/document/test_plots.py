@@ -13,11 +13,9 @@ from xml.etree import ElementTree
 import pytest
 
 from ablation.reporting.document import plots
-from ablation.reporting.document.forest_plots import factorial, forest
 from ablation.reporting.document.plot_style import FALLBACK, SERIES, looks
 from ablation.reporting.document.plots import cost, curves, pareto
-from ablation.reporting.document.sections import estimated
-from ablation.reporting.formats.html import pictures
+from ablation.reporting.formats.html import figures_of
 from ablation.reporting.read import provenance
 from ablation.reporting.read.provenance import read
 from tests.reporting.argued import Argued, argued, beside, six_cells
@@ -37,68 +35,15 @@ def texts(svg: str) -> list[str]:
     return ["".join(element.itertext()) for element in shapes(svg).iter("text")]
 
 
-def marks(svg: str, colour: str) -> list[tuple[float, float]]:
-    """Where the marks of a colour's edge stand."""
-    uses = [element for element in shapes(svg).iter("use") if f"stroke: {colour}" in element.get("style", "")]
-    return [(float(element.get("x", "nan")), float(element.get("y", "nan"))) for element in uses]
-
-
 @pytest.fixture
 def study(tmp_path: Path) -> Argued:
     """Six cells of three seeds."""
     return argued(six_cells(tmp_path))
 
 
-def test_a_forest_says_each_difference_and_places_it(study: Argued) -> None:
-    """Read back by its own axis: two ticks give the scale."""
-    drawn = forest(study.analysis, study.analysis.comparisons)
-    said = texts(drawn.svg)
-    for comparison in study.analysis.comparisons:
-        assert comparison.row.cell.label in said
-        estimate = comparison.estimate
-        assert estimated(estimate).replace("-", "\u2212") in said and "[" in estimated(estimate)
-    ticks = {
-        float("".join(element.itertext()).replace("\u2212", "-")): float(element.get("x", "nan"))
-        for element in shapes(drawn.svg).iter("text")
-        if re.fullmatch(r"\u2212?[\d.]+", "".join(element.itertext()))
-    }
-    (low, left), (high, right) = min(ticks.items()), max(ticks.items())
-    scale = (right - left) / (high - low)
-    means = [comparison.estimate.points for comparison in study.analysis.comparisons]
-    blue = sorted(marks(drawn.svg, f"var(--series-1, {FALLBACK[SERIES[1]]})"))
-    for mean in means:
-        assert any(abs(x - (left + (mean - low) * scale)) < 0.5 for x, _ in blue), mean
-
-
-def test_one_seed_is_a_point_without_an_interval(tmp_path: Path) -> None:
-    words = {(resizer, aug, seed): "missing" for resizer, aug in SIX for seed in (1, 2)}
-    found = argued(six_cells(tmp_path, words=words)).analysis
-    drawn = forest(found, found.comparisons)
-    assert len({y for _, y in marks(drawn.svg, f"var(--series-1, {FALLBACK[SERIES[1]]})")}) == 5
-    assert not any("[" in text for text in texts(drawn.svg))
-    assert drawn.caption == "Circles: differences."
-
-
-def test_a_cell_without_a_number_has_a_word_and_no_mark(tmp_path: Path) -> None:
-    words = {("plain", "base", seed): "diverged" for seed in range(3)}
-    found = argued(six_cells(tmp_path, words=words)).analysis
-    drawn = forest(found, found.comparisons)
-    assert texts(drawn.svg).count("a cell has no finished run") == 1
-    blue = marks(drawn.svg, f"var(--series-1, {FALLBACK[SERIES[1]]})")
-    assert len({y for _, y in blue}) == 4  # of five rows
-
-
-def test_the_factorial_shows_contrasts_main_effects_and_interactions(study: Argued) -> None:
-    said = texts(factorial(study.analysis).svg)
-    for head in ("Attention", "Resizer", "Aug", "Interaction"):
-        assert head in said
-    assert any(text.startswith("plain \u2192 cbam") for text in said)
-    assert any(text.startswith("plain \u00d7 cutmix") for text in said)
-
-
 def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
     found = argued(six_cells(tmp_path, words=NOTHING)).analysis
-    for drawn in (forest(found, found.comparisons), cost(found, "seconds"), cost(found, "macs"), curves(found, {})):
+    for drawn in (cost(found, "seconds"), cost(found, "macs"), curves(found, {})):
         assert drawn.svg == ""
         assert drawn.caption
 
@@ -189,8 +134,7 @@ def test_a_label_is_drawn_as_it_is(tmp_path: Path) -> None:
     runs.manifest(study, planned)
     for flat in planned:
         runs.record(outcome(flat, best=90.0 + len(flat["aug"])))
-    analysis = argued(runs.folder).analysis
-    said = texts(forest(analysis, analysis.comparisons).svg)
+    said = texts(cost(argued(runs.folder).analysis, "seconds").svg)
     assert names[0] in said
     assert any(re.fullmatch("y{20,50}\u2026", text) for text in said)
 
@@ -300,7 +244,7 @@ def test_figures_are_carried_and_a_bad_one_is_a_line(tmp_path: Path) -> None:
         {"number": 7, "title": "t7", "caption": "c7", "file": "absent.png"},
     ]
     (folder / "figures.json").write_text(json.dumps({"figures": entries}))
-    found = pictures(folder)
+    found = figures_of(folder)
     assert [(picture.number, picture.title, picture.caption) for picture in found.shown] == [(4, "t4", "c4"), (8, "t8", "c8")]
     assert found.problems == [
         "figure 5: its file is not in the figures' folder",
@@ -310,10 +254,10 @@ def test_figures_are_carried_and_a_bad_one_is_a_line(tmp_path: Path) -> None:
 
 
 def test_no_figures_are_no_problem(tmp_path: Path) -> None:
-    found = pictures(tmp_path)
+    found = figures_of(tmp_path)
     assert (list(found.shown), list(found.problems)) == ([], [])
 
 
 def test_a_damaged_list_of_figures_is_named(tmp_path: Path) -> None:
     (tmp_path / "figures.json").write_text("{")
-    assert pictures(tmp_path).problems == ["figures.json: JSONDecodeError"]
+    assert figures_of(tmp_path).problems == ["figures.json: JSONDecodeError"]

@@ -9,7 +9,6 @@ from scipy import stats
 
 from ablation.reporting.document.document import Table
 from ablation.reporting.document.entries import Section
-from ablation.reporting.document.sections import FOLDED
 from ablation.reporting.read.logits import CorrectReader
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome
 from tests.reporting.studies import NO_STUDY, argued, by_images, fill, percent, record
@@ -233,34 +232,7 @@ def test_without_the_bilinear_control_its_steps_are_a_line_and_no_zeros(runs: Ru
     assert (values["learning"]["points"], values["learning"]["missing"]) == (None, "bilinear base, bilinear cutmix")
 
 
-# many cells
-
-
-def test_of_many_cells_those_that_matter_stand_first_and_the_rest_on_demand(runs: Runs) -> None:
-    """40 learning rates: the best, the next, then by rank; the values for programs are whole."""
-    planned = [config(seed=seed, optimizer__lr=float(rate)) for rate in range(1, 41) for seed in range(2)]
-    record(runs, [(flat, 50 + flat["optimizer.lr"] + flat["seed"] / 10) for flat in planned], NO_STUDY)
-    from ablation.reporting.document.document import build
-    from tests.reporting.studies import analysis
-
-    found = analysis(runs)
-    folded, whole = build(found, everything=False), build(found)
-    assert list(rows(folded, "accuracy"))[:3] == ["lr 40", "lr 39", "lr 38"]
-    assert len(section(folded, "accuracy").rows) == len(section(folded, "cost").rows) == FOLDED
-    assert section(folded, "accuracy").lines[0] == "28 more cells: --all"
-    assert len(section(whole, "accuracy").rows) == len(folded.values) == 40
-
-
-def test_a_decided_cell_stands_before_a_better_one_that_is_not(runs: Runs) -> None:
-    cells = {("none", f"a{number:02d}"): [90.0, 94.0, 92.0 + number / 100] for number in range(14)}
-    cells |= {("none", "base"): [91.0, 91.1, 91.2], ("worse", "base"): [80.0, 80.1, 80.2]}
-    study = {**NO_STUDY, "baseline": {"resizer": "none", "aug": "base"}}
-    fill(runs, cells, study)
-    from ablation.reporting.document.document import build
-    from tests.reporting.studies import analysis
-
-    shown = list(rows(build(analysis(runs), everything=False), "accuracy"))
-    assert len(shown) == FOLDED and shown[2:4] == ["none · base", "worse · base"]
+# cost
 
 
 def test_costs_are_of_done_runs_and_what_is_unknown_is_a_dash(runs: Runs) -> None:

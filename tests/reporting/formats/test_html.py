@@ -1,9 +1,10 @@
-"""The page: all in one file, sorted and read in a real browser, and the same bytes from the same records."""
+"""The page: all in one file, looked at, pointed at and sorted in a real browser, and the same bytes from the same records."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from ablation.reporting.formats import html as pages
 from ablation.reporting.formats.html import page
 from ablation.reporting.read import local_files
 from ablation.reporting.read.provenance import without
+from ablation.reporting.read.run_links import Links
 from ablation.reporting.read.selection import select
 from tests.reporting.argued import argued, six_cells
 from tests.reporting.browser import Browser
@@ -30,6 +32,14 @@ HARD = {  # what a sweep also is: a cell that diverged, one that never ran, one 
     **{("cbam", "base", seed): "missing" for seed in range(3)},
     ("none", "cutmix", 1): "failed",
 }
+KOREAN = (
+    "\uae30\uc900\uc120",
+    "\uae30\uc900\uc120\uc5d0 \ucef7\ubbf9\uc2a4 \uc99d\uac15\uc744 \ub354\ud55c \uc870\uac74",
+    "\ud559\uc2b5\ud615\ub9ac\uc0ac\uc774\uc800" * 6,
+    "y" * 90,
+    "\ud559\uc2b5\ud615 \ub9ac\uc0ac\uc774\uc800, CBAM \uc8fc\uc758 \uae30\uc81c " * 3,
+    "CBAM \u00b7 CutMix",
+)
 EVIL = "<script>evil = 1</script><img src=x onerror='evil = 1'>\u202e\x07\"&amp;{{ 7 * 7 }}"
 FACTS = (
     "commit c0ffee",
@@ -40,14 +50,31 @@ FACTS = (
     "2026-01-01 00:00 to 2026-01-01 00:10",
     "constructed",
 )
-OUTSIDE = """[...document.querySelectorAll("svg text")].filter((text) => {
-  const box = text.getBoundingClientRect();
-  return box.left < 0 || box.right > innerWidth;
-}).map((text) => text.textContent)"""
+OPEN = "document.querySelectorAll('details').forEach((fold) => { fold.open = true; })"
+OUTSIDE = """[...document.querySelectorAll("svg text, .picture *")].filter((found) => {
+  const box = found.getBoundingClientRect();
+  return box.left < -1 || box.right > innerWidth + 1;
+}).map((found) => found.textContent)"""
 SMALLEST = """Math.min(...[...document.querySelectorAll("svg text")].map(
   (text) => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a))"""
-COLOURS = "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('svg text')).fill]"
-VOID = {"meta", "link", "img", "br", "path", "use"}
+# pairs of lines of text in the pictures that share a pixel, and lines that stand in the strip of marks
+OVERLAPPING = """[...document.querySelectorAll(".picture")].flatMap((picture) => {
+  const boxes = [];
+  const walker = document.createTreeWalker(picture, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode, range = document.createRange();
+    if (!node.data.trim() || node.parentElement.closest("svg, .tip")) continue;
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) boxes.push([node.data.trim(), box]);
+  }
+  for (const strip of picture.querySelectorAll(".strip > svg")) boxes.push(["marks", strip.getBoundingClientRect()]);
+  const apart = (a, b) => a.right < b.left + 1 || b.right < a.left + 1 || a.bottom < b.top + 2 || b.bottom < a.top + 2;
+  return boxes.flatMap(([one, a], place) => boxes.slice(place + 1).filter(([, b]) => !apart(a, b)).map(([two]) => [one, two]));
+})"""
+TIPS = """[...document.querySelectorAll(".tip")].filter((tip) => tip.checkVisibility()).map(
+  (tip) => tip.innerText.replace(/\\n+/g, "\\n"))"""
+COLOURS = "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('svg .seed')).fill]"
+VOID = {"meta", "link", "img", "br"}
 
 
 class Structure(HTMLParser):
@@ -103,9 +130,34 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def korean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with labels in Korean, long ones and one without a space."""
+    folder = tmp_path_factory.mktemp("korean")
+    cells = [{**cell, "label": label} for cell, label in zip(TABLE1["cells"], KOREAN, strict=True)]
+    file = folder / "index.html"
+    file.write_text(argued(six_cells(folder, {**TABLE1, "cells": cells})).page())
+    return file
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page whose runs have their folders and pages in W&B."""
+    folder = tmp_path_factory.mktemp("linked")
+    found = argued(six_cells(folder))
+    links = {
+        run["run_id"]: Links(f"../../runs/{run['run_id']}/", f"https://wandb.ai/x/{run['run_id']}")
+        for runs in found.cells
+        for run in runs
+    }
+    file = folder / "index.html"
+    file.write_text(page(found.analysis, found.table, found.details, links=links))
+    return file
+
+
 def labels(browser: Browser, section: str = "accuracy") -> list[str]:
     """A table's cells in the order in which they stand."""
-    found: list[str] = browser.run(f"[...document.querySelectorAll('#{section} tbody th')].map((cell) => cell.innerText)")
+    found: list[str] = browser.run(f"[...document.querySelectorAll('#{section} tbody th')].map((cell) => cell.textContent)")
     return found
 
 
@@ -153,23 +205,22 @@ def test_every_id_is_one_and_every_link_leads_to_one(index: Path) -> None:
     assert used <= set(ids)
 
 
-def test_the_verdict_comes_first_and_the_counts_follow(index: Path) -> None:
+def test_the_verdict_comes_before_any_table(index: Path) -> None:
     text = index.read_text()
     places = [
-        text.index(part) for part in ('id="verdict"', "planned 18 = done 11 + diverged 3 + failed 1 + missing 3", "<table")
+        text.index(part) for part in ("planned 18 = done 11 + diverged 3 + failed 1 + missing 3", 'id="verdict"', "<table")
     ]
     assert places == sorted(places)
 
 
 def test_a_missing_number_is_a_word(index: Path) -> None:
-    """Of a cell without a result there is no zero, in the tables and in the drawings."""
+    """Of a cell without a result there is no zero."""
     found = Structure(index.read_text())
     entries = zip(found.texts["td"], found.all("td"), strict=True)
     words = [text for text, attributes in entries if "data-value" not in attributes]
     assert {"diverged (n=0)", "missing (n=0)"} <= set(words)
+    assert {"diverged", "missing"} <= {text.strip() for text in words}
     assert "0.00 (n=0)" not in index.read_text()
-    drawn = [re.sub(r"<[^>]+>", "", text) for text in re.findall(r"<text[^>]*>[^<]*</text>", index.read_text())]
-    assert drawn.count("a cell has no finished run") == 2
 
 
 def test_provenance_says_where_the_numbers_come_from(index: Path) -> None:
@@ -209,12 +260,13 @@ def test_one_run_makes_a_page(tmp_path: Path) -> None:
 
 def test_a_cell_is_sorted_by_the_value_that_it_is_about_and_a_word_by_none(tmp_path: Path) -> None:
     """In full, not as its text rounds it: two means that read 94.00 still have an order."""
-    entries = [Entry("c", "c"), Entry("94.00 ± 0.31 (n=3)", 94.0049), Entry("2 seeds: no interval below 3"), Entry("yes", True)]
+    row = [Entry("c", "c"), Entry("94.00 ± 0.31 (n=3)", 94.0049), Entry("2 seeds: no interval below 3"), Entry("yes", True)]
     columns = [Column("cell"), Column("best", "estimate"), Column("95 % interval", "estimate"), Column("resolved")]
     found = argued(six_cells(tmp_path))
-    table = replace(found.table, sections=[Section("accuracy", "Accuracy", columns, [entries])])
+    table = replace(found.table, sections=[Section("accuracy", "Accuracy", columns, [row])])
     structure = Structure(page(found.analysis, table, without(found.cells, "")))
-    assert [attributes.get("data-value") for attributes in structure.all("td")] == ["94.0049", None, None]
+    entries = [each for each in structure.all("td") if "data-value" in each or each.get("class", "").startswith("word")]
+    assert [each.get("data-value") for each in entries] == ["94.0049", None, None]
 
 
 # in a browser
@@ -225,9 +277,109 @@ def test_a_cell_is_sorted_by_the_value_that_it_is_about_and_a_word_by_none(tmp_p
 def test_it_fits_and_is_silent(width: int, dark: bool, index: Path, browser: Browser) -> None:
     browser.show(index, width, dark=dark)
     assert browser.run("document.scrollingElement.scrollWidth <= innerWidth && innerWidth") == width
+    browser.run(OPEN)
+    assert browser.run("document.scrollingElement.scrollWidth <= innerWidth && innerWidth") == width
     assert browser.noise() == []
     assert browser.run(OUTSIDE) == []
     assert browser.run(SMALLEST) >= 10
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_text_of_a_picture_overlaps_another_or_the_marks(width: int, index: Path, korean: Path, browser: Browser) -> None:
+    for file in (index, korean):
+        browser.show(file, width)
+        browser.run(OPEN)
+        assert browser.run("document.querySelectorAll('.picture').length") >= 3
+        assert browser.run(OVERLAPPING) == []
+
+
+def test_the_check_for_overlaps_finds_one(index: Path, tmp_path: Path, browser: Browser) -> None:
+    planted = tmp_path / "planted.html"
+    planted.write_text(index.read_text().replace("</style>", ".picture .label { white-space: nowrap; width: 3rem }</style>"))
+    browser.show(planted, 900)
+    assert browser.run(OVERLAPPING) != []
+
+
+def test_the_first_screen_answers_and_uses_its_width(index: Path, browser: Browser) -> None:
+    """Verdict, table and effects stand in the first 900 pixels, side by side, and reach from edge to edge."""
+    browser.show(index, 1600)
+    boxes = "['verdict', 'cells', 'effects'].map((id) => document.getElementById(id).getBoundingClientRect().toJSON())"
+    verdict, table, factors = browser.run(boxes)
+    assert max(box["bottom"] for box in (verdict, table, factors)) <= 900
+    assert table["right"] < factors["left"] and abs(table["top"] - factors["top"]) < 1
+    assert table["left"] < 64 and factors["right"] > 1600 - 64
+    assert browser.run("document.querySelectorAll('.folds details[open]').length") == 0
+
+
+def test_pointing_at_a_row_shows_what_it_is_made_of(index: Path, browser: Browser) -> None:
+    """And does not catch the mouse, which goes on to the next row."""
+    browser.show(index, 1600)
+    assert browser.run(TIPS) == []
+    rows = "[...document.querySelectorAll('#cells tbody tr')].map((row) => row.getBoundingClientRect().toJSON())"
+    for place in (0, 1):
+        box = browser.run(rows)[place]
+        browser.point(box["left"] + 300, box["top"] + box["height"] / 2)
+        (tip,) = browser.run(TIPS)
+        assert tip.startswith(["Baseline\nn = 3\nlast accuracy", "+ CutMix\nn = 2 of 3; 1 failed\nlast accuracy"][place])
+    assert run_id(config("none", "cutmix", 0)) in tip
+    assert "95 % interval" not in tip and "failed" in tip
+    browser.point(5, 5)
+    assert browser.run(TIPS) == []
+
+
+def test_a_press_holds_a_row_so_that_its_links_can_be_followed(linked: Path, browser: Browser) -> None:
+    browser.show(linked, 1600)
+    box = browser.run("document.querySelector('#cells tbody td').getBoundingClientRect().toJSON()")
+    browser.point(box["left"] + 20, box["top"] + 20, press=True)
+    link = browser.run("document.querySelector('.tip a').getBoundingClientRect().toJSON()")
+    browser.point(link["left"] + 5, link["top"] + 5)
+    assert len(browser.run(TIPS)) == 1
+    assert browser.run(f"document.elementFromPoint({link['left'] + 5}, {link['top'] + 5}).tagName") == "A"
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_the_keyboard_reaches_each_row_and_its_links(script: bool, linked: Path, browser: Browser) -> None:
+    """Tab: the row says what it is made of, then its runs' folders and their pages in W&B; Escape puts it away."""
+    browser.send("Emulation.setScriptExecutionDisabled", value=not script)
+    try:
+        browser.show(linked, 1600)
+        browser.press("Tab", 9)
+        (tip,) = browser.run(TIPS)
+        assert tip.startswith("Baseline\nn = 3\nlast accuracy 92.75 %, 95 % interval 92.13 to 93.37 %")
+        assert browser.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        reached = []
+        for _ in range(7):
+            browser.press("Tab", 9)
+            reached.append(browser.run("document.activeElement.getAttribute('href') || document.activeElement.textContent"))
+        names = [run_id(config(seed=seed)) for seed in range(3)]
+        assert reached == [
+            *(each for name in names for each in (f"../../runs/{name}/", f"https://wandb.ai/x/{name}")),
+            "+ CutMix",
+        ]
+        if script:
+            browser.press("Escape", 27)
+            assert browser.run(TIPS) == []
+        assert browser.noise() == []
+    finally:
+        browser.send("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_every_run_is_listed_with_its_links(linked: Path, browser: Browser) -> None:
+    browser.show(linked, 900)
+    rows = browser.run("[...document.querySelectorAll('#runs tbody tr')].map((row) => row.querySelectorAll('a').length)")
+    assert rows == [2] * 18
+
+
+def test_an_address_opens_its_fold(index: Path, browser: Browser) -> None:
+    browser.show(index, 900)
+    browser.run("location.hash = '#provenance'")
+    assert browser.run("document.getElementById('provenance').checkVisibility({contentVisibilityAuto: true})")
+
+
+def test_the_report_s_own_table_is_a_view(index: Path, browser: Browser) -> None:
+    browser.show(index, 1600)
+    columns = browser.run("[...document.querySelectorAll('#reported thead th')].map((head) => head.textContent)")
+    assert columns == [cell["label"] for cell in TABLE1["cells"]]
 
 
 def test_a_click_sorts_by_value_and_puts_words_last(index: Path, browser: Browser) -> None:
@@ -262,21 +414,19 @@ def test_one_column_at_a_time_is_sorted_and_says_so(index: Path, browser: Browse
     browser.show(index, 900)
     press(browser, 1)
     press(browser, 2)
-    states = browser.run("[...document.querySelectorAll('thead th')].map((head) => head.ariaSort)")
+    states = browser.run("[...document.querySelectorAll('#accuracy thead th')].map((head) => head.ariaSort)")
     assert states[:3] == ["none", "none", "descending"]
     assert set(states[3:]) == {"none"}
 
 
-def test_the_keyboard_reaches_and_sorts(index: Path, browser: Browser) -> None:
-    """Tab from the top: the links, then the table's region, then its buttons; the focus is seen; Enter sorts."""
+def test_the_keyboard_opens_a_fold_and_sorts_its_table(index: Path, browser: Browser) -> None:
     browser.show(index, 900)
-    reached = []
-    for _ in range(20):
-        browser.press("Tab", 9)
-        reached.append(browser.run("document.activeElement.tagName"))
-        if reached[-1] == "BUTTON":
-            break
-    assert set(reached[:-2]) == {"A"} and reached[-2:] == ["DIV", "BUTTON"]
+    browser.run("document.querySelector('.folds summary').focus()")
+    browser.press("Enter", 13, "\r")
+    assert browser.run("document.activeElement.parentElement.open")
+    browser.press("Tab", 9)
+    assert browser.run("document.activeElement.getAttribute('role')") == "region"  # scrolls with the arrow keys
+    browser.press("Tab", 9)
     browser.press("Tab", 9)
     assert browser.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     before = labels(browser)
@@ -309,6 +459,7 @@ def test_hostile_text_is_text(tmp_path: Path, browser: Browser) -> None:
     shown = EVIL.replace("\u202e", "").replace("\x07", "")
     assert browser.run("document.title") == shown
     assert browser.run("document.querySelector('tbody th').textContent") == f"{shown} 0"
+    assert browser.run("document.querySelector('.tip .name').textContent") == f"{shown} 0"
     assert browser.run("document.scrollingElement.scrollWidth <= innerWidth")
 
 
@@ -321,11 +472,24 @@ def test_the_policy_stops_what_escaping_would_let_through(index: Path, tmp_path:
     assert browser.noise() != []
 
 
-def test_it_prints_on_paper(index: Path, browser: Browser) -> None:
-    """In print, whatever the screen: dark ink on white, and no table is cut off by its scroller."""
+def test_it_prints_on_paper(index: Path, tmp_path: Path, browser: Browser) -> None:
+    """In print, whatever the screen: dark ink on white, no table cut off by its scroller, and what is folded stands there."""
     browser.show(index, 900, dark=True, media="print")
     assert browser.run("getComputedStyle(document.body).color") == "rgb(28, 32, 36)"
     assert browser.run("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
+    browser.pdf(tmp_path / "page.pdf")
+    text = subprocess.run(
+        ["pdftotext", "-layout", tmp_path / "page.pdf", "-"], capture_output=True, text=True, check=True
+    ).stdout
+    said = " ".join(text.split())
+    for part in (
+        "beats Baseline by 3.62 points",
+        "Holm over",
+        "commit c0ffee",
+        "where one more of ours would lie",
+        "As the report",
+    ):
+        assert part in said, part
 
 
 # what the colours are

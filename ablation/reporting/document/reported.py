@@ -1,0 +1,47 @@
+"""The table as the report prints it: one column a configuration, one row a number.
+
+Owns this view alone; every number is the analysis'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablation.records.numbers import percent
+from ablation.reporting.document.sections import mean_text
+from ablation.reporting.statistics.analysis import Analysis, Row
+from ablation.reporting.statistics.cells import lacking
+
+WIDEST = 12  # columns that a page holds
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A row of labels and rows of entries, each as long."""
+
+    title: str
+    labels: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]  # name, entries
+
+
+def as_reported(analysis: Analysis) -> Reported | None:
+    """Return the study's published cells, or all of a study without any, as columns; None without cells or with too many.
+
+    The report's row stands only where its protocol is the cells'.
+    """
+    published = [row for row in analysis.rows if row.cell.published]
+    rows = published or (analysis.rows if analysis.study.get("cells") else [])
+    if not 1 < len(rows) <= WIDEST:
+        return None
+    metrics = [("best", "best epoch on the test set"), ("last", "last epoch")]
+    lines = [(name, [_mean(row, metric) for row in rows]) for metric, name in metrics]
+    if any(row.cell.report is not None for row in rows):
+        numbers = ["other protocol" if row.cell.report is None else percent(row.cell.report) for row in rows]
+        lines.insert(0, ("the report, best epoch", numbers))
+    title = "As the report prints it" if published else "One column a cell"
+    return Reported(title, [row.cell.label for row in rows], lines)
+
+
+def _mean(row: Row, metric: str) -> str:
+    return mean_text(row, metric) if row.samples[metric].n else lacking(row.cell) or f"no {metric}"
