@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from ablation.cost.flops import PEAKS
+from ablation.cost.cards import CARDS
 from ablation.sweep.installation import CONF
 from ablation.sweep.refusal import Refused, typed
 
@@ -94,7 +94,7 @@ RULES: dict[str, Rule] = {
     "study.smallest": or_null(POSITIVE),
     "input_size": SIDE,
     "plan": BOOLEAN,
-    "plan_gpu": one_of(*PEAKS),
+    "plan_gpu": one_of(*CARDS),
     "check": BOOLEAN,
     "fetch": BOOLEAN,
     "cache": Rule("true, false or clean", lambda value: isinstance(value, bool) or value == "clean"),
