@@ -30,6 +30,7 @@ from ablation.sweep import (
     gpu_facts,
     installation,
     modes,
+    own_parts,
     settings,
     signals,
 )
@@ -128,12 +129,14 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
     """
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
+        own_parts.check_hydra(config, command)
         values = settings.check_config(config, overrides)
         modes.check_mode(config, command, overrides)
         run = plan(config, overrides, values)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
-        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # refuses a folder of another run
+        record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
+        record.old()  # refuses a folder of another run
         planned[run.folder] = run
     PLANNED[:] = planned.values()
     _build_all([run for run in PLANNED if settings.mode_of(command) or run.state not in FINISHED], on_this_machine)
