@@ -18,7 +18,7 @@ from ablation.records.files import read_json, write_json
 from ablation.records.outcome import changed
 from ablation.records.provenance import source_digest
 from ablation.sweep import settings
-from ablation.sweep.planned_run import Planned, Train, weights_digest
+from ablation.sweep.planned_run import Planned, Train, own_code, weights_digest
 from ablation.sweep.refusal import Refused
 
 NAME = "configurations.json"
@@ -65,7 +65,9 @@ def check_unchanged(run: Planned) -> None:
 
 def _named(run: Planned) -> Iterator[tuple[str, str, str]]:
     """Yield (name, digest when planned, digest now) of what the configuration names."""
-    yield "code (source)", run.source, source_digest()
+    here = {"ablation": source_digest(), **own_code(run.config)}
+    for package, planned in run.sources.items():
+        yield f"the code of {package}, digest", planned, here.get(package, "none")
     if source := settings.image_folder(run.config):
         try:
             yield f"images in {source.root}", run.identity["data.content"], listing.__wrapped__(source).digest
@@ -73,8 +75,8 @@ def _named(run: Planned) -> Iterator[tuple[str, str, str]]:
             raise Refused(f"{run.run_id}: its images have changed since it was planned: {error}") from None
     weights, planned = run.config["backbone"]["weights"], str(run.identity["backbone.weights"])
     if planned.startswith("sha256:"):
-        here = weights_digest(weights) if Path(weights).is_file() else "no file"
-        yield f"backbone.weights={weights}", planned.removeprefix("sha256:"), here.removeprefix("sha256:")
+        found = weights_digest(weights) if Path(weights).is_file() else "no file"
+        yield f"backbone.weights={weights}", planned.removeprefix("sha256:"), found.removeprefix("sha256:")
 
 
 def data_checksums(run: Planned) -> frozenset[str]:

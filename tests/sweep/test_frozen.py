@@ -63,10 +63,9 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_other_code_is_refused(planned: Callable[..., planned_run.Planned]) -> None:
     frozen.check_unchanged(planned())
-    with pytest.raises(
-        Refused, match=r"planned with code \(source\) 0123, here is [0-9a-f]{16}: put it back, or give the command"
-    ):
-        frozen.check_unchanged(dataclasses.replace(planned(), source="0123"))
+    words = r"planned with the code of ablation, digest 0123, here is [0-9a-f]{16}: put it back, or give the command again"
+    with pytest.raises(Refused, match=words):
+        frozen.check_unchanged(dataclasses.replace(planned(), sources={"ablation": "0123"}))
 
 
 def replace_pixels(root: Path) -> None:
