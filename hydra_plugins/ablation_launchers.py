@@ -1,6 +1,6 @@
-"""The two launcher classes that Hydra finds as plugins; the work is done in ablation/launch.
+"""The sweeper and the two launchers that Hydra finds as plugins; the work is done in ablation/sweep and ablation/launch.
 
-Hydra imports this file at every start, even for --help: heavy or optional packages are imported inside `launch`.
+Hydra imports this file at every start, even for --help: heavy or optional packages are imported inside `sweep` and `launch`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,51 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from ablation.launch.process import Child
     from ablation.sweep.devices import Slot
     from ablation.sweep.planned_run import Planned
+
+
+class PlannedSweeper(Sweeper):
+    """The runs that were planned, in batches: the grid is neither computed nor composed a second time.
+
+    Args:
+        max_batch_size: the largest number of runs given to the launcher at once, None for all.
+        params: the study's axes, which the plan has used.
+    """
+
+    def __init__(self, max_batch_size: int | None, params: Any = None) -> None:
+        self.max_batch_size = max_batch_size
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Make the launcher."""
+        from hydra.core.plugins import Plugins
+
+        self.config: DictConfig = config
+        context: dict[str, Any] = {"hydra_context": hydra_context, "task_function": task_function, "config": config}
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(**context)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launch every planned run.
+
+        Raises:
+            Exception: of the first run that failed.
+        """
+        from ablation.sweep.planned_run import PLANNED
+
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        runs = [run.overrides for run in PLANNED]
+        size = self.max_batch_size or max(1, len(runs))
+        for start in range(0, len(runs), size):
+            for result in self.launcher.launch(runs[start : start + size], initial_job_idx=start):
+                _ = result.return_value
 
 
 def batch(job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Planned]:
@@ -74,9 +112,10 @@ class LocalGpus(Launcher):
 
     def _start(self, run: Planned, slot: Slot) -> Child:
         from ablation.launch.process import Child, arguments
+        from ablation.sweep.settings import as_typed
 
         log = Path(self.config.hydra.sweep.dir) / f"{run.run_id}.log"
-        script_arguments = arguments(sys.argv[1:], self.config.hydra.overrides.hydra, run.overrides)
+        script_arguments = arguments(sys.argv[1:], as_typed(self.config.hydra, "hydra"), run.overrides)
         return Child(run, slot, log, sys.argv[0], script_arguments)
 
 

@@ -5,6 +5,7 @@ Combines the numbers of model_size.py, memory.py, history.py, hardware.py and fl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,23 +138,29 @@ def _comparisons(planned: Sequence[Planned], known: history.History) -> tuple[in
     for run in planned:
         seeds.setdefault(run.cell, set(known.accuracies.get(run.cell, ()))).add(run.seed)
     runs = {run.cell: run for run in planned}
-    others = {name: _baseline(run, runs) for name, run in runs.items()}
+    others = _baselines(runs)
     compared = sum(other is not None and other != name for name, other in others.items())
     return min(map(len, seeds.values())), compared, [list(known.accuracies.get(name, {}).values()) for name in runs]
 
 
-def _baseline(run: Planned, runs: Mapping[str, Planned]) -> str | None:
-    """Return the baseline cell that differs from a run's cell only in the factors that the study's baseline sets."""
-    where = run.config["study"]["baseline"] or {}
+def _baselines(runs: Mapping[str, Planned]) -> dict[str, str | None]:
+    """Return the baseline cell of each cell: the one that differs only in the factors that the study's baseline sets."""
+    first = next(iter(runs.values()))
+    where = first.config["study"]["baseline"] or {}
+    others = set.intersection(*(set(run.identity) for run in runs.values())) - {"seed"}
+    keys = sorted(key for key in others if key.partition(".")[0] not in where)
+    alike: dict[str, dict[str, Planned]] = {}  # baseline cells by the values that all cells have outside the factors
+    signatures = {name: json.dumps([run.identity[key] for key in keys]) for name, run in runs.items()}
+    for name, run in runs.items():
+        if where and where.items() <= {key: run.identity.get(key) for key in where}.items():
+            alike.setdefault(signatures[name], {})[name] = run
+    return {name: _baseline(run, alike.get(signatures[name], {}), where) for name, run in runs.items()}
 
+
+def _baseline(run: Planned, candidates: Mapping[str, Planned], where: Mapping[str, Any]) -> str | None:
     def rest(one: Planned, other: Planned) -> dict[str, object]:
         shared = one.identity.keys() & other.identity.keys() - {"seed"}
         return {key: one.identity[key] for key in shared if key.partition(".")[0] not in where}
 
-    candidates = {
-        name: other
-        for name, other in runs.items()
-        if where and where.items() <= {key: other.identity.get(key) for key in where}.items()
-    }
     matching = [name for name, other in candidates.items() if rest(other, run) == rest(run, other)]
     return matching[0] if len(matching) == 1 else None

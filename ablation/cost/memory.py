@@ -19,7 +19,7 @@ from ablation.sweep import settings
 from ablation.sweep.planned_run import Planned
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_ACTIVATIONS: dict[str, int | None] = {}
+_OF_MODELS: dict[str, tuple[int, int, int | None]] = {}
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,13 @@ def estimate(run: Planned) -> Memory:
     Raises:
         Refused: a part does not take its arguments.
     """
-    model = model_size.skeleton(run)
-    gradients = sum(_bytes(parameter) for parameter in model.parameters() if parameter.requires_grad)
     dataset = run.dataset
+    weights, gradients, activations = _of_model(run)
     return Memory(
-        weights=sum(map(_bytes, [*model.parameters(), *model.buffers()])),
+        weights=weights,
         gradients=gradients,
         optimizer=gradients * _states(run),
-        activations=_activations(run, model),
+        activations=activations,
         images=3 * dataset.height * dataset.width * (run.trained_images + run.evaluated_images),
     )
 
@@ -77,16 +76,19 @@ def _states(run: Planned) -> int:
     return sum(isinstance(state, Tensor) and state.shape == parameter.shape for state in states)
 
 
-def _activations(run: Planned, model: nn.Module) -> int | None:
-    """Return the bytes that the forward pass of a full batch saves, computed once for equal backbone, resizer and batch."""
+def _of_model(run: Planned) -> tuple[int, int, int | None]:
+    """Return the bytes of weights, gradients, and what the forward pass of a full batch saves; once for equal models."""
     batch = torch.Size((run.train.batch_size, 3, run.dataset.height, run.dataset.width))
-    key = json.dumps([run.config["backbone"], run.config["resizer"], *batch, run.train.precision])
-    if key not in _ACTIVATIONS:
+    key = json.dumps([run.config["backbone"], run.config["resizer"], run.dataset.classes, *batch, run.train.precision])
+    if key not in _OF_MODELS:
+        model = model_size.skeleton(run)
+        gradients = sum(_bytes(parameter) for parameter in model.parameters() if parameter.requires_grad)
+        weights = sum(map(_bytes, [*model.parameters(), *model.buffers()]))
         try:
-            _ACTIVATIONS[key] = _saved_bytes(model, batch, run.train.precision)
+            _OF_MODELS[key] = weights, gradients, _saved_bytes(model, batch, run.train.precision)
         except Exception:  # an operation without a fake-tensor kernel: report unknown
-            _ACTIVATIONS[key] = None
-    return _ACTIVATIONS[key]
+            _OF_MODELS[key] = weights, gradients, None
+    return _OF_MODELS[key]
 
 
 def _saved_bytes(model: nn.Module, batch: torch.Size, precision: str) -> int:

@@ -21,7 +21,7 @@ from ablation.sweep import exit_reason, security
 from ablation.sweep.modes import OtherMode
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import NotStarted, Refused, one_line
-from ablation.sweep.signals import LeftInQueue, Preempted, finish, listen
+from ablation.sweep.signals import LeftInQueue, Preempted, StoppedAtOnce, at_once, finish, listen
 
 
 def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
@@ -43,6 +43,10 @@ def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> in
         security.check_secrets((), sys.argv[1:])
         with contextlib.nullcontext() if full else contextlib.redirect_stderr(_WithoutHydraErrors(sys.stderr)):
             code = _train_or_other_mode(main, trial)
+    except StoppedAtOnce as stop:
+        print("asked to stop before anything was trained", file=sys.stderr)
+        exit_reason.write("preempted", "asked to stop before it began")
+        return int(stop.code or 0)
     except LeftInQueue as left:
         return left.code
     except NotStarted as error:
@@ -70,7 +74,10 @@ def _train_or_other_mode(main: Callable[[], None], trial: Callable[[Planned], An
         main()
     except OtherMode as other:
         mode = other  # run below: an error there must not have this exception as its context
-    return mode.run(trial) if mode else 0
+    if mode is None:
+        return 0
+    with at_once() if mode.mode == "plan" else contextlib.nullcontext():
+        return mode.run(trial)
 
 
 @contextmanager

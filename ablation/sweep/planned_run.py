@@ -23,6 +23,7 @@ from ablation.records.outcome import FINISHED, changed, folder_of
 from ablation.records.provenance import source_digest
 from ablation.sweep import installation, settings
 from ablation.sweep.identity import GROUPS, cell, digest, run_id
+from ablation.sweep.refusal import Refused
 
 ELSEWHERE = ("data.root", "data.cache", "data.train", "data.test")  # paths: the identity has the content instead
 
@@ -105,19 +106,19 @@ class Planned:
 PLANNED: list[Planned] = []  # the runs of this process's command: the exit code is computed from them
 
 
-def plan(config: DictConfig, overrides: Sequence[str] | None = None) -> Planned:
+def plan(config: DictConfig, overrides: Sequence[str] | None = None, values: dict[str, Any] | None = None) -> Planned:
     """Return the planned run of a composed configuration.
 
     Args:
         config: composed; in a task its `hydra` node is missing and is taken from HydraConfig.
         overrides: of the run; None: those that Hydra composed it with.
+        values: of `check_config`, if the caller has them.
 
     Raises:
         Refused: a mandatory value or the image folder is missing.
     """
-    settings.check_missing(config)
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
-    values = settings.plain(config)
+    values = settings.checked(config) if values is None else values
     flat = identity(config, values)
     folder = folder_of(Path(values["paths"]["runs"]).absolute(), run_id(flat), flat)
     return Planned(
@@ -127,7 +128,7 @@ def plan(config: DictConfig, overrides: Sequence[str] | None = None) -> Planned:
         options=settings.choices(config),
         config=values,
         launcher=settings.plain(hydra_node.launcher),
-        overrides=list(hydra_node.overrides.task if overrides is None else overrides),
+        overrides=settings.as_typed(hydra_node) if overrides is None else list(overrides),
         train=Train(**values["train"]),
         earlier_change=changed(folder),
     )
@@ -140,12 +141,13 @@ def of_task(config: DictConfig) -> Planned:
         Refused: a value of the configuration is not legal.
     """
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
-    overrides = list(hydra_node.overrides.task)
+    overrides = settings.as_typed(hydra_node)
     for run in PLANNED:
         if run.overrides == overrides:
             return run
-    settings.check_config(config, overrides)
-    return plan(config, overrides)
+    if mode := settings.mode_of(config):
+        raise Refused(f"{mode}={config[mode]}: trains nothing, and this run was not planned")
+    return plan(config, overrides, settings.check_config(config, overrides))
 
 
 def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -158,8 +160,7 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
         config: composed.
         values: the same configuration, resolved and plain, if the caller has it.
     """
-    settings.check_missing(config)
-    values = settings.plain(config) if values is None else values
+    values = settings.checked(config) if values is None else values
     options = settings.choices(config)
     flat: dict[str, Any] = {group: options[group] for group in GROUPS}
     for group in (*GROUPS, "train"):
@@ -219,5 +220,5 @@ def register() -> None:
 
 
 def _folder(config: DictConfig) -> Path:
-    overrides = list(config.hydra.overrides.task)
+    overrides = settings.as_typed(config.hydra)
     return next((run.folder for run in PLANNED if run.overrides == overrides), None) or plan(config).folder

@@ -17,6 +17,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from ablation.data.dataset_info import FOLDER, Facts, facts
 from ablation.data.layout import ImageFolder
@@ -24,6 +25,7 @@ from ablation.sweep import ranges, security
 from ablation.sweep.identity import GROUPS
 from ablation.sweep.refusal import Refused, typed
 
+MODES = ("plan", "check", "fetch", "cache")  # keys of a command that trains nothing
 SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
 TOP = (
     *GROUPS,
@@ -32,11 +34,8 @@ TOP = (
     "input_size",
     "tracker",
     "study",
-    "plan",
+    *MODES,
     "plan_gpu",
-    "check",
-    "fetch",
-    "cache",
     "rerun",
     "fail_fast",
 )
@@ -46,18 +45,21 @@ POINTED_AT = {
 }  # keys that conf/aug reads through ${...}; the group's own target does not take them
 
 
-def check_config(config: DictConfig, overrides: Sequence[str] = ()) -> None:
+def check_config(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Refuse unknown keys, wrong types and ranges, targets that are not allowed, impossible sizes, missing data and weights.
 
     Args:
         config: composed, with or without the `hydra` node.
         overrides: as typed, to be quoted.
 
+    Returns:
+        The configuration, resolved and plain, without Hydra's own part.
+
     Raises:
         Refused: one line with the override, the legal values and the way out.
     """
-    check_missing(config)
-    values = dict(leaves(plain(config)))
+    tree = checked(config)
+    values, options = dict(leaves(tree)), choices(config)
     security.check_secrets(values.items(), overrides)
     for key, value in sorted(values.items(), key=lambda item: item[0].count(".")):  # input_size before keys that refer to it
         top = key.split(".")[0]
@@ -66,35 +68,61 @@ def check_config(config: DictConfig, overrides: Sequence[str] = ()) -> None:
         if top in SECTIONS and key not in ranges.RULES and not key.endswith("._target_"):
             legal = sorted(known.removeprefix(f"{top}.") for known in ranges.RULES if known.startswith(f"{top}."))
             raise Refused(f"{typed(key, value, overrides)}: no such key in {top}; there are {', '.join(legal)}")
-        ranges.check_range(key, value, overrides, choices(config))
-    for key, value in every(plain(config)):
+        ranges.check_range(key, value, overrides, options)
+    for key, value in every(tree):
         security.check_target(key, value, overrides)
-    _check_sizes(config, overrides)
-    headline, contrasts = config.study.get("headline"), list(config.study.get("contrasts") or {})
+    _check_sizes(tree, overrides)
+    headline, contrasts = tree["study"].get("headline"), list(tree["study"].get("contrasts") or {})
     if headline is not None and headline not in contrasts:
         named = ", ".join(contrasts) or "none"
         raise Refused(f"{typed('study.headline', headline, overrides)}: no such contrast; null or one of {named}")
-    weights = config.backbone.weights
+    weights = tree["backbone"]["weights"]
     if weights not in ("imagenet", "none") and not Path(weights).is_file():
         quoted = typed("backbone.weights", weights, overrides)
         raise Refused(f"{quoted}: no such file; must be imagenet, none (random) or the path of a state dict")
+    return tree
 
 
-def check_missing(config: DictConfig) -> None:
-    """Refuse a missing mandatory value. Hydra resolves the run's folder before any callback, so `identity` calls this too."""
+def mode_of(config: DictConfig) -> str | None:
+    """Return the mode of a command, None for training.
+
+    Raises:
+        Refused: the command sets two modes.
+    """
+    modes = {key: str(config[key]).lower() for key in MODES if config[key] is True or (key, config[key]) == ("cache", "clean")}
+    if len(modes) > 1:
+        raise Refused(f"{' '.join(f'{key}={value}' for key, value in modes.items())}: one at a time")
+    return next(iter(modes), None)
+
+
+def checked(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration as `plain` does, and refuse a missing mandatory value.
+
+    Hydra resolves the run's folder before any callback, so `planned_run.identity` calls this too.
+    """
+    try:
+        tree: dict[str, Any] = plain(config)
+    except MissingMandatoryValue:
+        _refuse_missing(config)
+        raise
+    return tree
+
+
+def _refuse_missing(config: DictConfig) -> None:
     for key in sorted(OmegaConf.missing_keys(_ours(config))):
         group = key.split(".")[0]
         option = choices(config).get(group, group)
         raise Refused(f"{group}={option}: needs {key}=VALUE; conf/{group}/{option}.yaml says which")
 
 
-def _check_sizes(config: DictConfig, overrides: Sequence[str]) -> None:
+def _check_sizes(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """Refuse limits above the dataset's number of images, which comes from constants or the folder's listing."""
     dataset = dataset_facts(config)
-    data = config.data
-    if data.val_size >= dataset.train:
-        raise Refused(f"{typed('data.val_size', data.val_size, overrides)}: must be < {dataset.train}, the training images")
-    for key, most in (("limit", dataset.train - data.val_size), ("test_limit", dataset.test)):
+    data = config["data"]
+    if data["val_size"] >= dataset.train:
+        quoted = typed("data.val_size", data["val_size"], overrides)
+        raise Refused(f"{quoted}: must be < {dataset.train}, the training images")
+    for key, most in (("limit", dataset.train - data["val_size"]), ("test_limit", dataset.test)):
         if data[key] is not None and data[key] > most:
             raise Refused(f"{typed(f'data.{key}', data[key], overrides)}: must be null or at most {most}, the images there are")
 
@@ -125,7 +153,11 @@ def plain(node: Any) -> Any:
     """
     if not isinstance(node, DictConfig):
         return node
-    return OmegaConf.to_container(_ours(node), resolve=True, throw_on_missing=True)
+    values = {str(key): node[key] for key in node if key != "hydra"}
+    return {
+        key: OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if OmegaConf.is_config(value) else value
+        for key, value in values.items()
+    }
 
 
 def _ours(node: DictConfig) -> DictConfig:
@@ -148,6 +180,17 @@ def every(tree: dict[str, Any] | list[Any], prefix: str = "") -> Iterator[tuple[
         yield f"{prefix}{key}", value
         if isinstance(value, dict | list):
             yield from every(value, f"{prefix}{key}.")
+
+
+def as_typed(hydra_node: Any, kind: str = "task") -> list[str]:
+    """Return the overrides of a composed configuration as typed: `${...}` in them is resolved at its own place, not here.
+
+    Args:
+        hydra_node: Hydra's own part.
+        kind: `task`, or `hydra` for overrides of Hydra's own part.
+    """
+    overrides: Any = OmegaConf.to_container(hydra_node.overrides[kind], resolve=False)
+    return list(overrides)
 
 
 def choices(config: DictConfig) -> dict[str, str]:

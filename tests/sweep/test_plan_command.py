@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from omegaconf import DictConfig
 
 from ablation.cost import plan_table
 from tests.commands import script
+from tests.conftest import ROOT
 from tests.sweep.planned_runs import planned, record, tree
 
 Compose = Callable[..., DictConfig]
@@ -168,3 +171,78 @@ def test_a_file_gets_each_run_on_one_line_however_narrow_the_terminal(
     assert [line.split()[0] for line in lines] == ["run", "run-done", "run-running"]
     assert all(line.split()[2:] == [*" ".join(NUMBERS).split(), "record", "none"] for line in lines[1:])
     assert len({len(line) for line in lines}) == 1 and "\x1b" not in "".join(lines)
+
+
+PLANS = [["plan=true"], ["-m", "plan=true"]]
+INTERPOLATIONS = {
+    "resizer.channels=${.num_blocks}": [*PLANS, ["check=true"], ["-m", "check=true"]],
+    "resizer.channels=${resizer.num_blocks}": PLANS,
+    "resizer.channels='${oc.decode:${oc.env:TEN}}'": PLANS,
+    "train.epochs=${seed}": PLANS,
+}
+CASES = [(arguments, override) for override, modes in INTERPOLATIONS.items() for arguments in modes]
+
+
+@pytest.mark.parametrize(("arguments", "override"), CASES)
+def test_nothing_trains_that_is_to_be_planned(tmp_path: Path, arguments: list[str], override: str) -> None:
+    """An override that means something at its own place alone is quoted as typed, and resolved there."""
+    typed = [*arguments, *TINY, "resizer=plain", "aug=base", "seed=1", override]
+    done = script("run.py", *typed, cwd=tmp_path, environment={"TEN": "10"})
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert ("plain-base-vgg_tiny-s1" in done.stdout) and "epoch 1" not in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_over_interpolations_trains_and_is_written_down(tmp_path: Path) -> None:
+    typed = [
+        *TINY,
+        "train.epochs=1",
+        "resizer=plain",
+        "aug=base",
+        "resizer.channels=${.num_blocks},'${oc.decode:${oc.env:TEN}}'",
+    ]
+    done = script("run.py", "-m", *typed, cwd=tmp_path, environment={"TEN": "10"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    (manifest,) = (tmp_path / "runs" / "sweeps").glob("*/manifest.json")
+    assert [run["config"]["resizer.channels"] for run in json.loads(manifest.read_text())["runs"]] == [1, 10]
+
+
+@pytest.mark.parametrize(
+    "override", ["resizer.channels=${.nothing}", "resizer.channels=${oc.env:UNSET_VARIABLE}", "seed=${seed}"]
+)
+@pytest.mark.parametrize("arguments", [[], ["-m"], ["-m", "plan=true"]])
+def test_what_cannot_be_resolved_ends_the_command(tmp_path: Path, override: str, arguments: list[str]) -> None:
+    done = run(tmp_path, *arguments, *TINY, "resizer=plain", "aug=base", override)
+    assert done.returncode == 1 and done.stderr.startswith("refused: ") and done.stderr.count("\n") == 1, done.stderr
+    assert "epoch" not in done.stdout and not (tmp_path / "runs").exists()
+
+
+def test_a_hook_that_fails_ends_the_command(tmp_path: Path) -> None:
+    """Where the manifest goes lies a regular file: Hydra alone would warn of the error and train."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "sweeps").write_text("in the way")
+    done = run(tmp_path, "-m", *TINY, "resizer=none", "aug=base", "train.epochs=1")
+    assert done.returncode == 1 and done.stderr.startswith("refused: ") and done.stderr.count("\n") == 1, done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["sweeps"]
+
+
+def planning(folder: Path, runs: int) -> subprocess.Popen[str]:
+    """Start to plan a grid that takes minutes, and wait for its first word."""
+    typed = ["-m", *TINY, f"seed=range({runs})", "resizer=none", "aug=base", f"paths.runs={folder / 'runs'}"]
+    started = subprocess.Popen(
+        [sys.executable, "run.py", *typed], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline().startswith(f"plan: {runs:,} runs, a large grid: planning takes about ")
+    return started
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)])
+def test_a_signal_ends_planning_at_once(tmp_path: Path, number: int, code: int) -> None:
+    """Nothing of ten hours of planning is left, not even the list of runs that are not finished."""
+    started = planning(tmp_path, 1_000_000)
+    started.send_signal(number)
+    out, error = started.communicate(timeout=60)
+    assert started.returncode == code and out == "" and "not finished" not in error and "Traceback" not in error
+    assert not (tmp_path / "runs").exists()
