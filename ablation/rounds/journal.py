@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.records.files import write_json
-from ablation.reporting.read.selection import ROUNDS
+from ablation.records.manifest import ROUNDS
 from ablation.reporting.statistics.looks import Judged, shares
 
 

@@ -6,10 +6,9 @@ look with exactly the seeds that it had.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -66,7 +65,9 @@ class Rounds:
             if batch:
                 self.launch(batch)
             if without := [run.run_id for run in self.needed() if run.state not in FINISHED]:
-                self.say(f"round {look + 1}: {len(without)} runs have no result, so it cannot be judged: {', '.join(without[:5])}")
+                self.say(
+                    f"round {look + 1}: {len(without)} runs have no result, so it cannot be judged: {', '.join(without[:5])}"
+                )
                 break
             open_cells = self._judge(look)
             self.say(self._line(look, open_cells))
@@ -89,18 +90,20 @@ class Rounds:
         comparisons = {each.name: each for each in analysis.comparisons if each.adjusted is not None}
         effects = {each.name: each for each in analysis.effects if each.adjusted is not None}
         for family, named in (("comparisons", comparisons), ("effects", effects)):
-            estimates = [each.estimate for each in named.values()]  # type: ignore[attr-defined]
+            estimates = [each.estimate for each in named.values()]
             before = [self.judged[family].get(name) for name in named]
             result = judge(estimates, before, look, self.looks, analysis.smallest)
             self.judged[family] = dict(zip(named, result, strict=True))
-        digests = [cell(row.cell.config) for row in analysis.rows]
-        open_cells = {}
+        rows = {group.name: group.rows for group in analysis.groups}
+        open_cells: dict[str, None] = {}
         for name, comparison in comparisons.items():
             if self.judged["comparisons"][name].status is Status.OPEN:
                 open_cells |= dict.fromkeys(cell(row.cell.config) for row in (comparison.row, comparison.other))
         for name, effect in effects.items():
             if self.judged["effects"][name].status is Status.OPEN:
-                open_cells |= dict.fromkeys(digests[index] for index in effect.contrast.weights)
+                open_cells |= dict.fromkeys(
+                    cell(rows[effect.tested_on][index].cell.config) for index in effect.contrast.weights
+                )
         going_on = [name for name in dict.fromkeys(run.cell for run in self.planned) if name in open_cells]
         kept = {run.run_id for run in self.needed()} | {run.run_id for run in self.planned if run.cell in open_cells}
         if look == len(self.looks) - 1:

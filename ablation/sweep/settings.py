@@ -26,7 +26,7 @@ from ablation.sweep.identity import GROUPS
 from ablation.sweep.refusal import Refused, typed
 
 MODES = ("plan", "check", "fetch", "cache")  # keys of a command that trains nothing
-SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
+SECTIONS = ("train", "engine", "records", "rounds", "paths")  # nodes with fixed keys, all of them in ranges.RULES
 TOP = (
     *GROUPS,
     *SECTIONS,

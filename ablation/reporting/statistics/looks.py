@@ -7,10 +7,12 @@ at any look is below it, whatever the dependence between looks (Bonferroni). Pur
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
+from typing import Any
 
 from scipy import special
 
@@ -70,6 +72,44 @@ class Judged:
     status: Status
     look: int  # at which it was closed, or the last one: from 0
     adjusted: Adjusted
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a sweep in rounds knew after its last look: what it made of each planned comparison and effect, by name."""
+
+    looks: tuple[int, ...]  # seeds a cell
+    complete: int  # looks that were judged
+    comparisons: dict[str, Adjusted]
+    effects: dict[str, Adjusted]
+    counts: dict[str, int]  # planned comparisons and effects by their status
+    not_needed: frozenset[str]  # ids of planned runs that no open comparison needs
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Looked:
+        """Return the content of a rounds.json.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        check_looks(content["looks"])
+        families: dict[str, dict[str, Adjusted]] = {}
+        counts: Counter[str] = Counter()
+        for family in ("comparisons", "effects"):
+            named = content[family].items()
+            families[family] = {
+                name: Adjusted(each["p"], each["adjusted"], float(each["level"]), each["status"] == Status.SHOWN.value)
+                for name, each in named
+            }
+            counts.update(Status(each["status"]).value for _, each in named)
+        return cls(
+            tuple(content["looks"]),
+            int(content["complete"]),
+            families["comparisons"],
+            families["effects"],
+            dict(counts),
+            frozenset(content["not_needed"]),
+        )
 
 
 def judge(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.reporting.statistics.estimate import LEVEL, Estimate, Reason
 from ablation.reporting.statistics import looks as looks_
+from ablation.reporting.statistics.estimate import LEVEL, Estimate, Reason
 from ablation.reporting.statistics.family import Adjusted
 from ablation.reporting.statistics.looks import LOOKS, Judged, Status, chance_left, shares
 from ablation.reporting.statistics.power import planned
@@ -23,7 +23,9 @@ OPEN, SHOWN, SAME, HOPELESS, ENDED = Status
 RISING = st.lists(st.integers(2, 60), min_size=2, max_size=6, unique=True).map(sorted)
 
 
-def judge(estimates: list[Estimate], before: list[Status], look: int, looks: tuple[int, ...], margin: float | None = None) -> list[Status]:
+def judge(
+    estimates: list[Estimate], before: list[Status], look: int, looks: tuple[int, ...], margin: float | None = None
+) -> list[Status]:
     """Judge by status alone."""
     known = [Judged(status, 0, Adjusted(None, None, LEVEL, status is SHOWN)) for status in before]
     return [each.status for each in looks_.judge(estimates, known, look, looks, margin)]
