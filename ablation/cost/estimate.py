@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablation.cost import flops, hardware, history, memory, model_size
-from ablation.cost.flops import Epoch, Hardware, Rate
+from ablation.cost import cards, flops, hardware, history, memory, model_size
+from ablation.cost.flops import Epoch, Hardware, Rate, Traffic
 from ablation.records.outcome import FINISHED
 from ablation.sweep import devices
 from ablation.sweep.refusal import Refused
@@ -42,11 +42,12 @@ class RunCost:
     left: int
     cell: CellCost
     kept: int  # bytes of weights that stay once it is done
+    once: float  # estimated seconds beside the epochs; 0 where the epochs were measured
 
     @property
     def seconds(self) -> float:
-        """Estimated seconds of the epochs that are left."""
-        return self.left * self.cell.epoch.seconds
+        """Estimated seconds until the run is done."""
+        return self.left * self.cell.epoch.seconds + self.once
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,11 @@ def command_cost(planned: Sequence[Planned]) -> CommandCost:
     where = hardware.hardware(list(firsts.values()), first.overrides)
     known = history.read(first.folder.parent, firsts, where)
     rates: dict[str, Rate] = {}
-    cells = {
-        name: CellCost(model_size.size(each), memory.estimate(each), _epoch(name, each, where, known, rates))
-        for name, each in firsts.items()
-    }
+    cells = {name: _cell(name, each, where, known, rates) for name, each in firsts.items()}
     return CommandCost(
         where,
         rates,
-        [_item(run, cells[run.cell]) for run in planned],
+        [_item(run, cells[run.cell], rates) for run in planned],
         slots(first.launcher),
         first.options.get("hydra/launcher", "basic"),
         hardware.resident(where, first),
@@ -105,20 +103,34 @@ def command_cost(planned: Sequence[Planned]) -> CommandCost:
     )
 
 
-def _epoch(name: str, run: Planned, where: Hardware, known: history.History, rates: dict[str, Rate]) -> Epoch:
-    """Return the cost of an epoch: from the cell's records, else from a check, else its FLOPs over a rate per precision."""
+def _cell(name: str, run: Planned, where: Hardware, known: history.History, rates: dict[str, Rate]) -> CellCost:
+    """Return the cost of a cell; an epoch's from the cell's records, else from a check, else by the rates per precision."""
+    size, needed = model_size.size(run), memory.estimate(run)
     work, precision = model_size.work(run), run.train.precision
     measured = known.records.get(name) or history.read_check(Path(run.config["paths"]["cache"]), name, where, work)
     if measured is None and precision not in rates:
         rates[precision] = hardware.rate(where, run)
-    return measured or flops.by_rate(work, rates[precision])
+    return CellCost(size, needed, measured or flops.by_rate(work, rates[precision], _traffic(run, where, size.parameters)))
 
 
-def _item(run: Planned, parts: CellCost) -> RunCost:
+def _traffic(run: Planned, where: Hardware, parameters: int) -> Traffic:
+    """Return what a run moves in the precision in which it is priced."""
+    if where.assumed:
+        executed = replace(run.train, precision=cards.CARDS[where.name].computed_in(run.train.precision))
+        run = replace(run, train=executed)
+    needed = memory.estimate(run)
+    return Traffic(-(-run.trained_images // run.train.batch_size), needed.kept, parameters, needed.resume_file)
+
+
+def _item(run: Planned, parts: CellCost, rates: Mapping[str, Rate]) -> RunCost:
     state, done = run.state, run.epochs_done
     left = 0 if state in FINISHED else max(0, run.train.epochs - done)
     kinds = set(run.config["records"]["keep_weights"]) - (set() if run.config["data"]["val_size"] else {"val"})
-    return RunCost(run.run_id, state, done, left, parts, len(kinds) * parts.memory.weights)
+    kept = len(kinds) * parts.memory.weights
+    rate = rates.get(run.train.precision)
+    by_rate = rate is not None and rate.bandwidth is not None and parts.epoch.basis == rate.basis
+    once = flops.once(parts.memory.resume_file, kept) if left and by_rate else 0.0
+    return RunCost(run.run_id, state, done, left, parts, kept, once)
 
 
 def slots(launcher: Mapping[str, Any]) -> int:

@@ -19,17 +19,22 @@ from ablation.sweep import settings
 from ablation.sweep.planned_run import Planned
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_OF_MODELS: dict[str, tuple[int, int, int | None]] = {}
+_OF_MODELS: dict[str, tuple[int, int, int, int | None]] = {}
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Sizes in bytes. `weights`: parameters and buffers; `activations`: saved for the backward pass, None if unknown."""
+    """Sizes in bytes.
+
+    `weights`: parameters and buffers; `activations`: saved for the backward pass, None if unknown, of which `casts` are the
+    weights in half precision.
+    """
 
     weights: int
     gradients: int
     optimizer: int
     activations: int | None
+    casts: int
     images: int
 
     @property
@@ -38,6 +43,11 @@ class Memory:
         if self.activations is None:
             return None
         return self.weights + self.gradients + self.optimizer + self.activations + self.images
+
+    @property
+    def kept(self) -> int:
+        """Bytes that grow with the batch: the activations without the weights' casts; 0 if they are unknown."""
+        return 0 if self.activations is None else self.activations - self.casts
 
     @property
     def resume_file(self) -> int:
@@ -52,12 +62,13 @@ def estimate(run: Planned) -> Memory:
         Refused: a part does not take its arguments.
     """
     dataset = run.dataset
-    weights, gradients, activations = _of_model(run)
+    weights, gradients, casts, activations = _of_model(run)
     return Memory(
         weights=weights,
         gradients=gradients,
         optimizer=gradients * _states(run),
         activations=activations,
+        casts=casts,
         images=3 * dataset.height * dataset.width * (run.trained_images + run.evaluated_images),
     )
 
@@ -76,18 +87,20 @@ def _states(run: Planned) -> int:
     return sum(isinstance(state, Tensor) and state.shape == parameter.shape for state in states)
 
 
-def _of_model(run: Planned) -> tuple[int, int, int | None]:
-    """Return the bytes of weights, gradients, and what the forward pass of a full batch saves; once for equal models."""
+def _of_model(run: Planned) -> tuple[int, int, int, int | None]:
+    """Return the bytes of weights, gradients, casts, and what the forward pass of a full batch saves; once for equal models."""
     batch = torch.Size((run.train.batch_size, 3, run.dataset.height, run.dataset.width))
     key = json.dumps([run.config["backbone"], run.config["resizer"], run.dataset.classes, *batch, run.train.precision])
     if key not in _OF_MODELS:
         model = model_size.skeleton(run)
         gradients = sum(_bytes(parameter) for parameter in model.parameters() if parameter.requires_grad)
         weights = sum(map(_bytes, [*model.parameters(), *model.buffers()]))
+        cast = sum(parameter.numel() for parameter in model.parameters() if parameter.dim() > 1)  # not biases and norms
+        casts = 0 if run.train.precision == "fp32" else DTYPES[run.train.precision].itemsize * cast
         try:
-            _OF_MODELS[key] = weights, gradients, _saved_bytes(model, batch, run.train.precision)
+            _OF_MODELS[key] = weights, gradients, casts, _saved_bytes(model, batch, run.train.precision)
         except Exception:  # an operation without a fake-tensor kernel: report unknown
-            _OF_MODELS[key] = weights, gradients, None
+            _OF_MODELS[key] = weights, gradients, casts, None
     return _OF_MODELS[key]
 
 

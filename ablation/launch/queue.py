@@ -166,7 +166,7 @@ class Queue:
 
 def skipped(run: Planned) -> bool:
     """Return True if a run already has a result, and print it."""
-    record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study)
+    record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
     return run.state in FINISHED and record.skip(run.config["rerun"])
 
 

@@ -43,7 +43,7 @@ from ablation.records.outcome import (
     sentence,
     summary,
 )
-from ablation.records.provenance import code, source_digest
+from ablation.records.provenance import code, same_code
 
 # known only once the model is built; `dataset` is a name for display, the identity has the content's digest
 FACTS = (
@@ -85,10 +85,13 @@ class Record:
         digest: of the run's identity.
         config: the whole identity as one flat dictionary.
         study: name of the study under which the run is trained.
+        own: digest of each package of the user's own that the run uses.
     """
 
-    def __init__(self, folder: Path, *, digest: str, config: dict[str, Any], study: str) -> None:
-        self.folder, self.digest = folder, digest
+    def __init__(
+        self, folder: Path, *, digest: str, config: dict[str, Any], study: str, own: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder, self.digest, self._own = folder, digest, own or {}
         self.tracker: Tracker | None = None
         self._handler: logging.FileHandler | None = None
         self.rows: list[dict[str, Any]] = []
@@ -102,7 +105,7 @@ class Record:
             "seed": config["seed"],
             "config": config,
             **dict.fromkeys((*NEW, *CHOSEN, *FACTS, "tracker", "error")),
-            "code": code(),
+            "code": code(own),
         }
 
     def skip(self, rerun: str = "never") -> bool:
@@ -118,11 +121,11 @@ class Record:
         old = self.old()
         if old is None or old["outcome"] not in FINISHED:
             return False
-        stale = old["code"]["source"] != source_digest()
+        stale = not same_code(old["code"], self._own)
         if stale and rerun == "stale":
-            self._set_aside(old["code"]["source"])
+            self._set_aside(old["code"])
             return False
-        by = f", by other code (source {old['code']['source']}, now {source_digest()}; rerun=stale trains it again)"
+        by = f", by other code ({_changed(old['code'], self._outcome['code'])}; rerun=stale trains it again)"
         log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
         if old["outcome"] == "done" and not locked(self.folder):
             self._tidy()  # deletes what a run killed at its very end has left
@@ -142,7 +145,7 @@ class Record:
             )
         return old
 
-    def _set_aside(self, source: str) -> None:
+    def _set_aside(self, code: Mapping[str, Any]) -> None:
         """Move the old record away under the lock, so that published numbers stay traceable.
 
         Raises:
@@ -150,9 +153,9 @@ class Record:
         """
         lock = Lock(self.folder)
         try:
-            if (self.old() or {}).get("code", {}).get("source") != source:
+            if (self.old() or {}).get("code") != code:
                 raise Busy("trained again by another process")
-            self._move_aside(source)
+            self._move_aside(code["source"])
         finally:
             lock.release()
 
@@ -217,7 +220,8 @@ class Record:
 
     def _sessions(self, before: list[dict[str, Any]], provenance: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the devices, versions and code of all starts of the run; warn if this start differs from the last one."""
-        now = {key: provenance.get(key) for key in ("device", "versions")} | {"source": provenance["code"]["source"]}
+        now = {key: provenance.get(key) for key in ("device", "versions")}
+        now |= {key: provenance["code"][key] for key in ("source", "own") if key in provenance["code"]}
         if before and before[-1] != now:
             changed = ", ".join(key for key in now if before[-1].get(key) != now[key])
             log.warning("%s: goes on with another %s than it began with: not bit-identical", self.folder.name, changed)
@@ -338,6 +342,13 @@ def _gpu() -> str | None:
     """Return the GPU in CUDA_VISIBLE_DEVICES, by index or UUID; None if it does not list exactly one."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     return visible[0] or None if len(visible) == 1 else None
+
+
+def _changed(old: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return which digests of two records' `code` differ, with both."""
+    before, after = ({"source": code["source"], **(code.get("own") or {})} for code in (old, now))
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return ", ".join(f"{name} {before.get(name, 'none')}, now {after.get(name, 'none')}" for name in names)
 
 
 def _mixed(sessions: list[dict[str, Any]]) -> str | None:

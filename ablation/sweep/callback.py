@@ -6,7 +6,6 @@ Hydra only warns about an Exception in a callback and continues, so every error 
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,11 +17,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from ablation.records import wandb_settings
 from ablation.records.manifest import write_manifest
 from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
-from ablation.records.wandb_process import has_key
 from ablation.sweep import (
     busy_gpus,
     confounded,
@@ -31,6 +30,7 @@ from ablation.sweep import (
     gpu_facts,
     installation,
     modes,
+    own_parts,
     settings,
     signals,
 )
@@ -140,12 +140,14 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
     """
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
+        own_parts.check_hydra(config, command)
         values = settings.check_config(config, overrides)
         modes.check_mode(config, command, overrides)
         run = plan(config, overrides, values)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
-        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # refuses a folder of another run
+        record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
+        record.old()  # refuses a folder of another run
         planned[run.folder] = run
     PLANNED[:] = planned.values()
     _build_all([run for run in PLANNED if settings.mode_of(command) or run.state not in FINISHED], on_this_machine)
@@ -167,12 +169,13 @@ def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
                 gpu_facts.check_queue(run)
 
 
-def _check_tracker(config: DictConfig) -> None:
-    """Refuse `online` without a W&B key before the first run, not at the start of each run."""
-    mode = config.tracker.mode if config.tracker.mode != "auto" else os.environ.get("WANDB_MODE")
-    if mode == "online" and not has_key():
-        name = "tracker.mode=online" if config.tracker.mode == "online" else "WANDB_MODE=online"
-        raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
+def _check_tracker(config: DictConfig) -> wandb_settings.Chosen | None:
+    """Return where W&B sends the runs, None for nowhere; refuse before the first run what W&B would refuse at each start."""
+    tracker = settings.plain(config.tracker)
+    try:
+        return None if tracker["mode"] == "disabled" else wandb_settings.check(tracker)
+    except wandb_settings.Wrong as error:
+        raise Refused(str(error)) from None
 
 
 def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None) -> None:
@@ -200,12 +203,17 @@ def _print(config: DictConfig) -> None:
 
 
 def _write(config: DictConfig) -> None:
-    """Write the sweep's manifest."""
+    """Write the sweep's manifest, with the W&B project as it is now; say where W&B sends the runs."""
+    tracker, chosen = settings.plain(config.tracker), _check_tracker(config)
+    if chosen is not None:
+        tracker |= {key: chosen.fields[key] for key in ("project", "entity")}
+    if chosen is not None and (line := chosen.first_line()):
+        print(line)
     write_manifest(
         Path(config.hydra.sweep.dir),
         command=shlex.join(installation.typed()),
         study=settings.plain(config.study),
-        tracker=settings.plain(config.tracker),
+        tracker=tracker,
         runs={run.run_id: run.identity for run in PLANNED},
         rounds=settings.plain(config.rounds) if in_rounds(config) else None,
     )

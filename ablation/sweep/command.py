@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
-from ablation.sweep import exit_reason, security
+from ablation.sweep import exit_reason, own_parts, security
 from ablation.sweep.modes import OtherMode
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import NotStarted, Refused, one_line
@@ -41,6 +41,8 @@ def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> in
     try:
         security.check_command(sys.argv[1:])
         security.check_secrets((), sys.argv[1:])
+        own_parts.trust(sys.argv[1:])
+        own_parts.check_folders(sys.argv[1:])
         with contextlib.nullcontext() if full else contextlib.redirect_stderr(_WithoutHydraErrors(sys.stderr)):
             code = _train_or_other_mode(main, trial)
     except StoppedAtOnce as stop:

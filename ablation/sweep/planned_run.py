@@ -20,12 +20,12 @@ from ablation.data.dataset_info import Facts
 from ablation.data.listing import listing
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, changed, folder_of
-from ablation.records.provenance import source_digest
-from ablation.sweep import installation, settings
+from ablation.records.provenance import digest_of, same_code
+from ablation.sweep import installation, own_parts, settings
 from ablation.sweep.identity import GROUPS, cell, digest, run_id
 from ablation.sweep.refusal import Refused
 
-ELSEWHERE = ("data.root", "data.cache", "data.train", "data.test")  # paths: the identity has the content instead
+ELSEWHERE = ("data.root", "data.cache", "data.train", "data.test", "data.facts.name")  # the identity has the content instead
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,19 @@ class Planned:
         """Number and size of the run's images, known before the data are opened."""
         return settings.dataset_facts(self.config)
 
+    @functools.cached_property
+    def own_code(self) -> dict[str, str]:
+        """Digest of each package of the user's own, if a part of the run is from one.
+
+        Raises:
+            Refused: a file is not valid Python.
+        """
+        found = own_parts.packages(self.config)
+        try:
+            return {name: digest_of(tuple(files)) for name, files in found.items()}
+        except ValueError as error:
+            raise Refused(str(error)) from None
+
     @property
     def trained_images(self) -> int:
         """Number of training images per epoch."""
@@ -94,7 +107,7 @@ class Planned:
         state = outcome.state(self.folder)
         if state in FINISHED and self.config["rerun"] == "stale":
             record = outcome.read(self.folder) or {}
-            return state if record["code"]["source"] == source_digest() else "to do again"
+            return state if same_code(record["code"], self.own_code) else "to do again"
         return state
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from ablation.cost.flops import PEAKS
+from ablation.cost.cards import CARDS
 from ablation.sweep.installation import CONF
 from ablation.sweep.refusal import Refused, typed
 
@@ -106,7 +106,7 @@ RULES: dict[str, Rule] = {
     "study.smallest": or_null(POSITIVE),
     "input_size": SIDE,
     "plan": BOOLEAN,
-    "plan_gpu": one_of(*PEAKS),
+    "plan_gpu": one_of(*CARDS),
     "check": BOOLEAN,
     "fetch": BOOLEAN,
     "cache": Rule("true, false or clean", lambda value: isinstance(value, bool) or value == "clean"),
@@ -166,8 +166,11 @@ RULES: dict[str, Rule] = {
     "paths.runs": TEXT,
     "paths.cache": TEXT,
     "tracker.mode": one_of("auto", "online", "offline", "disabled"),
-    "tracker.project": TEXT,
+    "tracker.project": or_null(TEXT),
     "tracker.entity": or_null(TEXT),
+    "tracker.group": or_null(TEXT),
+    "tracker.tags": list_of(Rule("a text of 1 to 64 characters", lambda value: TEXT.test(value) and len(value) <= 64)),
+    "tracker.notes": or_null(TEXT),
     "tracker.init_timeout": POSITIVE,
     "tracker.finish_timeout": POSITIVE,
     "tracker.images_every": whole(0),

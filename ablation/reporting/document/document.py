@@ -125,6 +125,10 @@ def _mixture_lines(cells: Sequence[Cell]) -> list[str]:
     if len(codes) > 1:
         versions = ", ".join(f"{code} ({number} runs)" for code, number in sorted(codes.items()))
         lines.append(f"its runs were made by {len(codes)} versions of the code: {versions}; rerun=stale trains old ones again")
+    own = sorted({package for run in runs for package in (run["code_own"] or {}).items()})
+    for name in dict.fromkeys(name for name, _ in own):
+        if len(digests := [digest for package, digest in own if package == name]) > 1:
+            lines.append(f"made by {len(digests)} versions of {name}: {', '.join(digests)}; rerun=stale trains old runs again")
     devices = Counter(str(run["device"]) for run in runs)
     if len(devices) > 1:
         lines.append(

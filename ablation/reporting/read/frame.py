@@ -46,6 +46,7 @@ TEXT = {
     "code_source": "code/source",
     "code_commit": "code/commit",
     "code_dirty": "code/dirty",
+    "code_own": "code/own",
     "mixed": "mixed",
 }
 COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "problem")
