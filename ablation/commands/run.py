@@ -16,7 +16,7 @@ import hydra
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig
 
-from ablation.sweep import exit_reason, planned_run, settings, signals
+from ablation.sweep import exit_reason, frozen, planned_run, settings, signals
 from ablation.sweep.command import report_errors, run_command
 from ablation.sweep.installation import CONF
 from ablation.sweep.planned_run import Planned
@@ -33,10 +33,10 @@ planned_run.register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def task(config: DictConfig) -> None:
-    """Train the run that Hydra composed."""
+def task(config: DictConfig | Planned) -> None:
+    """Train the run that Hydra composed, or one that another process has planned."""
     with report_errors():
-        run(planned_run.of_task(config))
+        run(config if isinstance(config, Planned) else planned_run.of_task(config))
 
 
 def run(planned: Planned) -> None:
@@ -47,9 +47,10 @@ def run(planned: Planned) -> None:
     signals.raise_if_stopping()
     record = Record(planned.folder, digest=planned.digest, config=planned.identity, study=planned.study, own=planned.own_code)
     try:
-        if record.skip(planned.config["rerun"]):
+        if record.skip(planned.config["rerun"], frozen.data_checksums(planned)):
             exit_reason.write("skipped", "has a result already")
             return
+        frozen.check_unchanged(planned)
         with signals.watch(planned.config["fail_fast"]), record:
             train(planned, record)
     except Busy as busy:
