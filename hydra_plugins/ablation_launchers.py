@@ -60,13 +60,39 @@ class PlannedSweeper(Sweeper):
                 _ = result.return_value
 
 
-def batch(job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Planned]:
+class Rounds(PlannedSweeper):
+    """hydra/sweeper=rounds: the planned runs by seeds, as long as a planned comparison is open; see ablation/rounds."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launch round after round.
+
+        Raises:
+            Exception: of the first run that failed, after its round.
+        """
+        from ablation.rounds.loop import Rounds
+        from ablation.sweep.planned_run import PLANNED
+
+        planned, launched = list(PLANNED), 0
+
+        def launch(batch: Sequence[Planned]) -> None:
+            nonlocal launched
+            PLANNED[:] = rounds.needed()  # of these alone a missing result is one
+            results = self.launcher.launch([run.overrides for run in batch], initial_job_idx=launched)
+            launched += len(batch)
+            for result in results:
+                _ = result.return_value
+
+        limits = self.config.rounds
+        rounds = Rounds(planned, list(limits.looks), Path(self.config.hydra.sweep.dir), limits.hours, launch)
+        PLANNED[:] = rounds.run()
+
+
+def batch(job_overrides: Sequence[Sequence[str]]) -> list[Planned]:
     """Return the planned runs of one batch of the sweeper."""
     from ablation.sweep.planned_run import PLANNED
 
-    runs = PLANNED[initial_job_idx : initial_job_idx + len(job_overrides)]
-    assert [run.overrides for run in runs] == [list(overrides) for overrides in job_overrides], "not what was planned"
-    return runs
+    by_overrides = {tuple(run.overrides): run for run in PLANNED}
+    return [by_overrides[tuple(overrides)] for overrides in job_overrides]
 
 
 class LocalGpus(Launcher):
@@ -97,7 +123,7 @@ class LocalGpus(Launcher):
         from ablation.sweep.devices import VISIBLE, slots
         from ablation.sweep.signals import Preempted
 
-        runs = batch(job_overrides, initial_job_idx)
+        runs = batch(job_overrides)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
         to_run = sorted((run for run in runs if not skipped(run)), key=expected_work, reverse=True)
         devices = slots(runs[0].launcher)
@@ -150,7 +176,7 @@ class Slurm(Launcher):
         from ablation.launch.queue import skipped
         from ablation.launch.slurm import Job, follow, submit
 
-        runs, folder = batch(job_overrides, initial_job_idx), Path(self.config.hydra.sweep.dir)
+        runs, folder = batch(job_overrides), Path(self.config.hydra.sweep.dir)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
         numbered = {initial_job_idx + index: run for index, run in enumerate(runs) if not skipped(run)}
         returned: dict[Path, JobReturn] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import faulthandler
 import gc
+import logging
 import os
 import runpy
 import signal
@@ -106,6 +107,7 @@ def _take_over(argv: Sequence[str], environment: Mapping[str, str], console: int
     os.environ.update(environment)
     sys.argv = list(argv)
     GlobalHydra.instance().clear()
+    logging.getLogger().handlers.clear()  # they write to the launcher's console
     signal.set_wakeup_fd(-1)
     for number in STOPS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # it stays ignored, as after exec

@@ -23,7 +23,7 @@ from ablation.launch.forked import Forked
 from ablation.records import outcome
 from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED, accuracies, changed
-from ablation.sweep import exit_reason
+from ablation.sweep import exit_reason, frozen
 from ablation.sweep.devices import Slot
 from ablation.sweep.planned_run import Planned
 
@@ -71,7 +71,7 @@ class Child:
     Args:
         run: the planned run.
         slot: the device on which it runs.
-        log: the console output of the process is appended to it.
+        log: in the sweep's folder, which has the run's configuration; the console output of the process is appended to it.
         script: run.py.
         script_arguments: of the script.
         by_forking: fork this process, which has imported what the run needs, instead of starting a new interpreter.
@@ -91,6 +91,7 @@ class Child:
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
             exit_reason.VARIABLE: str(self._reason_file.absolute()),
+            **frozen.reference(log.parent, run),
         }
         environment = {**os.environ, **variables, **slot.environment}
         command = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), script, *script_arguments]

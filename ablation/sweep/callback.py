@@ -6,7 +6,6 @@ Hydra only warns about an Exception in a callback and continues, so every error 
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,25 +17,28 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from ablation.records import wandb_settings
 from ablation.records.manifest import write_manifest
 from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
-from ablation.records.wandb_process import has_key
 from ablation.sweep import (
     busy_gpus,
     confounded,
     data_findings,
     exit_reason,
+    frozen,
     gpu_facts,
     installation,
     modes,
+    own_parts,
     settings,
     signals,
 )
-from ablation.sweep.compose import MANY, SweepLoader, grid
+from ablation.sweep.compose import MANY, SweepLoader, grid, in_rounds
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
+from ablation.sweep.ranges import check_range
 from ablation.sweep.refusal import Refused, one_line
 
 SECONDS_PER_RUN = 0.02  # of planning, on one core
@@ -94,6 +96,8 @@ def _plan(config: DictConfig, sweep: bool) -> None:
         _check_tracker(config)
     if sweep:
         _check_launcher(config, on_this_machine, mode)
+    if in_rounds(config):
+        _check_rounds(config, sweep)
     _check_all(_runs(config) if sweep else [(settings.as_typed(config.hydra), config)], config, on_this_machine)
     if mode != "fetch":
         data_findings.show(PLANNED)
@@ -106,6 +110,14 @@ def _plan(config: DictConfig, sweep: bool) -> None:
         raise modes.OtherMode(mode, runs, config)
     if sweep:
         _write(config)
+
+
+def _check_rounds(config: DictConfig, sweep: bool) -> None:
+    """Refuse looks that are none before they are used, and rounds of a single run."""
+    for key in ("looks", "hours"):
+        check_range(f"rounds.{key}", settings.plain(config.rounds)[key], settings.as_typed(config.hydra), {})
+    if not sweep:
+        raise Refused("hydra/sweeper=rounds: needs -m; without it a command is one run")
 
 
 def _runs(config: DictConfig) -> Iterable[tuple[list[str], DictConfig]]:
@@ -129,12 +141,16 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
     """
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
+        own_parts.check_hydra(config, command)
         values = settings.check_config(config, overrides)
         modes.check_mode(config, command, overrides)
         run = plan(config, overrides, values)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
-        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # refuses a folder of another run
+        record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
+        record.old()  # refuses a folder of another run
+        if run.config["rerun"] != "stale" and (words := record.other_data(frozen.data_checksums(run))):
+            raise Refused(f"{run.folder}: {words}: rerun=stale trains it again")
         planned[run.folder] = run
     PLANNED[:] = planned.values()
     _build_all([run for run in PLANNED if settings.mode_of(command) or run.state not in FINISHED], on_this_machine)
@@ -156,12 +172,13 @@ def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
                 gpu_facts.check_queue(run)
 
 
-def _check_tracker(config: DictConfig) -> None:
-    """Refuse `online` without a W&B key before the first run, not at the start of each run."""
-    mode = config.tracker.mode if config.tracker.mode != "auto" else os.environ.get("WANDB_MODE")
-    if mode == "online" and not has_key():
-        name = "tracker.mode=online" if config.tracker.mode == "online" else "WANDB_MODE=online"
-        raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
+def _check_tracker(config: DictConfig) -> wandb_settings.Chosen | None:
+    """Return where W&B sends the runs, None for nowhere; refuse before the first run what W&B would refuse at each start."""
+    tracker = settings.plain(config.tracker)
+    try:
+        return None if tracker["mode"] == "disabled" else wandb_settings.check(tracker)
+    except wandb_settings.Wrong as error:
+        raise Refused(str(error)) from None
 
 
 def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None) -> None:
@@ -184,15 +201,25 @@ def _print(config: DictConfig) -> None:
         print(f"study {config.study.name} adds {' '.join(f'{key}={value}' for key, value in added.items())}")
     states = [run.state for run in PLANNED]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    print(f"plan: {len(PLANNED)} run{'s'[: len(PLANNED) != 1]}: {counts}")
+    most = f", at most: looks at {', '.join(map(str, config.rounds.looks))} seeds a cell" if in_rounds(config) else ""
+    print(f"plan: {len(PLANNED)} run{'s'[: len(PLANNED) != 1]}: {counts}{most}")
 
 
 def _write(config: DictConfig) -> None:
-    """Write the sweep's manifest."""
+    """Write the sweep's configurations and manifest, with the W&B project as it is now; say where W&B sends the runs."""
+    tracker, chosen = settings.plain(config.tracker), _check_tracker(config)
+    if chosen is not None:
+        tracker |= {key: chosen.fields[key] for key in ("project", "entity")}
+    if chosen is not None and (line := chosen.first_line()):
+        print(line)
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    frozen.write(folder, PLANNED)
     write_manifest(
-        Path(config.hydra.sweep.dir),
+        folder,
         command=shlex.join(installation.typed()),
         study=settings.plain(config.study),
-        tracker=settings.plain(config.tracker),
+        tracker=tracker,
         runs={run.run_id: run.identity for run in PLANNED},
+        rounds=settings.plain(config.rounds) if in_rounds(config) else None,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,16 @@ from omegaconf.errors import MissingMandatoryValue
 
 from ablation.data.dataset_info import FOLDER, Facts, facts
 from ablation.data.layout import ImageFolder
-from ablation.sweep import ranges, security
+from ablation.sweep import own_parts, ranges, security
 from ablation.sweep.identity import GROUPS
 from ablation.sweep.refusal import Refused, typed
 
 MODES = ("plan", "check", "fetch", "cache")  # keys of a command that trains nothing
-SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
+NEEDED = {  # keys of a group's YAML that the plan reads, whatever its target is
+    "data": ("limit", "test_limit", "val_size"),
+    "backbone": ("weights",),
+}
+SECTIONS = ("train", "engine", "records", "rounds", "paths")  # nodes with fixed keys, all of them in ranges.RULES
 TOP = (
     *GROUPS,
     *SECTIONS,
@@ -38,11 +43,12 @@ TOP = (
     "plan_gpu",
     "rerun",
     "fail_fast",
+    "trusted",
 )
 POINTED_AT = {
-    "data": ("padding", "flip"),
+    "data": ("padding", "flip", "facts"),
     "backbone": ("mean", "std"),
-}  # keys that conf/aug reads through ${...}; the group's own target does not take them
+}  # read by conf/aug through ${...} or by the plan; the group's own target does not take them
 
 
 def check_config(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -69,8 +75,12 @@ def check_config(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str,
             legal = sorted(known.removeprefix(f"{top}.") for known in ranges.RULES if known.startswith(f"{top}."))
             raise Refused(f"{typed(key, value, overrides)}: no such key in {top}; there are {', '.join(legal)}")
         ranges.check_range(key, value, overrides, options)
+    own_parts.check_typed(tree["trusted"], overrides)
     for key, value in every(tree):
         security.check_target(key, value, overrides)
+    for group, keys in NEEDED.items():
+        if missing := [key for key in keys if key not in tree[group]]:
+            raise Refused(f"{group}={options[group]}: its YAML needs {', '.join(missing)}; see docs/own_parts.md")
     _check_sizes(tree, overrides)
     headline, contrasts = tree["study"].get("headline"), list(tree["study"].get("contrasts") or {})
     if headline is not None and headline not in contrasts:
@@ -131,12 +141,23 @@ def dataset_facts(config: Mapping[str, Any]) -> Facts:
     """Return the number and size of the images of a data node, without opening the data.
 
     Raises:
-        Refused: the folder of data=imagefolder is missing or cannot be listed.
+        Refused: the folder of data=imagefolder is missing or cannot be listed; data of the user's own states no facts.
     """
+    if "facts" in config["data"]:
+        return _stated_facts(plain(config["data"])["facts"])
     try:
         return facts(config["data"]["_target_"], image_folder(config))
     except (OSError, ValueError) as error:
         raise Refused(str(error)) from None  # the message names data.root
+
+
+def _stated_facts(stated: Any) -> Facts:
+    """Return the facts that a data set of the user's own states in its YAML."""
+    kinds = {field.name: str if field.name == "name" else int for field in fields(Facts)}
+    whole = isinstance(stated, dict) and stated.keys() == kinds.keys()
+    if not whole or any(type(stated[key]) is not kind or stated[key] in ("", 0) for key, kind in kinds.items()):
+        raise Refused(f"data.facts={stated}: must be {{{', '.join(kinds)}}}, a name and whole numbers > 0")
+    return Facts(**stated)
 
 
 def image_folder(config: Mapping[str, Any]) -> ImageFolder | None:

@@ -35,6 +35,7 @@ LIBRARIES = {  # library -> the only places that may import it
     "omegaconf": ("ablation/commands/run.py", "ablation/sweep/", "hydra_plugins/"),
     "wandb": (
         "ablation/records/tracker.py",
+        "ablation/records/wandb_client.py",
         "ablation/records/wandb_process.py",
         "ablation/reporting/read/wandb_online.py",
         "ablation/reporting/read/local_files.py",

@@ -46,6 +46,7 @@ def test_the_same_ids_and_the_same_bits_as_the_basic_launcher(tmp_path: Path) ->
     assert all(json.loads(manifest.read_text())[key] == json.loads(other_manifest.read_text())[key] for key in same)
     assert {file.name for file in other_manifest.parent.iterdir()} == {
         "manifest.json",
+        "configurations.json",
         "multirun.yaml",
         *(f"{folder.name}.log" for folder in local),
     }
