@@ -28,6 +28,7 @@ ROOMS = {  # room -> what it may import beside itself; a longer name counts befo
     "reporting.document": ("reporting.statistics", "reporting.read", "records"),
     "reporting.formats": ("reporting.document", "reporting.statistics", "reporting.read", "records"),
     "trained": ("data", "models", "records", "sweep", "training", "reporting.read", "reporting.statistics"),
+    "rounds": ("records", "sweep", "cost", "reporting.read", "reporting.statistics"),
     "figures": ("data", "models", "records", "sweep", "training", "reporting.read", "reporting.document"),
 }
 LIBRARIES = {  # library -> the only places that may import it
