@@ -9,7 +9,10 @@ config -> parts -> fit -> record. Everything below this file takes plain argumen
 
 from __future__ import annotations
 
+import importlib
 import logging
+import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import hydra
@@ -27,6 +30,18 @@ if TYPE_CHECKING:
     from ablation.records.record import Record
     from ablation.training.fit import Fit
     from ablation.training.trial import Trial
+
+IMPORTED_LATE = (  # by a run, inside functions
+    "torch._dynamo",
+    "ablation.cost.model_size",
+    "ablation.models.classifier",
+    "ablation.records.checkpoint",
+    "ablation.records.provenance",
+    "ablation.records.record",
+    "ablation.training.evaluate",
+    "ablation.training.fit",
+    "ablation.training.progress_bar",
+)
 
 log = logging.getLogger(__name__)
 planned_run.register()
@@ -96,6 +111,24 @@ def check_facts(planned: Planned, dataset: Dataset) -> None:
         raise Refused(
             f"data={planned.options['data']}: its loader returned {found} ({names}), planned were {expected}: data.facts"
         )
+
+
+def warm(runs: Iterable[Planned]) -> bool:
+    """Import what these runs will import, so that a process forked from this one finds it.
+
+    Returns:
+        True if such a process can initialise CUDA: this one has not.
+    """
+    import torch
+
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # torch.cuda.is_available() then does not initialise CUDA's driver
+    targets = {
+        node["_target_"] for run in runs for node in run.config.values() if isinstance(node, dict) and "_target_" in node
+    }
+    for name in (*IMPORTED_LATE, *(target.rpartition(".")[0] for target in sorted(targets))):
+        importlib.import_module(name)
+    del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]
+    return not torch.cuda.is_initialized()
 
 
 def trial(planned: Planned) -> Trial | None:

@@ -53,6 +53,7 @@ LIBRARIES = {  # library -> the only places that may import it
         "ablation/cost/model_size.py",
         "ablation/cost/memory.py",
         "ablation/cost/hardware.py",
+        "ablation/commands/run.py",
         "ablation/sweep/gpu_facts.py",
         "ablation/sweep/try_cells.py",
     ),
