@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from ablation.reporting.read.source import Reading
 
 
+GROWN = (
+    "seeds were added since an earlier sweep of this study: if that was decided by looking, the p values do not pay for it;"
+    " hydra/sweeper=rounds does"
+)
+
+
 class Parser(argparse.ArgumentParser):
     """Argument parser with exit code 1 for wrong usage, since 2 means that the table is incomplete."""
 
@@ -179,9 +185,15 @@ def make(options: argparse.Namespace, selection: Selection, reading: Reading) ->
     from ablation.reporting.formats import correct_images, terminal, write
     from ablation.reporting.read.logits import CorrectReader
     from ablation.reporting.statistics.analysis import analyse
+    from ablation.reporting.statistics.looks import Looked
 
     correct = CorrectReader(options.runs)
+    try:
+        looked = Looked.of(selection.rounds) if selection.rounds else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unavailable(f"the sweep's rounds.json cannot be read ({type(error).__name__}: {error}): run it again") from None
     settings = {"against": options.against, "smallest": options.smallest, "command": selection.command, "correct": correct}
+    settings |= {"looked": looked}
     analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
     table = build(analysis, options.all)
     done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
@@ -200,7 +212,8 @@ def make(options: argparse.Namespace, selection: Selection, reading: Reading) ->
     if not options.brief:
         terminal.show(table, console, options.cost)
     unread = [f"correct images of {name} unreadable, left out: {reason}" for name, reason in correct.problems.items()]
-    terminal.show_lines([*selection.warnings, *reading.lines, *unread], console)
+    grown = [GROWN] if selection.grown and not looked else []
+    terminal.show_lines([*selection.warnings, *reading.lines, *unread, *grown], console)
     if options.publish:
         print(visible(publish(options, selection, folder, numbers(table.values))))
     if options.brief:

@@ -111,7 +111,7 @@ def _basis(cost: CommandCost) -> list[tuple[str, str]]:
         crude = (
             "FLOPs (2 a MAC, a training image 3 forwards, an evaluated one 1) over the rate; plus, each step,"
             f" {PASSES} passes over what the forward pass keeps and {PARAMETER_BYTES} bytes a parameter over the memory's;"
-            f" {START:g} s to start a run, {size(DISK)}/s for its last files. +-25 %: check=true on the machine itself measures"
+            f" {duration(START)} to start a run, {size(DISK)}/s for its last files. +-25 %: check=true measures"
         )
     return [(basis, text) for basis, text in explanations.items() if basis in bases] + [("", crude)] * bool(cost.rates)
 

@@ -13,7 +13,7 @@ import os
 import statistics
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,23 +108,26 @@ class Record:
             "code": code(own),
         }
 
-    def skip(self, rerun: str = "never") -> bool:
+    def skip(self, rerun: str = "never", checksums: Collection[str] = ()) -> bool:
         """Return True if the run already has a result, and log it.
 
         Args:
-            rerun: `stale` trains a run again if other code made its result; the old folder is moved to runs/replaced.
+            rerun: `stale` trains a run again if other code or data made its result; the old folder is moved to runs/replaced.
+            checksums: of the run's data as they are here; empty: not known.
 
         Raises:
-            ValueError: the folder has a run of another identity or format.
+            ValueError: the folder has a run of another identity or format, or one that was trained on other data.
             Busy: another process is training the stale run again.
         """
         old = self.old()
         if old is None or old["outcome"] not in FINISHED:
             return False
-        stale = not same_code(old["code"], self._own)
-        if stale and rerun == "stale":
-            self._set_aside(old["code"])
+        stale, other_data = not same_code(old["code"], self._own), self.other_data(checksums)
+        if (stale or other_data) and rerun == "stale":
+            self._set_aside(old["code"], other_data or "made by other code")
             return False
+        if other_data:
+            raise ValueError(f"{self.folder}: {other_data}: rerun=stale trains it again")
         by = f", by other code ({_changed(old['code'], self._outcome['code'])}; rerun=stale trains it again)"
         log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
         if old["outcome"] == "done" and not locked(self.folder):
@@ -145,7 +148,17 @@ class Record:
             )
         return old
 
-    def _set_aside(self, code: Mapping[str, Any]) -> None:
+    def other_data(self, checksums: Collection[str]) -> str | None:
+        """Return the words that the result was made with data other than those with these checksums; None if not so."""
+        old = self.old()
+        if not checksums or old is None or old["outcome"] not in FINISHED:
+            return None
+        made_with = (files.read_json(self.folder / "provenance.json") or {}).get("data_checksum")
+        if made_with is None or made_with in checksums:
+            return None
+        return f"made with data {str(made_with)[:16]}, here are {', '.join(sorted(name[:16] for name in checksums))}"
+
+    def _set_aside(self, code: Mapping[str, Any], reason: str) -> None:
         """Move the old record away under the lock, so that published numbers stay traceable.
 
         Raises:
@@ -155,17 +168,17 @@ class Record:
         try:
             if (self.old() or {}).get("code") != code:
                 raise Busy("trained again by another process")
-            self._move_aside(code["source"])
+            self._move_aside(code["source"], reason)
         finally:
             lock.release()
 
-    def _move_aside(self, source: str) -> None:
+    def _move_aside(self, source: str, reason: str) -> None:
         kept = self.folder.parent / "replaced"
         kept.mkdir(exist_ok=True)
         number = len(list(kept.glob(f"{self.folder.name}.{source}.*")))
         target = kept / f"{self.folder.name}.{source}.{number}"
         self.folder.rename(target)
-        log.info("%s: made by other code, trained again (the old record is in %s)", self.folder.name, target)
+        log.info("%s: %s, trained again (the old record is in %s)", self.folder.name, reason, target)
 
     def __enter__(self) -> Record:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ from ablation.sweep import (
     confounded,
     data_findings,
     exit_reason,
+    frozen,
     gpu_facts,
     installation,
     modes,
@@ -34,9 +35,10 @@ from ablation.sweep import (
     settings,
     signals,
 )
-from ablation.sweep.compose import MANY, SweepLoader, grid
+from ablation.sweep.compose import MANY, SweepLoader, grid, in_rounds
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
+from ablation.sweep.ranges import check_range
 from ablation.sweep.refusal import Refused, one_line
 
 SECONDS_PER_RUN = 0.02  # of planning, on one core
@@ -94,6 +96,8 @@ def _plan(config: DictConfig, sweep: bool) -> None:
         _check_tracker(config)
     if sweep:
         _check_launcher(config, on_this_machine, mode)
+    if in_rounds(config):
+        _check_rounds(config, sweep)
     _check_all(_runs(config) if sweep else [(settings.as_typed(config.hydra), config)], config, on_this_machine)
     if mode != "fetch":
         data_findings.show(PLANNED)
@@ -106,6 +110,14 @@ def _plan(config: DictConfig, sweep: bool) -> None:
         raise modes.OtherMode(mode, runs, config)
     if sweep:
         _write(config)
+
+
+def _check_rounds(config: DictConfig, sweep: bool) -> None:
+    """Refuse looks that are none before they are used, and rounds of a single run."""
+    for key in ("looks", "hours"):
+        check_range(f"rounds.{key}", settings.plain(config.rounds)[key], settings.as_typed(config.hydra), {})
+    if not sweep:
+        raise Refused("hydra/sweeper=rounds: needs -m; without it a command is one run")
 
 
 def _runs(config: DictConfig) -> Iterable[tuple[list[str], DictConfig]]:
@@ -137,6 +149,8 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
         record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
         record.old()  # refuses a folder of another run
+        if run.config["rerun"] != "stale" and (words := record.other_data(frozen.data_checksums(run))):
+            raise Refused(f"{run.folder}: {words}: rerun=stale trains it again")
         planned[run.folder] = run
     PLANNED[:] = planned.values()
     _build_all([run for run in PLANNED if settings.mode_of(command) or run.state not in FINISHED], on_this_machine)
@@ -187,20 +201,25 @@ def _print(config: DictConfig) -> None:
         print(f"study {config.study.name} adds {' '.join(f'{key}={value}' for key, value in added.items())}")
     states = [run.state for run in PLANNED]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    print(f"plan: {len(PLANNED)} run{'s'[: len(PLANNED) != 1]}: {counts}")
+    most = f", at most: looks at {', '.join(map(str, config.rounds.looks))} seeds a cell" if in_rounds(config) else ""
+    print(f"plan: {len(PLANNED)} run{'s'[: len(PLANNED) != 1]}: {counts}{most}")
 
 
 def _write(config: DictConfig) -> None:
-    """Write the sweep's manifest, with the W&B project as it is now; say where W&B sends the runs."""
+    """Write the sweep's configurations and manifest, with the W&B project as it is now; say where W&B sends the runs."""
     tracker, chosen = settings.plain(config.tracker), _check_tracker(config)
     if chosen is not None:
         tracker |= {key: chosen.fields[key] for key in ("project", "entity")}
     if chosen is not None and (line := chosen.first_line()):
         print(line)
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    frozen.write(folder, PLANNED)
     write_manifest(
-        Path(config.hydra.sweep.dir),
+        folder,
         command=shlex.join(installation.typed()),
         study=settings.plain(config.study),
         tracker=tracker,
         runs={run.run_id: run.identity for run in PLANNED},
+        rounds=settings.plain(config.rounds) if in_rounds(config) else None,
     )

@@ -19,6 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from ablation.sweep.refusal import Refused
 from ablation.sweep.settings import as_typed
 
 MANY = 1000  # runs: planning a larger grid takes more than some seconds
@@ -77,8 +78,15 @@ def parsed(override: str) -> Override:
     return OverridesParser.create().parse_override(override)
 
 
+def in_rounds(config: DictConfig) -> bool:
+    """Return True if the command's sweeper is hydra/sweeper=rounds."""
+    return str(config.hydra.sweeper.get("_target_")).endswith(".Rounds")
+
+
 def grid(config: DictConfig, loader: ConfigLoaderImpl) -> tuple[int, Iterator[list[str]]]:
     """Return the number of a sweep's runs, and their overrides in the sweeper's order.
+
+    A sweep in rounds has the seeds of its last look.
 
     Args:
         config: of the command; its axes are those of hydra.sweeper.params, replaced by those on the command line.
@@ -86,10 +94,15 @@ def grid(config: DictConfig, loader: ConfigLoaderImpl) -> tuple[int, Iterator[li
 
     Raises:
         HydraException: an override cannot be read, or is a sweep without steps such as interval().
+        Refused: a sweep in rounds with seeds of its own.
     """
     study = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     overrides = OverridesParser.create(config_loader=loader).parse_overrides([*study, *as_typed(config.hydra)])
     axes: dict[str, list[str]] = {}
     for override in overrides:
         axes[override.get_key_element()] = [runs[0] for runs in BasicSweeper.split_arguments([override], None)[0]]
+    if in_rounds(config):
+        if "seed" in axes:
+            raise Refused(f"{','.join(axes['seed'])}: hydra/sweeper=rounds chooses the seeds; set rounds.looks=[3,5,8] instead")
+        axes["seed"] = [f"seed={seed}" for seed in range(config.rounds.looks[-1])]
     return math.prod(map(len, axes.values())), map(list, itertools.product(*axes.values()))

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,16 @@ def _is_inside(value: Any) -> bool:
     return TEXT.test(value) and not Path(value).is_absolute() and ".." not in Path(value).parts
 
 
+def _are_looks(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(type(seeds) is int for seeds in value)
+        and value[0] >= 2
+        and all(one < other for one, other in pairwise(value))
+    )
+
+
 def whole(low: int) -> Rule:
     """Require a whole number from `low` up."""
     return Rule(f"a whole number >= {low}", lambda value: type(value) is int and value >= low)
@@ -75,6 +86,7 @@ def or_null(rule: Rule) -> Rule:
 BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
 TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value.strip()))
 FOLDER = Rule("the name of a folder in data.root", _is_inside)
+LOOKS = Rule("two or more rising whole numbers, the first at least 2, as [3,5,8,12]", _are_looks)
 POSITIVE = number("> 0", lambda value: value > 0)
 SHARE = number(">= 0 and <= 1", lambda value: 0 <= value <= 1)
 SIDE = whole(1)
@@ -149,6 +161,8 @@ RULES: dict[str, Rule] = {
     "records.checkpoint_every": whole(1),
     "records.checkpoint_minutes": number(">= 0", lambda value: value >= 0),
     "records.keep_weights": list_of(one_of("best", "last", "val")),
+    "rounds.looks": LOOKS,
+    "rounds.hours": or_null(POSITIVE),
     "paths.runs": TEXT,
     "paths.cache": TEXT,
     "tracker.mode": one_of("auto", "online", "offline", "disabled"),

@@ -31,7 +31,7 @@ NEEDED = {  # keys of a group's YAML that the plan reads, whatever its target is
     "data": ("limit", "test_limit", "val_size"),
     "backbone": ("weights",),
 }
-SECTIONS = ("train", "engine", "records", "paths")  # nodes with fixed keys, all of them in ranges.RULES
+SECTIONS = ("train", "engine", "records", "rounds", "paths")  # nodes with fixed keys, all of them in ranges.RULES
 TOP = (
     *GROUPS,
     *SECTIONS,
