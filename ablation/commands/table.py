@@ -184,6 +184,7 @@ def make(options: argparse.Namespace, selection: Selection, reading: Reading) ->
     from ablation.reporting.document.text import visible
     from ablation.reporting.formats import correct_images, terminal, write
     from ablation.reporting.read.logits import CorrectReader
+    from ablation.reporting.read.wandb_online import Unavailable
     from ablation.reporting.statistics.analysis import analyse
     from ablation.reporting.statistics.looks import Looked
 
