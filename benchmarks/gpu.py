@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 import torch
 
 from ablation.cost import model_size
-from ablation.cost.flops import FLOPS, PEAKS, TRAINING
+from ablation.cost.cards import CARDS, named
+from ablation.cost.flops import FLOPS, TRAINING
 from ablation.records.checkpoint import Checkpoints
 from ablation.sweep import planned_run
 from ablation.training.engine import MODES
@@ -35,7 +36,6 @@ from benchmarks.ours import CELLS, Ours, of_cell
 from benchmarks.side_by_side import HERE, NOT_MEASURED, ROOT, Table, Turns, machine, parser, publish, ratio, spread
 
 TRAINED, TESTED = 50_000, 10_000
-DENSE = {**PEAKS, "H200": PEAKS["H100"]}  # the H200 has the H100's chip with other memory
 INTERVAL = 300  # seconds between two checkpoints: records.checkpoint_minutes
 HEADER = ("cell", "s an epoch", *(f"compiled: {mode}" for mode in MODES), "images a second", "ms a step", "MFU")
 HEADER += ("share of the limit", "evaluation", "checkpoint", "peak memory, GiB")
@@ -43,8 +43,8 @@ HEADER += ("share of the limit", "evaluation", "checkpoint", "peak memory, GiB")
 
 def peak(name: str, precision: str) -> float | None:
     """Return a GPU's dense peak in FLOP/s from its data sheet, None if the GPU is unknown."""
-    matches = [peaks for short, peaks in DENSE.items() if short in name]
-    return matches[0][precision] * 1e12 if matches and precision in matches[0] else None
+    card = CARDS.get(named(name) or "")
+    return card.peak(precision) * 1e12 if card and card.computed_in(precision) == precision else None
 
 
 def measure(cell: str, options: argparse.Namespace) -> Turns:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ablation.reporting.statistics.estimate import LEVEL
 from ablation.reporting.statistics.family import holm
-from ablation.reporting.statistics.looks import LOOKS, Status, judge
+from ablation.reporting.statistics.looks import LOOKS, Judged, Status, judge
 from ablation.reporting.statistics.sample import Sample, summarise
 from ablation.reporting.statistics.two_cells import compare
 from benchmarks.simulated import SMALL
@@ -50,13 +50,15 @@ def sample(correct: NDArray[np.bool_], seeds: int) -> Sample:
 
 def in_rounds(correct: Sequence[NDArray[np.bool_]]) -> tuple[list[bool], int]:
     """Return which cells are shown to differ from the baseline, and the number of runs that were trained."""
+    judged: list[Judged | None] = [None] * (CELLS - 1)
     status = [Status.OPEN] * (CELLS - 1)
     trained = [0] * CELLS
     for look, seeds in enumerate(LOOKS):
         goes_on = [Status.OPEN in status, *(each is Status.OPEN for each in status)]
         trained = [seeds if more else before for more, before in zip(goes_on, trained, strict=True)]
         samples = [sample(cell, count) for cell, count in zip(correct, trained, strict=True)]
-        status = judge([compare(cell, samples[0]) for cell in samples[1:]], status, look, LOOKS)
+        judged = [*judge([compare(cell, samples[0]) for cell in samples[1:]], judged, look, LOOKS)]
+        status = [each.status for each in judged if each is not None]
         if Status.OPEN not in status:
             break
     return [each is Status.SHOWN for each in status], sum(trained)

@@ -1,6 +1,6 @@
-"""The two launcher classes that Hydra finds as plugins; the work is done in ablation/launch.
+"""The sweeper and the two launchers that Hydra finds as plugins; the work is done in ablation/sweep and ablation/launch.
 
-Hydra imports this file at every start, even for --help: heavy or optional packages are imported inside `launch`.
+Hydra imports this file at every start, even for --help: heavy or optional packages are imported inside `sweep` and `launch`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
     from ablation.launch.process import Child
@@ -22,17 +23,80 @@ if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
 
 
-def batch(job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Planned]:
+class PlannedSweeper(Sweeper):
+    """The runs that were planned, in batches: the grid is neither computed nor composed a second time.
+
+    Args:
+        max_batch_size: the largest number of runs given to the launcher at once, None for all.
+        params: the study's axes, which the plan has used.
+    """
+
+    def __init__(self, max_batch_size: int | None, params: Any = None) -> None:
+        self.max_batch_size = max_batch_size
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Make the launcher."""
+        from hydra.core.plugins import Plugins
+
+        self.config: DictConfig = config
+        context: dict[str, Any] = {"hydra_context": hydra_context, "task_function": task_function, "config": config}
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(**context)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launch every planned run.
+
+        Raises:
+            Exception: of the first run that failed.
+        """
+        from ablation.sweep.planned_run import PLANNED
+
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        runs = [run.overrides for run in PLANNED]
+        size = self.max_batch_size or max(1, len(runs))
+        for start in range(0, len(runs), size):
+            for result in self.launcher.launch(runs[start : start + size], initial_job_idx=start):
+                _ = result.return_value
+
+
+class Rounds(PlannedSweeper):
+    """hydra/sweeper=rounds: the planned runs by seeds, as long as a planned comparison is open; see ablation/rounds."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launch round after round.
+
+        Raises:
+            Exception: of the first run that failed, after its round.
+        """
+        from ablation.rounds.loop import Rounds
+        from ablation.sweep.planned_run import PLANNED
+
+        planned, launched = list(PLANNED), 0
+
+        def launch(batch: Sequence[Planned]) -> None:
+            nonlocal launched
+            PLANNED[:] = rounds.needed()  # of these alone a missing result is one
+            results = self.launcher.launch([run.overrides for run in batch], initial_job_idx=launched)
+            launched += len(batch)
+            for result in results:
+                _ = result.return_value
+
+        limits = self.config.rounds
+        rounds = Rounds(planned, list(limits.looks), Path(self.config.hydra.sweep.dir), limits.hours, launch)
+        PLANNED[:] = rounds.run()
+
+
+def batch(job_overrides: Sequence[Sequence[str]]) -> list[Planned]:
     """Return the planned runs of one batch of the sweeper."""
     from ablation.sweep.planned_run import PLANNED
 
-    runs = PLANNED[initial_job_idx : initial_job_idx + len(job_overrides)]
-    assert [run.overrides for run in runs] == [list(overrides) for overrides in job_overrides], "not what was planned"
-    return runs
+    by_overrides = {tuple(run.overrides): run for run in PLANNED}
+    return [by_overrides[tuple(overrides)] for overrides in job_overrides]
 
 
 class LocalGpus(Launcher):
-    """hydra/launcher=local_gpus: a queue over this machine's devices, one new process per run.
+    """hydra/launcher=local_gpus: a queue over this machine's devices, one process per run, forked from this one on Linux.
 
     The arguments are described in conf/hydra/launcher/local_gpus.yaml and were checked when the command was planned.
     """
@@ -51,19 +115,21 @@ class LocalGpus(Launcher):
             KeyboardInterrupt: SIGINT came before all runs had a result.
             Preempted: SIGTERM or SIGUSR1 came before all runs had a result, or while waiting for a GPU.
         """
-        from ablation.launch import progress
+        from ablation.commands.run import warm
+        from ablation.launch import forked, progress
         from ablation.launch.live_view import Screen
         from ablation.launch.queue import Queue, expected_work, skipped
         from ablation.sweep.busy_gpus import wait
         from ablation.sweep.devices import VISIBLE, slots
         from ablation.sweep.signals import Preempted
 
-        runs = batch(job_overrides, initial_job_idx)
+        runs = batch(job_overrides)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
         to_run = sorted((run for run in runs if not skipped(run)), key=expected_work, reverse=True)
         devices = slots(runs[0].launcher)
         if self.wait_for_free and to_run:
             wait([gpu for slot in devices for gpu in slot.environment[VISIBLE].split(",") if gpu])
+        self.by_forking = bool(to_run) and forked.possible() and warm(to_run)
         with Screen(progress.planned(Path(self.config.paths.runs), Path(self.config.hydra.sweep.dir)), len(devices)) as screen:
             limits = {"retries": self.retries, "fail_fast": self.config.fail_fast}
             queue = Queue(to_run, devices, self._start, **limits, tick=screen.show)
@@ -74,10 +140,11 @@ class LocalGpus(Launcher):
 
     def _start(self, run: Planned, slot: Slot) -> Child:
         from ablation.launch.process import Child, arguments
+        from ablation.sweep.settings import as_typed
 
         log = Path(self.config.hydra.sweep.dir) / f"{run.run_id}.log"
-        script_arguments = arguments(sys.argv[1:], self.config.hydra.overrides.hydra, run.overrides)
-        return Child(run, slot, log, sys.argv[0], script_arguments)
+        script_arguments = arguments(sys.argv[1:], as_typed(self.config.hydra, "hydra"), run.overrides)
+        return Child(run, slot, log, sys.argv[0], script_arguments, self.by_forking)
 
 
 def _job_return(run: Planned, error: RuntimeError | None) -> JobReturn:
@@ -109,7 +176,7 @@ class Slurm(Launcher):
         from ablation.launch.queue import skipped
         from ablation.launch.slurm import Job, follow, submit
 
-        runs, folder = batch(job_overrides, initial_job_idx), Path(self.config.hydra.sweep.dir)
+        runs, folder = batch(job_overrides), Path(self.config.hydra.sweep.dir)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
         numbered = {initial_job_idx + index: run for index, run in enumerate(runs) if not skipped(run)}
         returned: dict[Path, JobReturn] = {}

@@ -202,7 +202,14 @@ class Server(ThreadingHTTPServer):
             self._created += 1
             self.runs[name] = Run(name, variables["project"], self._created)
         run = self.runs[name]
-        keys = {"displayName": "displayName", "groupName": "group", "jobType": "jobType", "tags": "tags", "notes": "notes"}
+        keys = {
+            "displayName": "displayName",
+            "groupName": "group",
+            "jobType": "jobType",
+            "tags": "tags",
+            "notes": "notes",
+            "sweep": "sweepName",
+        }
         run.attributes |= {ours: variables[key] for key, ours in keys.items() if variables.get(key) is not None}
         run.config = json.loads(variables["config"]) if variables.get("config") else run.config
         run.state, run.exit_code = "running", None

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ablation.sweep.installation import command
 from ablation.trained import model_card
 from ablation.trained.export import WRITERS, export
 from ablation.trained.load import Unusable, load
@@ -17,7 +18,7 @@ from ablation.trained.load import Unusable, load
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, or 1 if the run cannot be exported or the check fails."""
-    parser = argparse.ArgumentParser(prog="python -m ablation.export", description="Export a trained run.")
+    parser = argparse.ArgumentParser(prog=command("export"), description="Export a trained run.")
     parser.add_argument("run", help="folder of a done run: runs/<run id>")
     parser.add_argument("--to", required=True, choices=tuple(WRITERS))
     parser.add_argument("--out", type=Path, help="folder to write into; default: RUN/export")

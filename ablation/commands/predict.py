@@ -15,13 +15,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ablation.sweep.installation import command
 from ablation.trained.load import Unusable, load
 from ablation.trained.predict import Prediction, predict
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, or 1 if the run or a picture cannot be used."""
-    parser = argparse.ArgumentParser(prog="predict.py", description="Classify pictures with a trained run.")
+    parser = argparse.ArgumentParser(prog=command("predict"), description="Classify pictures with a trained run.")
     parser.add_argument("run", help="folder of a done run: runs/<run id>")
     parser.add_argument("images", nargs="+", type=Path, metavar="image", help="a PNG, JPEG, WebP, BMP or GIF file, or a folder")
     parser.add_argument(

@@ -9,32 +9,49 @@ config -> parts -> fit -> record. Everything below this file takes plain argumen
 
 from __future__ import annotations
 
+import importlib
 import logging
+import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import hydra
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig
 
-from ablation.sweep import exit_reason, planned_run, settings, signals
+from ablation.sweep import exit_reason, frozen, planned_run, settings, signals
 from ablation.sweep.command import report_errors, run_command
 from ablation.sweep.installation import CONF
 from ablation.sweep.planned_run import Planned
+from ablation.sweep.refusal import Refused
 
 if TYPE_CHECKING:
+    from ablation.data.images import Dataset
     from ablation.records.record import Record
     from ablation.training.fit import Fit
     from ablation.training.trial import Trial
+
+IMPORTED_LATE = (  # by a run, inside functions
+    "torch._dynamo",
+    "ablation.cost.model_size",
+    "ablation.models.classifier",
+    "ablation.records.checkpoint",
+    "ablation.records.provenance",
+    "ablation.records.record",
+    "ablation.training.evaluate",
+    "ablation.training.fit",
+    "ablation.training.progress_bar",
+)
 
 log = logging.getLogger(__name__)
 planned_run.register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def task(config: DictConfig) -> None:
-    """Train the run that Hydra composed."""
+def task(config: DictConfig | Planned) -> None:
+    """Train the run that Hydra composed, or one that another process has planned."""
     with report_errors():
-        run(planned_run.of_task(config))
+        run(config if isinstance(config, Planned) else planned_run.of_task(config))
 
 
 def run(planned: Planned) -> None:
@@ -43,11 +60,19 @@ def run(planned: Planned) -> None:
     from ablation.records.record import Record
 
     signals.raise_if_stopping()
-    record = Record(planned.folder, digest=planned.digest, config=planned.identity, study=planned.study, place=place(planned))
+    record = Record(
+        planned.folder,
+        digest=planned.digest,
+        config=planned.identity,
+        study=planned.study,
+        own=planned.own_code,
+        place=place(planned),
+    )
     try:
-        if record.skip(planned.config["rerun"]):
+        if record.skip(planned.config["rerun"], frozen.data_checksums(planned)):
             exit_reason.write("skipped", "has a result already")
             return
+        frozen.check_unchanged(planned)
         with signals.watch(planned.config["fail_fast"]), record:
             train(planned, record)
     except Busy as busy:
@@ -72,6 +97,7 @@ def build(planned: Planned) -> Fit:
     config, length = planned.config, planned.train
     engine = settings.build(config, "engine", precision=length.precision)
     dataset = settings.build(config, "data").to(engine.device)
+    check_facts(planned, dataset)
     with seeded(planned.seed, "init.backbone"):
         backbone = settings.build(config, "backbone", num_classes=len(dataset.classes))
     with seeded(planned.seed, "init.resizer"):
@@ -82,6 +108,40 @@ def build(planned: Planned) -> Fit:
     schedule = settings.build(config, "schedule")
     fixed = {"epochs": length.epochs, "batch_size": length.batch_size, "seed": planned.seed}
     return Fit(classifier, dataset, augment, optimizer, schedule, **fixed, engine=engine)
+
+
+def check_facts(planned: Planned, dataset: Dataset) -> None:
+    """Refuse data that are not what the plan was made for: the facts in the YAML of a data set of the user's own.
+
+    Raises:
+        Refused: names both.
+    """
+    facts, test_limit = planned.dataset, planned.config["data"]["test_limit"]
+    expected = (planned.trained_images, test_limit or facts.test, facts.classes, facts.height, facts.width)
+    found = (len(dataset.train), len(dataset.test), len(dataset.classes), *dataset.train.pixels.shape[2:])
+    if found != expected:
+        names = "train, test, classes, height, width"
+        raise Refused(
+            f"data={planned.options['data']}: its loader returned {found} ({names}), planned were {expected}: data.facts"
+        )
+
+
+def warm(runs: Iterable[Planned]) -> bool:
+    """Import what these runs will import, so that a process forked from this one finds it.
+
+    Returns:
+        True if such a process can initialise CUDA: this one has not.
+    """
+    import torch
+
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # torch.cuda.is_available() then does not initialise CUDA's driver
+    targets = {
+        node["_target_"] for run in runs for node in run.config.values() if isinstance(node, dict) and "_target_" in node
+    }
+    for name in (*IMPORTED_LATE, *(target.rpartition(".")[0] for target in sorted(targets))):
+        importlib.import_module(name)
+    del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]
+    return not torch.cuda.is_initialized()
 
 
 def trial(planned: Planned) -> Trial | None:
@@ -110,7 +170,7 @@ def train(planned: Planned, record: Record) -> None:
     facts |= {"image_size": list(dataset.test.pixels.shape[2:])}
     facts |= {"peak_memory_bytes": engine.peak_memory}  # called when the run ends, however it ends
     text = yaml.safe_dump(planned.config, sort_keys=False, allow_unicode=True)
-    record.describe(text, provenance(device=engine.name, data_checksum=dataset.checksum), **facts)
+    record.describe(text, provenance(planned.own_code, device=engine.name, data_checksum=dataset.checksum), **facts)
     checkpoints = Checkpoints(record.folder / "checkpoints", record.digest, **planned.config["records"])
     if state := checkpoints.load():
         fit.load_state_dict(state)

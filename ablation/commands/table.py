@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
     from ablation.reporting.document.document import Table
     from ablation.reporting.read.selection import Selection
+
+
+GROWN = (
+    "seeds were added since an earlier sweep of this study: if that was decided by looking, the p values do not pay for it;"
+    " hydra/sweeper=rounds does"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -111,6 +118,7 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     import numpy as np
     from rich.console import Console
 
+    from ablation.reporting.document import future_work
     from ablation.reporting.document.csv_rows import numbers
     from ablation.reporting.document.document import build
     from ablation.reporting.document.text import visible
@@ -119,17 +127,25 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     from ablation.reporting.read.logits import CorrectReader
     from ablation.reporting.read.wandb_online import Unavailable
     from ablation.reporting.statistics.analysis import analyse
+    from ablation.reporting.statistics.looks import Looked
 
     reading = source.read(options.runs, selection, options.source, options.project)
     if reading.frame.empty:
         manifests = options.runs / "sweeps" / "*" / "manifest.json"
         raise Unavailable(f"no run found, looked for {manifests} and {reading.searched_in}")
     correct = CorrectReader(options.runs)
+    try:
+        looked = Looked.of(selection.rounds) if selection.rounds else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unavailable(f"the sweep's rounds.json cannot be read ({type(error).__name__}: {error}): run it again") from None
     settings = {"against": options.against, "smallest": options.smallest, "command": selection.command, "correct": correct}
+    settings |= {"looked": looked}
     analysis = analyse(reading.frame, selection.study, np.random.default_rng(0), options.metric, **settings)
     table = build(analysis, options.all)
     done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
     folder = write.folder(options.out, selection.study["name"])
+    if section := future_work.read(folder, done, options.metric):
+        table = replace(table, sections=[*table.sections, section])
     try:
         files = write.write(table, folder)
         page = write.write_page(analysis, table, options.runs, folder, reading.description)
@@ -142,7 +158,8 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     if not options.brief:
         terminal.show(table, console, options.cost)
     unread = [f"correct images of {name} unreadable, left out: {reason}" for name, reason in correct.problems.items()]
-    terminal.show_lines([*selection.warnings, *reading.lines, *unread], console)
+    grown = [GROWN] if selection.grown and not looked else []
+    terminal.show_lines([*selection.warnings, *reading.lines, *unread, *grown], console)
     if options.publish:
         print(visible(publish(options, selection, folder, numbers(table.values))))
     if options.brief:

@@ -5,13 +5,14 @@ Combines the numbers of model_size.py, memory.py, history.py, hardware.py and fl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablation.cost import flops, hardware, history, memory, model_size
-from ablation.cost.flops import Epoch, Hardware, Rate
+from ablation.cost import cards, flops, hardware, history, memory, model_size
+from ablation.cost.flops import Epoch, Hardware, Rate, Traffic
 from ablation.records.outcome import FINISHED
 from ablation.sweep import devices
 from ablation.sweep.refusal import Refused
@@ -41,11 +42,12 @@ class RunCost:
     left: int
     cell: CellCost
     kept: int  # bytes of weights that stay once it is done
+    once: float  # estimated seconds beside the epochs; 0 where the epochs were measured
 
     @property
     def seconds(self) -> float:
-        """Estimated seconds of the epochs that are left."""
-        return self.left * self.cell.epoch.seconds
+        """Estimated seconds until the run is done."""
+        return self.left * self.cell.epoch.seconds + self.once
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,11 @@ def command_cost(planned: Sequence[Planned]) -> CommandCost:
     where = hardware.hardware(list(firsts.values()), first.overrides)
     known = history.read(first.folder.parent, firsts, where)
     rates: dict[str, Rate] = {}
-    cells = {
-        name: CellCost(model_size.size(each), memory.estimate(each), _epoch(name, each, where, known, rates))
-        for name, each in firsts.items()
-    }
+    cells = {name: _cell(name, each, where, known, rates) for name, each in firsts.items()}
     return CommandCost(
         where,
         rates,
-        [_item(run, cells[run.cell]) for run in planned],
+        [_item(run, cells[run.cell], rates) for run in planned],
         slots(first.launcher),
         first.options.get("hydra/launcher", "basic"),
         hardware.resident(where, first),
@@ -104,20 +103,34 @@ def command_cost(planned: Sequence[Planned]) -> CommandCost:
     )
 
 
-def _epoch(name: str, run: Planned, where: Hardware, known: history.History, rates: dict[str, Rate]) -> Epoch:
-    """Return the cost of an epoch: from the cell's records, else from a check, else its FLOPs over a rate per precision."""
+def _cell(name: str, run: Planned, where: Hardware, known: history.History, rates: dict[str, Rate]) -> CellCost:
+    """Return the cost of a cell; an epoch's from the cell's records, else from a check, else by the rates per precision."""
+    size, needed = model_size.size(run), memory.estimate(run)
     work, precision = model_size.work(run), run.train.precision
     measured = known.records.get(name) or history.read_check(Path(run.config["paths"]["cache"]), name, where, work)
     if measured is None and precision not in rates:
         rates[precision] = hardware.rate(where, run)
-    return measured or flops.by_rate(work, rates[precision])
+    return CellCost(size, needed, measured or flops.by_rate(work, rates[precision], _traffic(run, where, size.parameters)))
 
 
-def _item(run: Planned, parts: CellCost) -> RunCost:
+def _traffic(run: Planned, where: Hardware, parameters: int) -> Traffic:
+    """Return what a run moves in the precision in which it is priced."""
+    if where.assumed:
+        executed = replace(run.train, precision=cards.CARDS[where.name].computed_in(run.train.precision))
+        run = replace(run, train=executed)
+    needed = memory.estimate(run)
+    return Traffic(-(-run.trained_images // run.train.batch_size), needed.kept, parameters, needed.resume_file)
+
+
+def _item(run: Planned, parts: CellCost, rates: Mapping[str, Rate]) -> RunCost:
     state, done = run.state, run.epochs_done
     left = 0 if state in FINISHED else max(0, run.train.epochs - done)
     kinds = set(run.config["records"]["keep_weights"]) - (set() if run.config["data"]["val_size"] else {"val"})
-    return RunCost(run.run_id, state, done, left, parts, len(kinds) * parts.memory.weights)
+    kept = len(kinds) * parts.memory.weights
+    rate = rates.get(run.train.precision)
+    by_rate = rate is not None and rate.bandwidth is not None and parts.epoch.basis == rate.basis
+    once = flops.once(parts.memory.resume_file, kept) if left and by_rate else 0.0
+    return RunCost(run.run_id, state, done, left, parts, kept, once)
 
 
 def slots(launcher: Mapping[str, Any]) -> int:
@@ -137,23 +150,29 @@ def _comparisons(planned: Sequence[Planned], known: history.History) -> tuple[in
     for run in planned:
         seeds.setdefault(run.cell, set(known.accuracies.get(run.cell, ()))).add(run.seed)
     runs = {run.cell: run for run in planned}
-    others = {name: _baseline(run, runs) for name, run in runs.items()}
+    others = _baselines(runs)
     compared = sum(other is not None and other != name for name, other in others.items())
     return min(map(len, seeds.values())), compared, [list(known.accuracies.get(name, {}).values()) for name in runs]
 
 
-def _baseline(run: Planned, runs: Mapping[str, Planned]) -> str | None:
-    """Return the baseline cell that differs from a run's cell only in the factors that the study's baseline sets."""
-    where = run.config["study"]["baseline"] or {}
+def _baselines(runs: Mapping[str, Planned]) -> dict[str, str | None]:
+    """Return the baseline cell of each cell: the one that differs only in the factors that the study's baseline sets."""
+    first = next(iter(runs.values()))
+    where = first.config["study"]["baseline"] or {}
+    others = set.intersection(*(set(run.identity) for run in runs.values())) - {"seed"}
+    keys = sorted(key for key in others if key.partition(".")[0] not in where)
+    alike: dict[str, dict[str, Planned]] = {}  # baseline cells by the values that all cells have outside the factors
+    signatures = {name: json.dumps([run.identity[key] for key in keys]) for name, run in runs.items()}
+    for name, run in runs.items():
+        if where and where.items() <= {key: run.identity.get(key) for key in where}.items():
+            alike.setdefault(signatures[name], {})[name] = run
+    return {name: _baseline(run, alike.get(signatures[name], {}), where) for name, run in runs.items()}
 
+
+def _baseline(run: Planned, candidates: Mapping[str, Planned], where: Mapping[str, Any]) -> str | None:
     def rest(one: Planned, other: Planned) -> dict[str, object]:
         shared = one.identity.keys() & other.identity.keys() - {"seed"}
         return {key: one.identity[key] for key in shared if key.partition(".")[0] not in where}
 
-    candidates = {
-        name: other
-        for name, other in runs.items()
-        if where and where.items() <= {key: other.identity.get(key) for key in where}.items()
-    }
     matching = [name for name, other in candidates.items() if rest(other, run) == rest(run, other)]
     return matching[0] if len(matching) == 1 else None

@@ -1,29 +1,29 @@
-"""Training time: seconds per epoch from FLOPs and a rate, and the time of a whole command.
+"""Training time: seconds per epoch from FLOPs, memory traffic and rates, and the time of a whole command.
 
-Has the arithmetic and the assumed rates. Pure functions: measures nothing, reads nothing, imports no torch.
+Has the arithmetic and the assumed shares. Pure functions: measures nothing, reads nothing, imports no torch.
 """
 
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ablation.records.numbers import speed
+from ablation.cost import cards
+from ablation.records.numbers import size, speed
 
 FLOPS = 2  # of one multiply-accumulate
 TRAINING = 3  # forward passes per training step: the backward pass counts as two (gradients of inputs and of weights)
 
-# Dense peaks in TFLOP/s by the makers' data sheets: V100 SXM2, A100 SXM and H100 SXM. fp32 is without TF32, which the engine
-# turns off. V100 has no tensor cores for bf16, so bf16 is estimated with its fp32 rate.
-PEAKS = {
-    "V100": {"fp32": 15.7, "fp16": 125.0},
-    "A100": {"fp32": 19.5, "fp16": 312.0, "bf16": 312.0},
-    "H100": {"fp32": 66.9, "fp16": 989.4, "bf16": 989.4},
-}
-UTILISATION = {"fp32": 0.75, "fp16": 0.4, "bf16": 0.4}  # share of the peak that training reaches: assumed
-SHARE = 0.4  # of a measured matrix rate that training reaches: 0.1 to 1.0 in CPU runs, least with small layers
+# On a GPU: arithmetic, then traffic of its memory, one after the other (a simple model, +-25 %; not measured here)
+SHARES = {"fp32": 0.75, "fp16": 0.6, "bf16": 0.6}  # of the peak that kernels bound by arithmetic reach: assumed
+PASSES = 7  # over what the forward pass keeps, in a step; counted on fake tensors: 7.4 for VGG16 alone, 7.3 plain, 8.0 cbam
+PARAMETER_BYTES = 38  # read and written in a step of SGD with momentum: casts to bf16 and back 18, the optimizer 20
+BANDWIDTH_SHARE = 0.85  # of the data sheet's
+COPY = 12e9  # bytes/s of a checkpoint's copy into pinned memory over PCIe 3; it is written while training goes on
+DISK = 0.4e9  # bytes/s of the files that a run waits for at its end
+START = 20.0  # seconds of a run until its first step: process, CUDA, data, weights, choice of kernels
+CPU_SHARE = 0.4  # of a measured matrix rate that training reaches on a CPU: 0.1 to 1.0, least with small layers
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Hardware:
     def made(self, device: object, host: object) -> bool:
         """Return True if a measurement on `device` of `host` was made on this hardware."""
         if self.assumed:
-            return re.search(rf"\b{self.name}\b", str(device)) is not None
+            return cards.named(device) == self.name
         return device == self.name and self.host in (None, host)
 
 
@@ -60,11 +60,30 @@ class Work:
 
 @dataclass(frozen=True)
 class Rate:
-    """FLOP/s that training is assumed to reach, and where the number comes from."""
+    """FLOP/s and bytes/s that training is assumed to reach, and where they come from.
+
+    `bandwidth` is None on a CPU, whose rate was compared with whole epochs.
+    """
 
     flops: float
     basis: str  # rate, assumed
     description: str
+    bandwidth: float | None = None
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a run moves: steps of an epoch, bytes that a step keeps for its backward pass, parameters, bytes of a checkpoint."""
+
+    steps: int
+    kept: int
+    parameters: int
+    checkpoint: int
+
+    @property
+    def memory(self) -> int:
+        """Bytes that an epoch reads from a GPU's memory and writes to it."""
+        return self.steps * (PASSES * self.kept + PARAMETER_BYTES * self.parameters)
 
 
 @dataclass(frozen=True)
@@ -77,23 +96,40 @@ class Epoch:
 
 
 def assumed_rate(gpu: str, precision: str) -> Rate:
-    """Return the assumed training rate of a GPU that this machine does not have."""
-    computed_in = precision if precision in PEAKS[gpu] else "fp32"
-    peak, share = PEAKS[gpu][computed_in], UTILISATION[computed_in]
-    note = "" if computed_in == precision else f", as {computed_in}: no tensor cores for it"
-    description = f"{speed(share * peak * 1e12)} in {precision} ({share:g} of the peak of {peak:g}{note})"
-    return Rate(share * peak * 1e12, "assumed", description)
+    """Return the assumed rate of a GPU of `cards.CARDS`."""
+    card = cards.CARDS[gpu]
+    computed_in = card.computed_in(precision)
+    peak, share = card.peak(precision), SHARES[computed_in]
+    note = "" if computed_in == precision else f", in {computed_in}: it has no {precision} and would refuse such a run"
+    memory = BANDWIDTH_SHARE * card.bandwidth * 1e9
+    return Rate(
+        share * peak * 1e12,
+        "assumed",
+        f"{speed(share * peak * 1e12)} in {precision} ({share:g} of the peak of {peak:g}{note}),"
+        f" {size(memory)}/s of memory ({BANDWIDTH_SHARE:g} of {card.bandwidth:,g})",
+        memory,
+    )
 
 
-def measured_rate(flops: float, precision: str) -> Rate:
-    """Return the training rate of a device on which matrix products reach `flops` per second."""
-    product = f"{SHARE:g} of the {speed(flops)} of a matrix product, measured now"
-    return Rate(SHARE * flops, "rate", f"{speed(SHARE * flops)} in {precision} ({product})")
+def measured_rate(flops: float, precision: str, bytes_per_second: float | None = None) -> Rate:
+    """Return the training rate of a device on which matrix products reach `flops` per second and copies so many bytes."""
+    share = CPU_SHARE if bytes_per_second is None else SHARES[precision]
+    memory = "" if bytes_per_second is None else f", {size(bytes_per_second)}/s of memory, measured now"
+    product = f"{share:g} of the {speed(flops)} of a matrix product, measured now"
+    return Rate(share * flops, "rate", f"{speed(share * flops)} in {precision} ({product}){memory}", bytes_per_second)
 
 
-def by_rate(work: Work, rate: Rate) -> Epoch:
-    """Return the estimated seconds of an epoch that was never run: its FLOPs over the rate."""
-    return Epoch(work.flops / rate.flops, None, rate.basis)
+def by_rate(work: Work, rate: Rate, traffic: Traffic | None = None) -> Epoch:
+    """Return the estimated seconds of an epoch that was never run: its FLOPs over the rate, on a GPU also its traffic."""
+    seconds = work.flops / rate.flops
+    if traffic is not None and rate.bandwidth is not None:
+        seconds += traffic.memory / rate.bandwidth + traffic.checkpoint / COPY
+    return Epoch(seconds, None, rate.basis)
+
+
+def once(checkpoint: int, kept: int) -> float:
+    """Return the estimated seconds of a run on a GPU beside its epochs: its start, and the files written at its end (bytes)."""
+    return START + (checkpoint + kept) / DISK
 
 
 def makespan(seconds: Iterable[float], slots: int) -> float:

@@ -1,6 +1,6 @@
 """The hardware that a plan is estimated for, and how fast it multiplies matrices.
 
-Chooses the hardware, and measures its rate in a third of a second. Writes nothing.
+Chooses the hardware, and measures its rates in less than a second. Writes nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from ablation.cost import model_size
+from ablation.cost import cards, model_size
 from ablation.cost.flops import Hardware, Rate, assumed_rate, measured_rate
 from ablation.cost.memory import DTYPES
-from ablation.sweep import settings
+from ablation.sweep import gpu_facts, settings
 from ablation.sweep.planned_run import Planned
 
 SIDE = {"cpu": 1024}  # of the square matrices; 4096 on GPUs: large enough for the full rate, small enough to fit beside a run
@@ -43,6 +43,8 @@ def engine(run: Planned) -> Any:
 def hardware(runs: Sequence[Planned], typed: Sequence[str] = ()) -> Hardware:
     """Return the device of this machine that would train these runs; if there is none, the GPU of `plan_gpu`.
 
+    A GPU that nvidia-smi names but torch cannot use stands for `plan_gpu`, if its price is known.
+
     Args:
         runs: one or more.
         typed: the command's overrides: a `plan_gpu=` among them is used even if this machine has another GPU.
@@ -50,6 +52,8 @@ def hardware(runs: Sequence[Planned], typed: Sequence[str] = ()) -> Hardware:
     assumed = Hardware(runs[0].config["plan_gpu"], assumed=True)
     if any(override.startswith("plan_gpu=") for override in typed):
         return assumed
+    if here := next(filter(None, map(cards.named, gpu_facts.read().named)), None):
+        assumed = Hardware(here, assumed=True)
     try:
         local = engine(runs[0])
     except ValueError:
@@ -65,11 +69,13 @@ def of_engine(engine: Any) -> Hardware:
 
 
 def rate(where: Hardware, run: Planned) -> Rate:
-    """Return the FLOP/s of training a run: assumed, or measured now at the run's precision."""
+    """Return the rates of training a run: assumed, or measured now at the run's precision."""
     precision = run.train.precision
     if where.assumed:
         return assumed_rate(where.name, precision)
-    return measured_rate(matrix_rate(engine(run).device, precision), precision)
+    device = engine(run).device
+    copied = copy_rate(device) if device.type == "cuda" else None
+    return measured_rate(matrix_rate(device, precision), precision, copied)
 
 
 def resident(where: Hardware, run: Planned) -> int:
@@ -90,3 +96,17 @@ def matrix_rate(device: torch.device, precision: str) -> float:
         getattr(torch, device.type).synchronize()
         times.append(time.perf_counter() - began)
     return 2 * side**3 / min(times)
+
+
+@functools.cache
+def copy_rate(device: torch.device) -> float:
+    """Return the bytes per second that a GPU reads and writes while it copies a gigabyte in its memory, the fastest of ten."""
+    one = torch.empty(1 << 28, device=device)
+    other, times = torch.empty_like(one), []
+    for _ in range(10):
+        torch.cuda.synchronize(device)
+        began = time.perf_counter()
+        other.copy_(one)
+        torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - began)
+    return 2 * one.numel() * one.element_size() / min(times)

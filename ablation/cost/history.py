@@ -65,10 +65,10 @@ def _made_on(folder: Path, hardware: Hardware) -> bool:
 
 
 def _seconds_per_epoch(folder: Path, record: Mapping[str, Any]) -> float | None:
-    """Return the mean seconds per epoch: of a run with a result from its record, of any other run from its rows."""
-    if record["outcome"] in FINISHED and record.get("seconds") and record.get("epochs"):
-        return float(record["seconds"]) / int(record["epochs"])
-    seconds = [float(row["seconds"]) for row in outcome.rows(folder)]
+    """Return the mean seconds per epoch on the clock: of a run with a result from its record, of any other from its rows."""
+    if record["outcome"] in FINISHED and (seconds := outcome.clock_seconds(record)) and record.get("epochs"):
+        return float(seconds) / int(record["epochs"])
+    seconds = [float(outcome.clock_seconds(row)) for row in outcome.rows(folder)]
     return statistics.fmean(seconds) if seconds else None
 
 

@@ -19,17 +19,22 @@ from ablation.sweep import settings
 from ablation.sweep.planned_run import Planned
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_ACTIVATIONS: dict[str, int | None] = {}
+_OF_MODELS: dict[str, tuple[int, int, int, int | None]] = {}
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Sizes in bytes. `weights`: parameters and buffers; `activations`: saved for the backward pass, None if unknown."""
+    """Sizes in bytes.
+
+    `weights`: parameters and buffers; `activations`: saved for the backward pass, None if unknown, of which `casts` are the
+    weights in half precision.
+    """
 
     weights: int
     gradients: int
     optimizer: int
     activations: int | None
+    casts: int
     images: int
 
     @property
@@ -38,6 +43,11 @@ class Memory:
         if self.activations is None:
             return None
         return self.weights + self.gradients + self.optimizer + self.activations + self.images
+
+    @property
+    def kept(self) -> int:
+        """Bytes that grow with the batch: the activations without the weights' casts; 0 if they are unknown."""
+        return 0 if self.activations is None else self.activations - self.casts
 
     @property
     def resume_file(self) -> int:
@@ -51,14 +61,14 @@ def estimate(run: Planned) -> Memory:
     Raises:
         Refused: a part does not take its arguments.
     """
-    model = model_size.skeleton(run)
-    gradients = sum(_bytes(parameter) for parameter in model.parameters() if parameter.requires_grad)
     dataset = run.dataset
+    weights, gradients, casts, activations = _of_model(run)
     return Memory(
-        weights=sum(map(_bytes, [*model.parameters(), *model.buffers()])),
+        weights=weights,
         gradients=gradients,
         optimizer=gradients * _states(run),
-        activations=_activations(run, model),
+        activations=activations,
+        casts=casts,
         images=3 * dataset.height * dataset.width * (run.trained_images + run.evaluated_images),
     )
 
@@ -77,16 +87,21 @@ def _states(run: Planned) -> int:
     return sum(isinstance(state, Tensor) and state.shape == parameter.shape for state in states)
 
 
-def _activations(run: Planned, model: nn.Module) -> int | None:
-    """Return the bytes that the forward pass of a full batch saves, computed once for equal backbone, resizer and batch."""
+def _of_model(run: Planned) -> tuple[int, int, int, int | None]:
+    """Return the bytes of weights, gradients, casts, and what the forward pass of a full batch saves; once for equal models."""
     batch = torch.Size((run.train.batch_size, 3, run.dataset.height, run.dataset.width))
-    key = json.dumps([run.config["backbone"], run.config["resizer"], *batch, run.train.precision])
-    if key not in _ACTIVATIONS:
+    key = json.dumps([run.config["backbone"], run.config["resizer"], run.dataset.classes, *batch, run.train.precision])
+    if key not in _OF_MODELS:
+        model = model_size.skeleton(run)
+        gradients = sum(_bytes(parameter) for parameter in model.parameters() if parameter.requires_grad)
+        weights = sum(map(_bytes, [*model.parameters(), *model.buffers()]))
+        cast = sum(parameter.numel() for parameter in model.parameters() if parameter.dim() > 1)  # not biases and norms
+        casts = 0 if run.train.precision == "fp32" else DTYPES[run.train.precision].itemsize * cast
         try:
-            _ACTIVATIONS[key] = _saved_bytes(model, batch, run.train.precision)
+            _OF_MODELS[key] = weights, gradients, casts, _saved_bytes(model, batch, run.train.precision)
         except Exception:  # an operation without a fake-tensor kernel: report unknown
-            _ACTIVATIONS[key] = None
-    return _ACTIVATIONS[key]
+            _OF_MODELS[key] = weights, gradients, casts, None
+    return _OF_MODELS[key]
 
 
 def _saved_bytes(model: nn.Module, batch: torch.Size, precision: str) -> int:

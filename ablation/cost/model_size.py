@@ -5,7 +5,10 @@ Allocates no memory, opens neither data nor weights.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +22,7 @@ from ablation.sweep.planned_run import Planned
 from ablation.sweep.refusal import Refused, one_line
 
 TOO_LARGE = 1e16  # multiply-accumulates: about a week on two CPU cores
-_SIZES: dict[str, Size] = {}
+_MEASURED: dict[str, Size | None] = {}  # by the nodes that a measurement or check depends on; None: checked
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,26 @@ class Size:
 
 
 def size(run: Planned) -> Size:
-    """Build a run's parts and pass one image through them on the meta device, once per cell.
+    """Build a run's parts and pass one image through them on the meta device, once for all runs with equal nodes.
 
     Raises:
         Refused: a part does not take its arguments, or the parts do not fit together.
     """
-    _build(run, "tracker")  # not part of the cell, so checked for every run
-    if run.cell not in _SIZES:
-        _SIZES[run.cell] = _measure(run)
-    return _SIZES[run.cell]
+    for group, check in {"tracker": _check_part, "aug": _check_part, "schedule": _check_part, "data": _check_loader}.items():
+        _once(run, [group], functools.partial(check, run, group))
+    _once(run, ["optimizer"], functools.partial(_check_optimizer, run))
+    batch = [run.train.batch_size, run.trained_images, run.dataset.classes, run.dataset.height, run.dataset.width]
+    measured = _once(run, ["resizer", "backbone"], functools.partial(_measure, run), batch)
+    assert measured is not None
+    return measured
+
+
+def _once(run: Planned, groups: list[str], measure: Callable[[], Size | None], values: Sequence[int] = ()) -> Size | None:
+    """Measure or check a run's parts, unless it was done for the same nodes and values in this process."""
+    key = json.dumps([groups, [run.config[group] for group in groups], *values])
+    if key not in _MEASURED:
+        _MEASURED[key] = measure()
+    return _MEASURED[key]
 
 
 def skeleton(run: Planned) -> torch.nn.Module:
@@ -61,7 +75,6 @@ def work(run: Planned) -> Work:
 
 def _measure(run: Planned) -> Size:
     facts = run.dataset
-    _check_arguments(run)
     model = skeleton(run).eval()
     image = torch.empty(1, 3, facts.height, facts.width, device="meta")
     try:
@@ -88,17 +101,23 @@ def _check_last_batch(run: Planned, model: torch.nn.Module, image: torch.Tensor)
         ) from None
 
 
-def _check_arguments(run: Planned) -> None:
-    """Refuse a missing or unknown argument of the parts that are not built on the meta device."""
-    _build(run, "aug")
-    _build(run, "schedule")
+def _check_part(run: Planned, group: str) -> None:
+    """Refuse a missing or unknown argument of a part that is not built on the meta device."""
+    _build(run, group)
+
+
+def _check_optimizer(run: Planned) -> None:
     _build(run, "optimizer", params=[torch.nn.Parameter(torch.zeros(1))])
+
+
+def _check_loader(run: Planned, group: str) -> None:
+    """Refuse a missing or unknown argument of the data's loader, which is not called."""
     try:
-        loader = hydra.utils.get_method(run.config["data"]["_target_"])
-        given = set(run.config["data"]) - {"_target_", *settings.POINTED_AT["data"]}
+        loader = hydra.utils.get_method(run.config[group]["_target_"])
+        given = set(run.config[group]) - {"_target_", *settings.POINTED_AT[group]}
         inspect.signature(loader).bind(**dict.fromkeys(given))
     except TypeError as error:
-        raise Refused(f"data={run.options['data']}: {error}") from None
+        raise Refused(f"{group}={run.options[group]}: {error}") from None
 
 
 def _build(run: Planned, group: str, **further: Any) -> Any:

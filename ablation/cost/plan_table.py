@@ -17,6 +17,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from ablation.cost.estimate import FILES, CommandCost, RunCost, command_cost
+from ablation.cost.flops import DISK, PARAMETER_BYTES, PASSES, START
 from ablation.records.numbers import count, duration, exact, figures, gpu_hours, size
 from ablation.records.outcome import FINISHED
 
@@ -106,6 +107,12 @@ def _basis(cost: CommandCost) -> list[tuple[str, str]]:
     }
     bases = {item.cell.epoch.basis for item in cost.items}
     crude = "2 FLOP a MAC, a training image 3 forwards, an evaluated one 1. Crude: check=true on the machine itself measures"
+    if any(rate.bandwidth for rate in cost.rates.values()):
+        crude = (
+            "FLOPs (2 a MAC, a training image 3 forwards, an evaluated one 1) over the rate; plus, each step,"
+            f" {PASSES} passes over what the forward pass keeps and {PARAMETER_BYTES} bytes a parameter over the memory's;"
+            f" {duration(START)} to start a run, {size(DISK)}/s for its last files. +-25 %: check=true measures"
+        )
     return [(basis, text) for basis, text in explanations.items() if basis in bases] + [("", crude)] * bool(cost.rates)
 
 

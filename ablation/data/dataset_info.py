@@ -46,6 +46,7 @@ def facts(target: str, source: ImageFolder | None = None) -> Facts:
     if target in KNOWN:
         return KNOWN[target]
     if target != FOLDER or source is None:
-        raise ValueError(f"data._target_={target}: must be one of {', '.join([*KNOWN, FOLDER])}")
+        wanted = "facts: {name, train, test, classes, height, width}"
+        raise ValueError(f"data._target_={target}: its YAML needs {wanted}, so that a plan need not load it")
     folder = listing(source)
     return Facts(source.name, len(folder.train), len(folder.test), len(folder.classes), folder.height, folder.width)

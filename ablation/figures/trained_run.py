@@ -13,7 +13,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from ablation.data.augment import Augment
-from ablation.data.dataset_info import FOLDER, facts
+from ablation.data.dataset_info import FOLDER
 from ablation.data.images import Dataset
 from ablation.data.layout import ImageFolder
 from ablation.data.listing import listing
@@ -25,6 +25,7 @@ from ablation.reporting.read import local_files
 from ablation.reporting.read.selection import select
 from ablation.sweep import settings
 from ablation.sweep.installation import CONF, command
+from ablation.sweep.refusal import Refused
 
 
 class Refusal(Exception):
@@ -131,9 +132,8 @@ class TrainedRun:
     def image_size(self) -> tuple[int, int] | None:
         """Height and width of the run's images, None if there is no run or its data is not here."""
         try:
-            data = self.config["data"]
-            info = facts(data["_target_"], ImageFolder.of(data) if data["_target_"] == FOLDER else None)
-        except (KeyError, OSError, TypeError, ValueError):
+            info = settings.dataset_facts(self.config)
+        except (KeyError, OSError, TypeError, ValueError, Refused):
             return None
         return info.height, info.width
 

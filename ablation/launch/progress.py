@@ -37,7 +37,7 @@ class Row:
     """The present progress of one run.
 
     `open`: the sweep has still to train it. `epoch`: epochs done; `accuracy`: in percent, of the last epoch done;
-    `seconds`: per epoch. None: not measured.
+    `seconds`: per epoch, on the clock. None: not measured.
     """
 
     run_id: str
@@ -105,11 +105,11 @@ def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
     record = {} if state == "unreadable" else outcome.read(folder) or {}
     if state in FINISHED:  # the record has everything
         last = {**record, **(record.get("last") or {})}
-        seconds = (_number(record.get("seconds")) or 0) / count if count else None
+        seconds = (_number(outcome.clock_seconds(record)) or 0) / count if count else None
     else:
         rows = outcome.rows(folder)
         last = next((row for row in rows if row.get("epoch") == count), {})
-        measured = [number for row in rows[-RECENT:] if (number := _number(row.get("seconds"))) is not None]
+        measured = [number for row in rows[-RECENT:] if (number := _number(outcome.clock_seconds(row))) is not None]
         seconds = statistics.median(measured) if measured else None
     return Row(
         run_id,

@@ -12,11 +12,18 @@ from typing import Any
 from ablation.records.files import write_json
 
 NAME = "manifest.json"
+ROUNDS = "rounds.json"  # beside it, of a sweep in rounds: see ablation/rounds/journal.py
 RUN_ID = re.compile(r"[a-z0-9_-]{1,64}")  # a run id read from a file must not lead out of the runs folder
 
 
 def write_manifest(
-    folder: Path, *, command: str, study: dict[str, Any], tracker: dict[str, Any], runs: dict[str, dict[str, Any]]
+    folder: Path,
+    *,
+    command: str,
+    study: dict[str, Any],
+    tracker: dict[str, Any],
+    runs: dict[str, dict[str, Any]],
+    rounds: dict[str, Any] | None = None,
 ) -> Path:
     """Write a sweep's manifest.
 
@@ -26,6 +33,7 @@ def write_manifest(
         study: the whole resolved study, so that the table needs no configuration.
         tracker: the resolved tracker.
         runs: flat identity by run id, in the order of the sweep.
+        rounds: of a sweep in rounds, its looks and its budget, fixed before the first run.
 
     Returns:
         The file.
@@ -36,6 +44,7 @@ def write_manifest(
         "command": command,
         "study": study,
         "tracker": tracker,
+        **({"rounds": rounds} if rounds else {}),
         "runs": [{"run_id": run_id, "config": config} for run_id, config in runs.items()],
     }
     write_json(folder / NAME, content)

@@ -140,6 +140,14 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return result
 
 
+def clock_seconds(entry: Mapping[str, Any]) -> Any:
+    """Return the seconds on the clock of a row or record, checkpoints included: its `wall_seconds`.
+
+    Where that was not recorded (format 1, an epoch whose row was lost) the result is `seconds`: training and evaluation alone.
+    """
+    return entry.get("seconds") if entry.get("wall_seconds") is None else entry["wall_seconds"]
+
+
 def changed(folder: Path) -> int:
     """Return the modification time (ns) of a run's outcome.json, 0 if there is none."""
     with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ import hashlib
 import platform
 import socket
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,27 @@ PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "wandb", "numpy")
 
 @functools.cache
 def source_digest() -> str:
-    """Return the first 16 hex digits of sha256 over the code that can change a run's numbers: see NUMBERS.
+    """Return the digest of the code that can change a run's numbers: see NUMBERS and `digest_of`."""
+    files = sorted(file for name in NUMBERS for file in PACKAGE.glob(name))
+    return digest_of(tuple((file.relative_to(PACKAGE).as_posix(), file) for file in files))
+
+
+@functools.cache
+def digest_of(files: tuple[tuple[str, Path], ...]) -> str:
+    """Return the first 16 hex digits of sha256 over Python files, each with the name under which it counts.
 
     Comments, docstrings and formatting do not count, so changing them makes no run stale.
+
+    Raises:
+        ValueError: a file is not valid Python.
     """
     digest = hashlib.sha256()
-    for file in sorted(file for name in NUMBERS for file in PACKAGE.glob(name)):
-        name = file.relative_to(PACKAGE).as_posix()
-        digest.update(f"{name}\0{executed(file.read_text(encoding='utf-8'))}\0".encode())
+    for name, file in files:
+        try:
+            tree = executed(file.read_text(encoding="utf-8"))
+        except SyntaxError as error:
+            raise ValueError(f"{file}: cannot be read as Python: {error}") from None
+        digest.update(f"{name}\0{tree}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -77,14 +91,23 @@ def _commit() -> tuple[str | None, bool | None]:
     return _git("rev-parse", "HEAD"), None if status is None else bool(status)
 
 
-def code() -> dict[str, Any]:
-    """Return commit, dirty and source digest; commit and dirty are None without a git checkout."""
+def code(own: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return commit, dirty and source digest, and `own` if there are any; commit and dirty are None without a git checkout.
+
+    Args:
+        own: digest of each package of the user's own that the run uses.
+    """
     commit, dirty = _commit()
-    return {"commit": commit, "dirty": dirty, "source": source_digest()}
+    return {"commit": commit, "dirty": dirty, "source": source_digest(), **({"own": dict(own)} if own else {})}
 
 
-def provenance(**facts: Any) -> dict[str, Any]:
-    """Return code, versions and machine, together with the caller's facts (device, data checksum)."""
+def same_code(recorded: Mapping[str, Any], own: Mapping[str, str]) -> bool:
+    """Return True if a record's `code` is that of this program and of these packages."""
+    return recorded["source"] == source_digest() and (recorded.get("own") or {}) == own
+
+
+def provenance(own: Mapping[str, str] | None = None, **facts: Any) -> dict[str, Any]:
+    """Return code, versions and machine, together with the caller's facts (device, data checksum); `own` as for `code`."""
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     machine = {"host": socket.gethostname(), "system": platform.system(), "machine": platform.machine()}
-    return {"code": code(), "versions": versions, "machine": machine, **facts}
+    return {"code": code(own), "versions": versions, "machine": machine, **facts}

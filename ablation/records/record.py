@@ -12,7 +12,7 @@ import math
 import os
 import statistics
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +42,7 @@ from ablation.records.outcome import (
     sentence,
     summary,
 )
-from ablation.records.provenance import code, source_digest
+from ablation.records.provenance import code, same_code
 
 # known only once the model is built; `dataset` is a name for display, the identity has the content's digest
 FACTS = (
@@ -84,11 +84,21 @@ class Record:
         digest: of the run's identity.
         config: the whole identity as one flat dictionary.
         study: name of the study under which the run is trained.
+        own: digest of each package of the user's own that the run uses.
         place: of the run in its sweep, `3/16`, for the line that is printed when it ends.
     """
 
-    def __init__(self, folder: Path, *, digest: str, config: dict[str, Any], study: str, place: str = "") -> None:
-        self.folder, self.digest, self.place = folder, digest, place
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        digest: str,
+        config: dict[str, Any],
+        study: str,
+        own: Mapping[str, str] | None = None,
+        place: str = "",
+    ) -> None:
+        self.folder, self.digest, self._own, self.place = folder, digest, own or {}, place
         self.tracker: Tracker | None = None
         self._handler: logging.FileHandler | None = None
         self.rows: list[dict[str, Any]] = []
@@ -102,27 +112,30 @@ class Record:
             "seed": config["seed"],
             "config": config,
             **dict.fromkeys((*NEW, *CHOSEN, *FACTS, "tracker", "error")),
-            "code": code(),
+            "code": code(own),
         }
 
-    def skip(self, rerun: str = "never") -> bool:
+    def skip(self, rerun: str = "never", checksums: Collection[str] = ()) -> bool:
         """Return True if the run already has a result, and log it.
 
         Args:
-            rerun: `stale` trains a run again if other code made its result; the old folder is moved to runs/replaced.
+            rerun: `stale` trains a run again if other code or data made its result; the old folder is moved to runs/replaced.
+            checksums: of the run's data as they are here; empty: not known.
 
         Raises:
-            ValueError: the folder has a run of another identity or format.
+            ValueError: the folder has a run of another identity or format, or one that was trained on other data.
             Busy: another process is training the stale run again.
         """
         old = self.old()
         if old is None or old["outcome"] not in FINISHED:
             return False
-        stale = old["code"]["source"] != source_digest()
-        if stale and rerun == "stale":
-            self._set_aside(old["code"]["source"])
+        stale, other_data = not same_code(old["code"], self._own), self.other_data(checksums)
+        if (stale or other_data) and rerun == "stale":
+            self._set_aside(old["code"], other_data or "made by other code")
             return False
-        by = f", by other code (source {old['code']['source']}, now {source_digest()}; rerun=stale trains it again)"
+        if other_data:
+            raise ValueError(f"{self.folder}: {other_data}: rerun=stale trains it again")
+        by = f", by other code ({_changed(old['code'], self._outcome['code'])}; rerun=stale trains it again)"
         log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
         if old["outcome"] == "done" and not locked(self.folder):
             self._tidy()  # deletes what a run killed at its very end has left
@@ -142,7 +155,17 @@ class Record:
             )
         return old
 
-    def _set_aside(self, source: str) -> None:
+    def other_data(self, checksums: Collection[str]) -> str | None:
+        """Return the words that the result was made with data other than those with these checksums; None if not so."""
+        old = self.old()
+        if not checksums or old is None or old["outcome"] not in FINISHED:
+            return None
+        made_with = (files.read_json(self.folder / "provenance.json") or {}).get("data_checksum")
+        if made_with is None or made_with in checksums:
+            return None
+        return f"made with data {str(made_with)[:16]}, here are {', '.join(sorted(name[:16] for name in checksums))}"
+
+    def _set_aside(self, code: Mapping[str, Any], reason: str) -> None:
         """Move the old record away under the lock, so that published numbers stay traceable.
 
         Raises:
@@ -150,19 +173,19 @@ class Record:
         """
         lock = Lock(self.folder)
         try:
-            if (self.old() or {}).get("code", {}).get("source") != source:
+            if (self.old() or {}).get("code") != code:
                 raise Busy("trained again by another process")
-            self._move_aside(source)
+            self._move_aside(code["source"], reason)
         finally:
             lock.release()
 
-    def _move_aside(self, source: str) -> None:
+    def _move_aside(self, source: str, reason: str) -> None:
         kept = self.folder.parent / "replaced"
         kept.mkdir(exist_ok=True)
         number = len(list(kept.glob(f"{self.folder.name}.{source}.*")))
         target = kept / f"{self.folder.name}.{source}.{number}"
         self.folder.rename(target)
-        log.info("%s: made by other code, trained again (the old record is in %s)", self.folder.name, target)
+        log.info("%s: %s, trained again (the old record is in %s)", self.folder.name, reason, target)
 
     def __enter__(self) -> Record:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -217,7 +240,8 @@ class Record:
 
     def _sessions(self, before: list[dict[str, Any]], provenance: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the devices, versions and code of all starts of the run; warn if this start differs from the last one."""
-        now = {key: provenance.get(key) for key in ("device", "versions")} | {"source": provenance["code"]["source"]}
+        now = {key: provenance.get(key) for key in ("device", "versions")}
+        now |= {key: provenance["code"][key] for key in ("source", "own") if key in provenance["code"]}
         if before and before[-1] != now:
             changed = ", ".join(key for key in now if before[-1].get(key) != now[key])
             log.warning("%s: goes on with another %s than it began with: not bit-identical", self.folder.name, changed)
@@ -341,6 +365,13 @@ def _gpu() -> str | None:
     """Return the GPU in CUDA_VISIBLE_DEVICES, by index or UUID; None if it does not list exactly one."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     return visible[0] or None if len(visible) == 1 else None
+
+
+def _changed(old: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return which digests of two records' `code` differ, with both."""
+    before, after = ({"source": code["source"], **(code.get("own") or {})} for code in (old, now))
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return ", ".join(f"{name} {before.get(name, 'none')}, now {after.get(name, 'none')}" for name in names)
 
 
 def _mixed(sessions: list[dict[str, Any]]) -> str | None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablation.records import wandb_process
+from ablation.records.wandb_client import client_settings
+from ablation.records.wandb_settings import choose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,16 +33,20 @@ class WandbTracker:
     """Sends one run to Weights & Biases.
 
     Args:
-        mode: `online`, `offline`, `disabled`; `auto` is WANDB_MODE if that is set, else online if there is a key, else offline.
-        project: of W&B.
-        entity: of W&B, an account or a team; None is the account's default.
+        mode: `online`, `offline`, `disabled`; `auto` is what the environment or W&B's settings files say, else online if there
+            is a key, else offline.
+        project: of W&B; None, as for the other fields, is what the environment or W&B's settings files say, else `ablation`.
+        entity: of W&B, an account or a team; else the account's default.
+        group: else the group given to `open`.
+        tags: none if it is empty.
+        notes: else none.
         images_every: epochs between pictures, which the first epoch has always; 0 for none.
         init_timeout: seconds; an unreachable server costs about twice that, then the run is tracked offline.
         finish_timeout: seconds that `close` waits for the upload.
 
     `status` is {"mode": "online" | "offline" | "disabled" | "lost at epoch k", "path": folder relative to runs, or None}, with
-    "url", the run's page, if it was opened online, and "id" if the run's id in W&B is not the run id. A row's step is its
-    epoch, so rows after the server's last step are missing there.
+    "project" once it is known, "url", the run's page, if it was opened online, and "id" if the run's id in W&B is not the run
+    id. A row's step is its epoch, so rows after the server's last step are missing there.
     """
 
     job_type = "train"  # shown by W&B; the table reads runs of this type alone
@@ -48,17 +54,22 @@ class WandbTracker:
     def __init__(
         self,
         mode: str = "auto",
-        project: str = "ablation",
+        project: str | None = None,
         entity: str | None = None,
+        group: str | None = None,
+        tags: Sequence[str] = (),
+        notes: str | None = None,
         images_every: int = 25,
         init_timeout: float = 8.0,
         finish_timeout: float = 20.0,
     ) -> None:
         assert mode in ("auto", "online", "offline", "disabled")
-        self.project, self.entity, self.images_every = project, entity, images_every
+        self.images_every = images_every
+        self.configured = {"mode": mode, "project": project, "entity": entity, "group": group, "tags": tags, "notes": notes}
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self.status: dict[str, Any] = {"mode": mode, "path": None}
         self._run: wandb.Run | None = None
+        self._sweep: str | None = None
         self._epoch = 0  # last epoch logged
         self._row: dict[str, Any] = {}  # its row, to which W&B adds pictures until the next row
         self._uploaded = 0  # last epoch that the server already had when the run was resumed
@@ -77,27 +88,37 @@ class WandbTracker:
         Args:
             run_id: of the run, also used as its id in W&B.
             name: shown by W&B.
-            group: shown by W&B.
+            group: shown by W&B if nothing names another.
             config: flat, no secrets.
-            folder: the runs folder, shared by all runs, so that one dashboard shows them all.
+            folder: the runs folder, shared by all runs, so that one dashboard shows them all; WANDB_DIR replaces it.
             history: rows of the epochs already trained. Online, the missing ones are sent; offline, all are written to a new
                 folder, which replaces the older ones of this run.
         """
-        mode, why = wandb_process.choose(self.status["mode"])
-        if self.status["mode"] != "disabled":  # nothing to say where it was asked for
-            _say_once(f"W&B: {mode} ({why})")
-        self.status["mode"] = mode
-        if mode == "disabled":
+        if self.status["mode"] == "disabled":
             return
-        fields = {"id": run_id, "name": name, "group": group, "config": config, "job_type": self.job_type}
-        self._run = self._start(mode, folder, fields, fresh=not history and self.job_type == "train")
+        try:
+            chosen = choose(self.configured)
+        except Exception as error:
+            self._lose(error)
+            return
+        if line := chosen.first_line():
+            log.info(line)
+        self.status["mode"] = chosen.mode
+        if chosen.mode == "disabled":
+            return
+        fields = {"id": run_id, "name": name, "config": config, "job_type": self.job_type, **chosen.fields}
+        fields["group"] = fields["group"] or group
+        where = chosen.folder or folder
+        self._sweep = chosen.sweep
+        self._run = self._start(chosen.mode, where, fields, fresh=not history and self.job_type == "train")
         if self._run is None:
             return
         self.status["path"] = os.path.relpath(Path(self._run.settings.sync_dir).resolve(), folder.resolve())
+        self.status["project"] = "/".join(filter(None, (self._run.entity, self._run.project)))
         if self.status["mode"] == "online":
             self.status["url"] = self._run.url
         elif self.status["mode"] == "offline":
-            _remove_older(folder, run_id, keep=self.status["path"])
+            _remove_older(run_id, keep=Path(self._run.settings.sync_dir))
         for row in history:
             self.log(row)
 
@@ -131,7 +152,7 @@ class WandbTracker:
         import wandb
 
         folder.mkdir(parents=True, exist_ok=True)  # else wandb writes into a temporary folder
-        wandb.setup(settings=wandb.Settings(silent=True))  # else its login prints
+        client_settings()  # else it would take the run id of the environment, and its login prints
         settings = wandb.Settings(
             mode=mode,  # type: ignore[arg-type]
             console="off",
@@ -142,6 +163,7 @@ class WandbTracker:
             init_timeout=self.init_timeout,
             finish_timeout=self.finish_timeout,
             finish_timeout_raises=True,
+            sweep_id=self._sweep,
         )
 
         def start() -> wandb.Run:
@@ -149,8 +171,6 @@ class WandbTracker:
                 with contextlib.suppress(Exception):  # its helper process has ended
                     wandb.run.finish(exit_code=1)
             run = wandb.init(
-                project=self.project,
-                entity=self.entity,
                 dir=folder,
                 resume="allow" if mode == "online" else None,
                 reinit="finish_previous",  # the default would continue an unfinished run
@@ -246,17 +266,12 @@ class WandbTracker:
         wandb_process.stop()
 
 
-@functools.cache
-def _say_once(text: str) -> None:
-    log.info(text)
-
-
 def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
-def _remove_older(folder: Path, run_id: str, keep: str) -> None:
-    """Delete offline folders of earlier starts of this run: the newest has its whole history."""
-    for file in (folder / "wandb").glob(f"offline-run-*/run-{run_id}.wandb"):
-        if file.parent.resolve() != (folder / keep).resolve():
+def _remove_older(run_id: str, keep: Path) -> None:
+    """Delete offline folders of earlier starts of this run, beside `keep`, which has its whole history."""
+    for file in keep.parent.glob(f"offline-run-*/run-{run_id}.wandb"):
+        if file.parent.resolve() != keep.resolve():
             shutil.rmtree(file.parent, ignore_errors=True)

@@ -1,7 +1,4 @@
-"""Time limits for calls of wandb, its helper process, and the machine's W&B key.
-
-Imports wandb only inside the functions.
-"""
+"""Time limits for calls of wandb, and its helper process. Imports wandb only inside the functions."""
 
 from __future__ import annotations
 
@@ -20,32 +17,6 @@ T = TypeVar("T")
 GRACE = 5.0  # seconds beyond wandb's own limits, in case its helper process does not answer
 
 log = logging.getLogger(__name__)
-
-
-def choose(mode: str) -> tuple[str, str]:
-    """Return the effective mode (`auto` resolved) and the reason."""
-    if mode != "auto":
-        return mode, f"tracker.mode={mode}"
-    variable = {"dryrun": "offline"}.get(os.environ.get("WANDB_MODE", ""), os.environ.get("WANDB_MODE", ""))
-    if variable in ("online", "offline", "disabled"):
-        return variable, f"WANDB_MODE={variable}"
-    if has_key():
-        return "online", "a W&B key was found"
-    return "offline", "no key: wandb login, or tracker.mode=disabled for none"
-
-
-def has_key() -> bool:
-    """Return True if this machine has a W&B key: in the environment, in wandb's settings or in netrc. Contacts no server."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    try:
-        import wandb
-        from wandb.sdk.lib.wbauth import read_netrc_auth  # not the netrc module: wandb's server has more than one name
-
-        settings = wandb.setup(settings=wandb.Settings(silent=True)).settings
-        return bool(settings.api_key or read_netrc_auth(host=settings.base_url))
-    except Exception:  # wandb cannot read its settings or netrc: no usable key
-        return False
 
 
 def bounded(call: Callable[[], T], seconds: float) -> T:

@@ -5,28 +5,43 @@ Hydra only warns about an Exception in a callback and continues, so every error 
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from ablation.records import wandb_settings
 from ablation.records.manifest import write_manifest
+from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
-from ablation.records.wandb_process import has_key
-from ablation.sweep import busy_gpus, confounded, data_findings, exit_reason, gpu_facts, installation, modes, settings
+from ablation.sweep import (
+    busy_gpus,
+    confounded,
+    data_findings,
+    exit_reason,
+    frozen,
+    gpu_facts,
+    installation,
+    modes,
+    own_parts,
+    settings,
+    signals,
+)
+from ablation.sweep.compose import MANY, SweepLoader, grid, in_rounds
 from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
+from ablation.sweep.ranges import check_range
 from ablation.sweep.refusal import Refused, one_line
 
+SECONDS_PER_RUN = 0.02  # of planning, on one core
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -35,51 +50,85 @@ class PlanCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plan a single run; it has no manifest."""
-        _guard(config, lambda: [(list(config.hydra.overrides.task), config)], sweep=None)
+        _plan_or_exit(config, sweep=False)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Plan every run of a sweep."""
-        _guard(config, lambda: _jobs(config), sweep=Path(config.hydra.sweep.dir))
+        _plan_or_exit(config, sweep=True)
 
 
-def _guard(config: DictConfig, jobs: Callable[[], Iterable[tuple[list[str], DictConfig]]], sweep: Path | None) -> None:
+def _plan_or_exit(config: DictConfig, sweep: bool) -> None:
     """Plan the command's runs; on any error print one line and exit with code 1, so that no run starts."""
-    overrides: list[str] = list(config.hydra.overrides.task)
+    reason = ""
     try:
-        mode = modes.mode_of(config)
-        if mode == "cache":  # needs no runs
-            raise modes.OtherMode(mode, [], config)
-        on_this_machine = mode not in ("plan", "fetch")  # those need neither this machine's devices nor a W&B key
-        if on_this_machine:
-            _check_tracker(config)
-        if sweep:
-            _check_launcher(config, on_this_machine, mode)
-        _check_all(jobs(), config, on_this_machine)
-        if mode != "fetch":
-            data_findings.show(PLANNED)
-            confounded.show(PLANNED)
-            busy_gpus.show(busy_gpus.busy())
-        if mode == "plan" or (sweep and mode is None):
-            _print(config)
-        if mode:
-            runs, PLANNED[:] = list(PLANNED), []  # no run will be trained, so none counts as unfinished
-            raise modes.OtherMode(mode, runs, config)
-        if sweep:
-            _write(config, sweep)
+        with signals.at_once():
+            _plan(config, sweep)
+        return
     except Exception as error:
-        reason = one_line(error, overrides)
-        print(f"refused: {reason}", file=sys.stderr)
-        exit_reason.write("refused", reason)
-        raise SystemExit(1) from None
+        PLANNED.clear()
+        reason = f"planning failed: {type(error).__name__}"  # if the words for it fail, too
+        reason = one_line(error, settings.as_typed(config.hydra)) or reason
+    finally:
+        if reason:
+            refuse(reason)
 
 
-def _jobs(config: DictConfig) -> Iterator[tuple[list[str], DictConfig]]:
-    """Yield (overrides, whole configuration) of every job in the sweeper's order, with the calls that Hydra itself makes."""
-    loader = GlobalHydra.instance().config_loader()
-    arguments = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*arguments, *config.hydra.overrides.task])
-    for overrides in BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]:
-        yield list(overrides), loader.load_sweep_config(config, list(overrides))
+def refuse(reason: str) -> NoReturn:
+    """Print why the command is refused, on a console that may be gone, and exit with code 1."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"refused: {reason}", file=sys.stderr, flush=True)
+    exit_reason.write("refused", reason)
+    raise SystemExit(1) from None
+
+
+def _plan(config: DictConfig, sweep: bool) -> None:
+    """Check and build all runs of the command, print the plan, and write a sweep's manifest.
+
+    Raises:
+        OtherMode: the command trains nothing.
+        Exception: the command cannot be run.
+    """
+    mode = settings.mode_of(config)
+    if mode == "cache":  # needs no runs
+        raise modes.OtherMode(mode, [], config)
+    on_this_machine = mode not in ("plan", "fetch")  # those need neither this machine's devices nor a W&B key
+    if on_this_machine:
+        _check_tracker(config)
+    if sweep:
+        _check_launcher(config, on_this_machine, mode)
+    if in_rounds(config):
+        _check_rounds(config, sweep)
+    _check_all(_runs(config) if sweep else [(settings.as_typed(config.hydra), config)], config, on_this_machine)
+    if mode != "fetch":
+        data_findings.show(PLANNED)
+        confounded.show(PLANNED)
+        busy_gpus.show(busy_gpus.busy())
+    if mode == "plan" or (sweep and mode is None):
+        _print(config)
+    if mode:
+        runs, PLANNED[:] = list(PLANNED), []  # no run will be trained, so none counts as unfinished
+        raise modes.OtherMode(mode, runs, config)
+    if sweep:
+        _write(config)
+
+
+def _check_rounds(config: DictConfig, sweep: bool) -> None:
+    """Refuse looks that are none before they are used, and rounds of a single run."""
+    for key in ("looks", "hours"):
+        check_range(f"rounds.{key}", settings.plain(config.rounds)[key], settings.as_typed(config.hydra), {})
+    if not sweep:
+        raise Refused("hydra/sweeper=rounds: needs -m; without it a command is one run")
+
+
+def _runs(config: DictConfig) -> Iterable[tuple[list[str], DictConfig]]:
+    """Return (overrides, whole configuration) of every run of a sweep; Hydra's launchers get the same configurations."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None and isinstance(hydra.config_loader, ConfigLoaderImpl)
+    hydra.config_loader = loader = SweepLoader(hydra.config_loader)
+    count, runs = grid(config, loader)
+    if count > MANY:
+        print(f"plan: {count:,} runs, a large grid: planning takes about {duration(count * SECONDS_PER_RUN)}", flush=True)
+    return ((overrides, loader.load_sweep_config(config, overrides)) for overrides in runs)
 
 
 def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig, on_this_machine: bool) -> None:
@@ -92,15 +141,19 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
     """
     planned: dict[Path, Planned] = {}
     for overrides, config in jobs:
-        settings.check_config(config, overrides)
+        own_parts.check_hydra(config, command)
+        values = settings.check_config(config, overrides)
         modes.check_mode(config, command, overrides)
-        run = plan(config, overrides)
+        run = plan(config, overrides, values)
         if run.folder in planned:
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
-        Record(run.folder, digest=run.digest, config=run.identity, study=run.study).old()  # refuses a folder of another run
+        record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
+        record.old()  # refuses a folder of another run
+        if run.config["rerun"] != "stale" and (words := record.other_data(frozen.data_checksums(run))):
+            raise Refused(f"{run.folder}: {words}: rerun=stale trains it again")
         planned[run.folder] = run
     PLANNED[:] = planned.values()
-    _build_all([run for run in PLANNED if modes.mode_of(command) or run.state not in FINISHED], on_this_machine)
+    _build_all([run for run in PLANNED if settings.mode_of(command) or run.state not in FINISHED], on_this_machine)
 
 
 def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
@@ -119,19 +172,20 @@ def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
                 gpu_facts.check_queue(run)
 
 
-def _check_tracker(config: DictConfig) -> None:
-    """Refuse `online` without a W&B key before the first run, not at the start of each run."""
-    mode = config.tracker.mode if config.tracker.mode != "auto" else os.environ.get("WANDB_MODE")
-    if mode == "online" and not has_key():
-        name = "tracker.mode=online" if config.tracker.mode == "online" else "WANDB_MODE=online"
-        raise Refused(f"{name}: there is no W&B key: wandb login (or set WANDB_API_KEY), or tracker.mode=offline")
+def _check_tracker(config: DictConfig) -> wandb_settings.Chosen | None:
+    """Return where W&B sends the runs, None for nowhere; refuse before the first run what W&B would refuse at each start."""
+    tracker = settings.plain(config.tracker)
+    try:
+        return None if tracker["mode"] == "disabled" else wandb_settings.check(tracker)
+    except wandb_settings.Wrong as error:
+        raise Refused(str(error)) from None
 
 
 def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None) -> None:
     """Refuse bad launcher arguments before anything is written; with `on_this_machine` also devices that it lacks."""
     launcher = settings.plain(config.hydra.launcher)
     if "devices" in launcher:
-        (slots if on_this_machine else check_arguments)(launcher, config.hydra.overrides.hydra)
+        (slots if on_this_machine else check_arguments)(launcher, settings.as_typed(config.hydra, "hydra"))
     if "array_parallelism" in launcher and mode == "check":
         way_out = f"srun --gpus=1 {installation.command('run')} -m ... check=true, without hydra/launcher=slurm"
         raise Refused(f"check=true: tries the cells on this machine; on a node of the cluster: {way_out}")
@@ -141,21 +195,31 @@ def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None)
 
 def _print(config: DictConfig) -> None:
     """Print the number of runs in each state, and the axes that the study added to the sweep."""
-    typed = {override.partition("=")[0].lstrip("+~") for override in config.hydra.overrides.task}
+    typed = {override.partition("=")[0].lstrip("+~") for override in settings.as_typed(config.hydra)}
     added = {key: value for key, value in (config.hydra.sweeper.params or {}).items() if key not in typed}
     if added and len(PLANNED) > 1:
         print(f"study {config.study.name} adds {' '.join(f'{key}={value}' for key, value in added.items())}")
     states = [run.state for run in PLANNED]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    print(f"plan: {len(PLANNED)} run{'s'[: len(PLANNED) != 1]}: {counts}")
+    most = f", at most: looks at {', '.join(map(str, config.rounds.looks))} seeds a cell" if in_rounds(config) else ""
+    print(f"plan: {len(PLANNED)} run{'s'[: len(PLANNED) != 1]}: {counts}{most}")
 
 
-def _write(config: DictConfig, sweep: Path) -> None:
-    """Write the sweep's manifest."""
+def _write(config: DictConfig) -> None:
+    """Write the sweep's configurations and manifest, with the W&B project as it is now; say where W&B sends the runs."""
+    tracker, chosen = settings.plain(config.tracker), _check_tracker(config)
+    if chosen is not None:
+        tracker |= {key: chosen.fields[key] for key in ("project", "entity")}
+    if chosen is not None and (line := chosen.first_line()):
+        print(line)
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    frozen.write(folder, PLANNED)
     write_manifest(
-        sweep,
+        folder,
         command=shlex.join(installation.typed()),
         study=settings.plain(config.study),
-        tracker=settings.plain(config.tracker),
+        tracker=tracker,
         runs={run.run_id: run.identity for run in PLANNED},
+        rounds=settings.plain(config.rounds) if in_rounds(config) else None,
     )

@@ -17,6 +17,9 @@ SCRIPTS = {
     "figures": "reports/make_figures.py",
     "watch": "reports/watch.py",
     "audit": "reports/audit.py",
+    "ensemble": "reports/make_ensemble.py",
+    "export": "-m ablation.export",
+    "predict": "predict.py",
 }
 
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from ablation.sweep.refusal import Refused, typed
+from ablation.sweep.settings import MODES
 
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
-
-MODES = ("plan", "check", "fetch", "cache")
 
 
 class OtherMode(SystemExit):
@@ -49,18 +48,6 @@ class OtherMode(SystemExit):
         from ablation.sweep import fetch
 
         return fetch.parts(self.planned)
-
-
-def mode_of(config: DictConfig) -> str | None:
-    """Return the mode of a command, None for training.
-
-    Raises:
-        Refused: the command sets two modes.
-    """
-    modes = {key: str(config[key]).lower() for key in MODES if config[key] is True or (key, config[key]) == ("cache", "clean")}
-    if len(modes) > 1:
-        raise Refused(f"{' '.join(f'{key}={value}' for key, value in modes.items())}: one at a time")
-    return next(iter(modes), None)
 
 
 def check_mode(config: DictConfig, command: DictConfig, overrides: Sequence[str]) -> None:

@@ -20,11 +20,12 @@ from ablation.data.dataset_info import Facts
 from ablation.data.listing import listing
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, changed, folder_of
-from ablation.records.provenance import source_digest
-from ablation.sweep import installation, settings
+from ablation.records.provenance import digest_of, same_code, source_digest
+from ablation.sweep import installation, own_parts, settings
 from ablation.sweep.identity import GROUPS, cell, digest, run_id
+from ablation.sweep.refusal import Refused
 
-ELSEWHERE = ("data.root", "data.cache", "data.train", "data.test")  # paths: the identity has the content instead
+ELSEWHERE = ("data.root", "data.cache", "data.train", "data.test", "data.facts.name")  # the identity has the content instead
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Planned:
     launcher: dict[str, Any]  # hydra.launcher
     overrides: list[str]  # as typed for this run
     train: Train
+    sources: dict[str, str]  # digests of this project's code and of each package of the user's own, when it was planned
     earlier_change: int  # st_mtime_ns of outcome.json when the run was planned, 0 if there was none
 
     @property
@@ -75,6 +77,15 @@ class Planned:
         """Number and size of the run's images, known before the data are opened."""
         return settings.dataset_facts(self.config)
 
+    @functools.cached_property
+    def own_code(self) -> dict[str, str]:
+        """Digest of each package of the user's own, if a part of the run is from one.
+
+        Raises:
+            Refused: a file is not valid Python.
+        """
+        return own_code(self.config)
+
     @property
     def trained_images(self) -> int:
         """Number of training images per epoch."""
@@ -93,7 +104,7 @@ class Planned:
         state = outcome.state(self.folder)
         if state in FINISHED and self.config["rerun"] == "stale":
             record = outcome.read(self.folder) or {}
-            return state if record["code"]["source"] == source_digest() else "to do again"
+            return state if same_code(record["code"], self.own_code) else "to do again"
         return state
 
     @property
@@ -105,19 +116,19 @@ class Planned:
 PLANNED: list[Planned] = []  # the runs of this process's command: the exit code is computed from them
 
 
-def plan(config: DictConfig, overrides: Sequence[str] | None = None) -> Planned:
+def plan(config: DictConfig, overrides: Sequence[str] | None = None, values: dict[str, Any] | None = None) -> Planned:
     """Return the planned run of a composed configuration.
 
     Args:
         config: composed; in a task its `hydra` node is missing and is taken from HydraConfig.
         overrides: of the run; None: those that Hydra composed it with.
+        values: of `check_config`, if the caller has them.
 
     Raises:
         Refused: a mandatory value or the image folder is missing.
     """
-    settings.check_missing(config)
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
-    values = settings.plain(config)
+    values = settings.checked(config) if values is None else values
     flat = identity(config, values)
     folder = folder_of(Path(values["paths"]["runs"]).absolute(), run_id(flat), flat)
     return Planned(
@@ -127,8 +138,9 @@ def plan(config: DictConfig, overrides: Sequence[str] | None = None) -> Planned:
         options=settings.choices(config),
         config=values,
         launcher=settings.plain(hydra_node.launcher),
-        overrides=list(hydra_node.overrides.task if overrides is None else overrides),
+        overrides=settings.as_typed(hydra_node) if overrides is None else list(overrides),
         train=Train(**values["train"]),
+        sources={"ablation": source_digest(), **own_code(values)},
         earlier_change=changed(folder),
     )
 
@@ -140,12 +152,13 @@ def of_task(config: DictConfig) -> Planned:
         Refused: a value of the configuration is not legal.
     """
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
-    overrides = list(hydra_node.overrides.task)
+    overrides = settings.as_typed(hydra_node)
     for run in PLANNED:
         if run.overrides == overrides:
             return run
-    settings.check_config(config, overrides)
-    return plan(config, overrides)
+    if mode := settings.mode_of(config):
+        raise Refused(f"{mode}={config[mode]}: trains nothing, and this run was not planned")
+    return plan(config, overrides, settings.check_config(config, overrides))
 
 
 def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -158,8 +171,7 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
         config: composed.
         values: the same configuration, resolved and plain, if the caller has it.
     """
-    settings.check_missing(config)
-    values = settings.plain(config) if values is None else values
+    values = settings.checked(config) if values is None else values
     options = settings.choices(config)
     flat: dict[str, Any] = {group: options[group] for group in GROUPS}
     for group in (*GROUPS, "train"):
@@ -175,7 +187,7 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
         flat["data.content"] = listing(source).digest
     weights = values["backbone"]["weights"]
     if weights not in ("imagenet", "none"):
-        flat["backbone.weights"] = f"sha256:{_file_digest(weights, Path(weights).stat().st_mtime_ns)}"
+        flat["backbone.weights"] = weights_digest(weights)
     return flat
 
 
@@ -203,6 +215,19 @@ def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | No
     return None, None
 
 
+def own_code(config: dict[str, Any]) -> dict[str, str]:
+    """Return what `Planned.own_code` does, of a resolved configuration."""
+    try:
+        return {name: digest_of(tuple(files)) for name, files in own_parts.packages(config).items()}
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def weights_digest(path: str) -> str:
+    """Return `sha256:` and the digest of a file of weights, as the identity has it."""
+    return f"sha256:{_file_digest(path, Path(path).stat().st_mtime_ns)}"
+
+
 @functools.lru_cache
 def _file_digest(path: str, changed: int) -> str:
     """Return a file's sha256; computed again in a process only if the file's modification time changes."""
@@ -219,5 +244,5 @@ def register() -> None:
 
 
 def _folder(config: DictConfig) -> Path:
-    overrides = list(config.hydra.overrides.task)
+    overrides = settings.as_typed(config.hydra)
     return next((run.folder for run in PLANNED if run.overrides == overrides), None) or plan(config).folder

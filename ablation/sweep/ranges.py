@@ -9,12 +9,13 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from ablation.cost.flops import PEAKS
+from ablation.cost.cards import CARDS
 from ablation.sweep.installation import CONF
 from ablation.sweep.refusal import Refused, typed
 
@@ -42,6 +43,16 @@ def _is_colour(value: Any) -> bool:
 
 def _is_inside(value: Any) -> bool:
     return TEXT.test(value) and not Path(value).is_absolute() and ".." not in Path(value).parts
+
+
+def _are_looks(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(type(seeds) is int for seeds in value)
+        and value[0] >= 2
+        and all(one < other for one, other in pairwise(value))
+    )
 
 
 def whole(low: int) -> Rule:
@@ -75,6 +86,7 @@ def or_null(rule: Rule) -> Rule:
 BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
 TEXT = Rule("a text", lambda value: isinstance(value, str) and bool(value.strip()))
 FOLDER = Rule("the name of a folder in data.root", _is_inside)
+LOOKS = Rule("two or more rising whole numbers, the first at least 2, as [3,5,8,12]", _are_looks)
 POSITIVE = number("> 0", lambda value: value > 0)
 SHARE = number(">= 0 and <= 1", lambda value: 0 <= value <= 1)
 SIDE = whole(1)
@@ -94,7 +106,7 @@ RULES: dict[str, Rule] = {
     "study.smallest": or_null(POSITIVE),
     "input_size": SIDE,
     "plan": BOOLEAN,
-    "plan_gpu": one_of(*PEAKS),
+    "plan_gpu": one_of(*CARDS),
     "check": BOOLEAN,
     "fetch": BOOLEAN,
     "cache": Rule("true, false or clean", lambda value: isinstance(value, bool) or value == "clean"),
@@ -149,11 +161,16 @@ RULES: dict[str, Rule] = {
     "records.checkpoint_every": whole(1),
     "records.checkpoint_minutes": number(">= 0", lambda value: value >= 0),
     "records.keep_weights": list_of(one_of("best", "last", "val")),
+    "rounds.looks": LOOKS,
+    "rounds.hours": or_null(POSITIVE),
     "paths.runs": TEXT,
     "paths.cache": TEXT,
     "tracker.mode": one_of("auto", "online", "offline", "disabled"),
-    "tracker.project": TEXT,
+    "tracker.project": or_null(TEXT),
     "tracker.entity": or_null(TEXT),
+    "tracker.group": or_null(TEXT),
+    "tracker.tags": list_of(Rule("a text of 1 to 64 characters", lambda value: TEXT.test(value) and len(value) <= 64)),
+    "tracker.notes": or_null(TEXT),
     "tracker.init_timeout": POSITIVE,
     "tracker.finish_timeout": POSITIVE,
     "tracker.images_every": whole(0),

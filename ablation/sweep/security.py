@@ -1,8 +1,9 @@
 """Which functions a configuration may call (targets), and that it holds no secrets. Checked over the whole tree.
 
-A `_target_` is code: `instantiate` would run `+x._target_=builtins.open`. A target in this package must be a function or
-class that its module itself defines, so `ablation.training.fit.torch.save` is refused. A resolved configuration is written to
-files, logged and tracked, so it may hold no secret: no value of an environment variable, and no key, whose name suggests one.
+A `_target_` is code: `instantiate` would run `+x._target_=builtins.open`. A target in this package, or in one
+that the user trusts by name, must be a function or class that its module itself defines: `ablation.training.fit.torch.save` is
+refused. A resolved configuration is written to files, logged and tracked, so it may hold no secret: no value of an environment
+variable, and no key, whose name suggests one.
 The value of a secret is never printed.
 """
 
@@ -12,10 +13,12 @@ import ast
 import functools
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ablation.sweep import own_parts
 from ablation.sweep.refusal import Refused, typed
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +39,12 @@ def check_target(key: str, value: Any, overrides: Sequence[str] = ()) -> None:
     if name in ("_args_", "_partial_", "_recursive_", "_convert_"):
         raise Refused(f"{typed(key, value, overrides)}: not used here; give the target's arguments by name")
     if name == "_target_" and not allowed(value):
-        legal = f"a function or class defined in {', '.join(room + '*' for room in ROOMS)} or one of {', '.join(TORCH)}"
-        raise Refused(f"{typed(key, value, overrides)}: not allowed as a target; must be {legal}")
+        rooms = [*ROOMS, *(f"{name}." for name in own_parts.trusted())]
+        legal = f"a function or class defined in {', '.join(room + '*' for room in rooms)} or one of {', '.join(TORCH)}"
+        package = str(value).partition(".")[0]
+        own = package.isidentifier() and package not in own_parts.trusted() and package not in sys.stdlib_module_names
+        way_out = f"; for code of your own: trusted=[{package}]" if own and package != "ablation" else ""
+        raise Refused(f"{typed(key, value, overrides)}: not allowed as a target; must be {legal}{way_out}")
 
 
 def check_command(arguments: Sequence[str]) -> None:
@@ -58,17 +65,27 @@ def allowed(target: Any) -> bool:
     if not isinstance(target, str) or target in TORCH:
         return isinstance(target, str)
     module, _, name = target.rpartition(".")
-    return target.startswith(ROOMS) and name in _defined(module)
+    file = _ours(module) if target.startswith(ROOMS) else own_parts.source(module)
+    return file is not None and name in _defined(file)
+
+
+def _ours(module: str) -> Path | None:
+    parts = module.split(".")
+    file = ROOT.joinpath(*parts).with_suffix(".py")
+    return file if all(part.isidentifier() for part in parts) and file.is_file() else None
 
 
 @functools.cache
-def _defined(module: str) -> frozenset[str]:
-    """Return the public functions and classes that a module of this package defines at its top level, read from its source."""
-    parts = module.split(".")
-    file = ROOT.joinpath(*parts).with_suffix(".py")
-    if not all(part.isidentifier() for part in parts) or not file.is_file():
-        return frozenset()
-    body = ast.parse(file.read_text()).body
+def _defined(file: Path) -> frozenset[str]:
+    """Return the public functions and classes that a module defines at its top level, read from its source.
+
+    Raises:
+        Refused: it is not valid Python.
+    """
+    try:
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+    except (SyntaxError, ValueError) as error:
+        raise Refused(f"{file}: cannot be read as Python: {error}") from None
     names = (node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef))
     return frozenset(name for name in names if not name.startswith("_"))
 

@@ -13,12 +13,20 @@ from typing import Any
 from ablation.records.lock import Busy
 
 _stop_requested = threading.Event()
+_at_once = False  # a stop signal raises where the process stands
 
 
 class Preempted(Exception):
     """The run was asked to stop; running the same command again continues it. Exit code 75 (EX_TEMPFAIL)."""
 
     outcome = "preempted"
+
+
+class StoppedAtOnce(SystemExit):
+    """A stop signal came while nothing was being trained: the process ends where it stands, with code 75."""
+
+    def __init__(self) -> None:
+        super().__init__(75)
 
 
 class LeftInQueue(KeyboardInterrupt):
@@ -54,6 +62,23 @@ def raise_if_stopping() -> None:
         raise Preempted("asked to stop; run the same command again to go on")
 
 
+@contextmanager
+def at_once() -> Iterator[None]:
+    """End the process at once on a stop signal inside the block, which has nothing to save; or if one came before it.
+
+    Raises:
+        StoppedAtOnce: a SystemExit, which neither Hydra nor `except Exception` stops.
+    """
+    global _at_once
+    _at_once = True
+    try:
+        if stopping():
+            raise StoppedAtOnce
+        yield
+    finally:
+        _at_once = False
+
+
 def listen() -> dict[int, Any]:
     """Handle SIGTERM and SIGUSR1 (main thread only, elsewhere Python sets no handlers); return the earlier handlers.
 
@@ -62,6 +87,8 @@ def listen() -> dict[int, Any]:
 
     def request_stop(number: int, frame: FrameType | None) -> None:
         _stop_requested.set()
+        if _at_once:
+            raise StoppedAtOnce
 
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():

@@ -27,7 +27,8 @@ ROOMS = {  # room -> what it may import beside itself; a longer name counts befo
     "reporting.statistics": ("reporting.read", "records"),
     "reporting.document": ("reporting.statistics", "reporting.read", "records"),
     "reporting.formats": ("reporting.document", "reporting.statistics", "reporting.read", "records"),
-    "trained": ("data", "models", "records", "sweep", "training", "reporting.read"),
+    "trained": ("data", "models", "records", "sweep", "training", "reporting.read", "reporting.statistics"),
+    "rounds": ("records", "sweep", "cost", "reporting.read", "reporting.statistics"),
     "figures": ("data", "models", "records", "sweep", "training", "reporting.read", "reporting.document"),
 }
 LIBRARIES = {  # library -> the only places that may import it
@@ -35,6 +36,7 @@ LIBRARIES = {  # library -> the only places that may import it
     "omegaconf": ("ablation/commands/run.py", "ablation/sweep/", "hydra_plugins/"),
     "wandb": (
         "ablation/records/tracker.py",
+        "ablation/records/wandb_client.py",
         "ablation/records/wandb_process.py",
         "ablation/reporting/read/wandb_online.py",
         "ablation/reporting/read/local_files.py",
@@ -51,6 +53,7 @@ LIBRARIES = {  # library -> the only places that may import it
         "ablation/cost/model_size.py",
         "ablation/cost/memory.py",
         "ablation/cost/hardware.py",
+        "ablation/commands/run.py",
         "ablation/sweep/gpu_facts.py",
         "ablation/sweep/try_cells.py",
     ),

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ablation.cost import estimate, hardware, history, memory, model_size, plan_table
-from ablation.cost.flops import Hardware, Work, assumed_rate, by_rate, makespan, measured_rate
-from ablation.sweep import planned_run
+from ablation.cost import cards, estimate, hardware, history, memory, model_size, plan_table
+from ablation.cost.flops import Hardware, Traffic, Work, assumed_rate, by_rate, makespan, measured_rate, once
+from ablation.sweep import gpu_facts, planned_run
 from ablation.sweep.identity import cell
 from ablation.training.trial import trial
 from tests.sweep.planned_runs import planned, record
@@ -28,29 +28,92 @@ V100 = Hardware("V100", assumed=True)
 
 
 def test_the_v100_by_hand() -> None:
-    """VGG16 with Resizer_CBAM: 15,938,627,648 MACs x 2 x (3 x 50,000 + 10,000) = 5.1004e15 FLOP at 0.75 x 15.7 TFLOP/s."""
+    """VGG16 with Resizer_CBAM: 15,938,627,648 MACs x 2 x (3 x 50,000 + 10,000) at 0.75 x 15.7 TFLOP/s: 433.15 s.
+
+    391 steps x (7 x 10 GB + 38 x 134,313,698 bytes) over 0.85 x 900 GB/s: 38.39 s. A copy of 1.2 GB at 12 GB/s: 0.1 s.
+    """
     work = Work(trained=50_000, evaluated=10_000, macs=15_466_209_280 + 472_418_368)
     assert work.flops == 5_100_360_847_360_000
-    epoch = by_rate(work, assumed_rate("V100", "fp32"))
-    assert (round(epoch.seconds, 2), epoch.basis, epoch.peak_memory) == (433.15, "assumed", None)
-    assert assumed_rate("V100", "bf16").flops == assumed_rate("V100", "fp32").flops  # no tensor cores for it
-    assert (
-        "no tensor cores" in assumed_rate("V100", "bf16").description
-        and "tensor" not in assumed_rate("V100", "fp16").description
-    )
+    epoch = by_rate(work, assumed_rate("V100", "fp32"), Traffic(391, 10**10, 134_313_698, 1_200_000_000))
+    assert (round(epoch.seconds, 2), epoch.basis, epoch.peak_memory) == (433.15 + 38.39 + 0.10, "assumed", None)
+    assert once(1_200_000_000, 800_000_000) == 20 + 5
+
+
+@pytest.mark.parametrize("gpu", ["V100", "T4"])
+def test_bf16_is_priced_as_what_it_would_be_where_there_is_none(gpu: str) -> None:
+    bf16, fp32 = assumed_rate(gpu, "bf16"), assumed_rate(gpu, "fp32")
+    assert (bf16.flops, bf16.bandwidth) == (fp32.flops, fp32.bandwidth)
+    assert "in fp32: it has no bf16 and would refuse such a run" in bf16.description
+    assert "refuse" not in fp32.description + assumed_rate(gpu, "fp16").description
 
 
 @pytest.mark.parametrize(
-    ("gpu", "precision", "flops"),
-    [("V100", "fp16", 50.0), ("A100", "fp32", 14.625), ("A100", "bf16", 124.8), ("H100", "bf16", 395.76)],
+    ("gpu", "precision", "flops", "bandwidth"),
+    [
+        ("V100", "fp16", 75.0, 0.765),
+        ("T4", "fp16", 39.0, 0.272),
+        ("A100", "fp32", 14.625, 1.32175),
+        ("A100", "bf16", 187.2, 1.32175),
+        ("H100", "bf16", 593.64, 2.8475),
+        ("H100-PCIe", "bf16", 453.9, 1.7),
+        ("H200", "bf16", 593.64, 4.08),
+        ("RTX3090", "bf16", 42.6, 0.7956),
+        ("RTX4090", "fp32", 61.95, 0.8568),
+    ],
 )
-def test_assumed_rates(gpu: str, precision: str, flops: float) -> None:
-    assert assumed_rate(gpu, precision).flops == pytest.approx(flops * 1e12, rel=1e-12)
+def test_assumed_rates(gpu: str, precision: str, flops: float, bandwidth: float) -> None:
+    rate = assumed_rate(gpu, precision)
+    assert (rate.flops, rate.bandwidth) == pytest.approx((flops * 1e12, bandwidth * 1e12), rel=1e-12)
 
 
-def test_a_measured_rate_is_discounted_and_says_so() -> None:
+@pytest.mark.parametrize(
+    ("device", "card"),
+    [
+        ("Tesla V100-SXM2-16GB", "V100"),
+        ("Tesla T4", "T4"),
+        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100-PCIe"),
+        ("NVIDIA H200", "H200"),
+        ("NVIDIA GeForce RTX 3090", "RTX3090"),
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("NVIDIA GeForce RTX 4090 D", None),
+        ("NVIDIA H100 NVL", None),
+        ("NVIDIA T400 4GB", None),
+        ("cpu, 2 threads", None),
+        (None, None),
+    ],
+)
+def test_cards_are_told_apart(device: str | None, card: str | None) -> None:
+    assert cards.named(device) == card
+
+
+def test_measured_rates_are_discounted_and_say_so() -> None:
+    """On a CPU 0.4 of a matrix product; on a GPU 0.6, and the traffic at the speed of a copy."""
     found = measured_rate(100e12, "bf16")
     assert found.flops == pytest.approx(40e12) and found.basis == "rate" and "0.4 of the 100.0 TFLOP/s" in found.description
+    assert by_rate(Work(1, 0, 10**12), found, Traffic(1, 10**12, 1, 1)).seconds == pytest.approx(6 / 40)
+    found = measured_rate(100e12, "bf16", 2e12)
+    assert found.flops == pytest.approx(60e12) and "2 TB/s of memory, measured now" in found.description
+    assert by_rate(Work(1, 0, 10**12), found, Traffic(1, 10**12, 0, 0)).seconds == pytest.approx(6 / 60 + 7 / 2)
+
+
+def test_what_a_resizer_adds_on_an_h100(composed: Compose) -> None:
+    """none is bound by its weights' traffic, three times its arithmetic; a Resizer adds 3 % of arithmetic, and its maps."""
+    runs = [planned(composed, f"resizer={resizer}", "plan_gpu=H100") for resizer in ("none", "bilinear", "plain", "cbam")]
+    none, bilinear, plain, cbam = (item.cell.epoch.seconds for item in estimate.command_cost(runs).items)
+    arithmetic = model_size.work(runs[0]).flops / (0.4 * 989.4e12)  # as it was priced without traffic
+    assert none == pytest.approx(3 * arithmetic, rel=0.1)
+    assert 1.1 < plain / bilinear < cbam / bilinear < 1.28
+
+
+def test_a_card_that_torch_cannot_use_is_priced(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless another one is typed."""
+    facts = gpu_facts.Facts("2.14.1", "13.0", (), (), ("NVIDIA A100-SXM4-40GB",), "470.57.02")
+    monkeypatch.setattr(gpu_facts, "read", lambda: facts)
+    run = planned(composed, "resizer=none")
+    assert hardware.hardware([run], []) == Hardware("A100", assumed=True)
+    assert hardware.hardware([run], ["plan_gpu=V100"]) == V100
 
 
 def test_the_time_on_slots() -> None:
@@ -107,12 +170,21 @@ def test_an_earlier_record_wins_over_a_check_over_a_rate(
 
 
 def test_a_run_that_was_killed_prices_by_its_rows(composed: Compose, tmp_path: Path) -> None:
-    """Two whole rows of 3 and 5 seconds, and one half written."""
+    """Two whole rows: 6 seconds on the clock, of which 3 trained, and 5 where the clock was lost; and one half written."""
     run = planned(composed, *DEMO, f"paths.runs={tmp_path}")
     folder = record(run, "running", device="GPU", seconds=None, epochs=None, peak_memory_bytes=None)
-    (folder / "epochs.jsonl").write_text('{"seconds": 3.0}\n{"seconds": 5.0}\n{"seco')
+    (folder / "epochs.jsonl").write_text(
+        '{"seconds": 3.0, "wall_seconds": 6.0}\n{"seconds": 5.0, "wall_seconds": null}\n{"seco'
+    )
     found = history.read(tmp_path, {cell(run.identity)}, Hardware("GPU"))
-    assert found.records[cell(run.identity)].seconds == 4.0 and found.accuracies == {}
+    assert found.records[cell(run.identity)].seconds == 5.5 and found.accuracies == {}
+
+
+def test_a_done_run_prices_by_the_clock(composed: Compose, tmp_path: Path) -> None:
+    """Ten epochs of 7 seconds, after each of which 2 passed in writing a checkpoint."""
+    run = planned(composed, *DEMO, f"paths.runs={tmp_path}")
+    record(run, device="GPU", format=2, wall_seconds=90.0)
+    assert history.read(tmp_path, {cell(run.identity)}, Hardware("GPU")).records[cell(run.identity)].seconds == 9.0
 
 
 def test_what_is_no_record_is_passed_over(composed: Compose, tmp_path: Path) -> None:
@@ -137,6 +209,9 @@ def test_the_memory_of_the_paper(composed: Compose) -> None:
         peak = found[precision].peak
         assert peak is not None and peak - found[precision].images == pytest.approx(expected, rel=0.01)
     assert found["bf16"].images == 60_000 * 3 * 32 * 32
+    activations, casts = found["bf16"].activations, 2 * 134_301_514
+    assert activations is not None and found["bf16"].kept == pytest.approx(activations - casts, rel=1e-4)  # biases are not cast
+    assert found["fp32"].kept == found["fp32"].activations
 
 
 @pytest.mark.parametrize(("optimizer", "states"), [("sgd_plain", 0), ("sgd", 1), ("adamw", 2)])

@@ -215,4 +215,4 @@ def test_why_a_run_has_no_record_is_learned_from_its_file_and_never_from_its_con
     assert line.partition(": ")[2].startswith(f"{sentence} (")
     (folder,) = sweep.runs.glob("sweeps/*")
     assert {file.suffix for file in folder.iterdir()} == {".json", ".log", ".yaml"}
-    assert [file.name for file in folder.glob("*.json")] == ["manifest.json"]
+    assert {file.name for file in folder.glob("*.json")} == {"manifest.json", "configurations.json"}

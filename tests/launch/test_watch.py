@@ -30,9 +30,11 @@ def planned(resizer: str, aug: str = "base", seed: int = 0) -> dict[str, Any]:
 
 
 def rows(folder: Path, seconds: list[float], accuracy: float = 80.0, tail: str = "") -> None:
-    """Write epochs.jsonl: an epoch for each of `seconds`."""
+    """Write epochs.jsonl: an epoch for each of `seconds` on the clock, of which one second was training."""
     lines = [
-        json.dumps({"epoch": number, "test_acc": accuracy + number, "images_per_second": 1000.0, "seconds": value})
+        json.dumps(
+            {"epoch": number, "test_acc": accuracy + number, "images_per_second": 1000.0, "seconds": 1.0, "wall_seconds": value}
+        )
         for number, value in enumerate(seconds, 1)
     ]
     folder.mkdir(exist_ok=True)
@@ -70,7 +72,7 @@ def sweep(tmp_path: Path) -> progress.Sweep:
     earlier = runs.record(outcome(cells[3], "failed"))
     os.utime(earlier, ns=(10**18, 10**18))
     runs.manifest(TABLE1, cells)
-    runs.record(outcome(cells[0], epochs=EPOCHS, seconds=20.0, images_per_second=2000.0, last=91.0))
+    runs.record(outcome(cells[0], epochs=EPOCHS, seconds=9.0, wall_seconds=20.0, images_per_second=2000.0, last=91.0))
     running = runs.record(outcome(cells[1], "running", gpu="GPU-3f1", device="constructed")).parent
     rows(running, [9.0, 3.0, 4.0, 4.0], tail='{"epoch": 5, "test_')
     checkpoint(running, 3)
@@ -171,7 +173,7 @@ def test_the_view_imports_neither_torch_nor_pandas(sweep: progress.Sweep, tmp_pa
 def test_a_file_gets_a_line_and_a_terminal_a_table_until_nothing_is_open(tmp_path: Path) -> None:
     runs = Runs(tmp_path / "runs")
     runs.manifest(TABLE1, [planned("none")])
-    runs.record(outcome(planned("none"), epochs=EPOCHS, seconds=20.0))
+    runs.record(outcome(planned("none"), epochs=EPOCHS, seconds=9.0, wall_seconds=20.0))
     sweep = progress.find(tmp_path / "runs")
     with (tmp_path / "said").open("w") as file:
         assert subprocess.run(command(sweep), cwd=ROOT, stdout=file, timeout=300).returncode == 0

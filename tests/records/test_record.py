@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ablation.records import provenance
 from ablation.records import record as module
 from ablation.records.correctness import decode
 from ablation.records.lock import Busy, Lock, locked
@@ -22,7 +23,7 @@ from ablation.records.outcome import epochs_done, rows
 from ablation.records.record import Record
 
 IDENTITY = {"seed": 0, "resizer": "none", "train.epochs": 2}
-CODE = {"commit": None, "dirty": None, "source": module.source_digest()}
+CODE = {"commit": None, "dirty": None, "source": provenance.source_digest()}
 
 
 @dataclass(frozen=True)
@@ -251,7 +252,7 @@ def test_other_code_is_said_and_rerun_on_request(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained(tmp_path / "a")
-    monkeypatch.setattr(module, "source_digest", lambda: "other")
+    monkeypatch.setattr(provenance, "source_digest", lambda: "other")
     with caplog.at_level("INFO"):
         assert opened(tmp_path / "a").skip()
     assert f"by other code (source {CODE['source']}, now other; rerun=stale trains it again)" in caplog.text
@@ -356,7 +357,6 @@ COMMENTED = '"""A module."""\n\n# Why.\ndef f(x):\n    """Add one."""\n    retur
 @pytest.fixture
 def source_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], str]]:
     """The source digest of a package of these files."""
-    from ablation.records import provenance
 
     def digest(files: dict[str, str]) -> str:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -391,6 +391,4 @@ def test_the_source_digest_is_deaf_to_what_changes_no_number(source_of: Callable
 
 
 def test_every_file_that_numbers_depend_on_is_there() -> None:
-    from ablation.records import provenance
-
     assert all(list(provenance.PACKAGE.glob(name)) for name in provenance.NUMBERS)

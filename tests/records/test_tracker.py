@@ -18,7 +18,7 @@ import pytest
 import wandb
 from wandb.util import get_core_path
 
-from ablation.records import tracker, wandb_process
+from ablation.records import tracker, wandb_process, wandb_settings
 from ablation.records.record import Tracker
 from ablation.records.tracker import WandbTracker
 
@@ -255,37 +255,17 @@ def test_a_disabled_tracker_leaves_no_trace(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def netrc(folder: Path) -> Path:
-    """A constructed netrc, as `wandb login` writes it."""
-    file = folder / "netrc"
-    file.write_text(f"machine api.wandb.ai\n  login user\n  password {'c0ffee' * 7}\n")
-    file.chmod(0o600)
-    return file
-
-
-def test_auto_asks_the_environment_then_for_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_client: None) -> None:
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NETRC", str(tmp_path / "nothing"))
-    assert wandb_process.choose("auto")[0] == "offline"
-    monkeypatch.setenv("NETRC", str(netrc(tmp_path)))
-    assert wandb_process.choose("auto")[0] == "online"
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert wandb_process.choose("auto") == ("disabled", "WANDB_MODE=disabled")
-    assert wandb_process.choose("offline") == ("offline", "tracker.mode=offline")
-    monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setenv("NETRC", str(tmp_path / "nothing"))
-    monkeypatch.setenv("WANDB_API_KEY", "c0ffee" * 7)
-    assert wandb_process.choose("auto") == ("online", "a W&B key was found")
-
-
-def test_the_mode_is_said_once_a_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    tracker._say_once.cache_clear()
+@pytest.mark.parametrize("silent", [False, True])
+def test_the_mode_is_said_once_a_process(
+    silent: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or not at all, with WANDB_SILENT."""
+    monkeypatch.setenv("WANDB_SILENT", str(silent).lower())
+    monkeypatch.setattr(wandb_settings, "_said", set())
     caplog.set_level(logging.INFO)
     for run_id in ("a", "b"):
         opened(tmp_path, run_id).close({}, failed=False)
-    assert said(caplog, logging.INFO) == ["W&B: offline (tracker.mode=offline)"]
+    assert said(caplog, logging.INFO) == ([] if silent else ["W&B: offline (tracker.mode=offline)"])
 
 
 def test_the_key_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_client: None) -> None:

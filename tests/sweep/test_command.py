@@ -118,7 +118,8 @@ def test_verbose_prints_each_epoch_and_is_no_other_run(tmp_path: Path) -> None:
 def test_the_table_from_wandbs_files_equals_the_local_one(tmp_path: Path) -> None:
     """Of real runs, byte for byte: what W&B kept is what the record says."""
     runs, tables = tmp_path / "runs", {}
-    done = run("-m", *TINY[:3], "train.epochs=2", "resizer=none,plain", "aug=base", f"paths.runs={runs}", WANDB_MODE="offline")
+    overrides = [*TINY[:3], "train.epochs=2", "resizer=none,plain", "aug=base", f"paths.runs={runs}"]
+    done = run("-m", *overrides, WANDB_MODE="offline", WANDB_SILENT="")
     assert done.returncode == 0 and "W&B: offline (WANDB_MODE=offline)" in done.stdout
     wait_until_closed(runs / "wandb")
     for source in ("local", "offline"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from omegaconf import DictConfig
 
 from ablation.cost import plan_table
 from tests.commands import script
+from tests.conftest import ROOT
 from tests.sweep.planned_runs import planned, record, tree
 
 Compose = Callable[..., DictConfig]
@@ -38,19 +41,19 @@ def row(text: str, start: str) -> list[str]:
 
 
 def test_the_paper_from_nothing(tmp_path: Path) -> None:
-    """Golden facts: parameters and MACs of VGG16 alone, with Resizer and with CBAM; 433 s x 300 epochs on an assumed V100."""
+    """Golden facts: parameters and MACs of VGG16 alone, with Resizer and with CBAM; 481 s x 300 epochs on an assumed V100."""
     done = run(tmp_path, "-m", "resizer=none,plain,cbam", "aug=base,cutmix", "seed=0,1", "plan=true")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert list(tmp_path.iterdir()) == []
     found = [[c.strip() for c in row(done.stdout, f"{name}-base-vgg16-s1")[1:]] for name in ("none", "plain", "cbam")]
     assert found == [
-        ["to do", "134,301,514", "432.8 M", "~2.19 GB", "11.8", "assumed", "58.8 min"],
-        ["to do", "134,313,549", "15.93 G", "~9.2 GB", "433", "assumed", "36.1 h"],
-        ["to do", "134,313,698", "15.94 G", "~9.72 GB", "433", "assumed", "36.1 h"],
+        ["to do", "134,301,514", "432.8 M", "~2.19 GB", "15.2", "assumed", "1.28 h"],
+        ["to do", "134,313,549", "15.93 G", "~9.2 GB", "481", "assumed", "40.1 h"],
+        ["to do", "134,313,698", "15.94 G", "~9.72 GB", "485", "assumed", "40.4 h"],
     ]
     assert "plan: 12 runs: 12 to do" in done.stdout and done.stdout.count("-vgg16-s") == 12
-    assert "V100, not measured: 11.8 TFLOP/s in bf16 (0.75 of the peak of 15.7, as fp32" in done.stdout
-    assert "left    12 runs, 3,600 epochs: 293 GPU-hours; 12.2 days on the clock" in done.stdout  # 4 x (1 + 36 + 36.1)
+    assert "V100, not measured: 11.8 TFLOP/s in bf16 (0.75 of the peak of 15.7, in fp32: it has" in done.stdout
+    assert "left    12 runs, 3,600 epochs: 327 GPU-hours; 13.6 days on the clock" in done.stdout  # 4 x (1.28 + 40.1 + 40.4)
     assert "disk    4.84 GB of checkpoints while runs train (up to 3 files a run), 6.45 GB" in done.stdout  # 12 x 0.537
     assert "With 2 seeds only differences above about 2.5 points would show (seed sd 0.2 assumed)" in done.stdout
 
@@ -63,11 +66,11 @@ def shown(composed: Compose, capsys: pytest.CaptureFixture[str], cells: list[str
 
 
 def test_another_gpu_and_slots(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two runs on two slots: 36.1 h on a V100 are 10.6 times fewer on an A100, which has tensor cores for bf16."""
+    """Two runs on two slots: 40 h on a V100 are 11 times fewer on an A100, which has tensor cores for bf16."""
     launcher = ("hydra/launcher=local_gpus", "hydra.launcher.devices=[0,1]")
     text = shown(composed, capsys, ["resizer=plain", "resizer=cbam"], "plan_gpu=A100", *launcher)
-    assert "A100, not measured: 124.8 TFLOP/s in bf16 (0.4 of the peak of 312)" in text
-    assert "600 epochs: 6.81 GPU-hours; 3.41 h on the clock with 2 slots of local_gpus" in text
+    assert "A100, not measured: 187.2 TFLOP/s in bf16 (0.6 of the peak of 312), 1.32 TB/s of memory (0.85 of 1,555)" in text
+    assert "600 epochs: 7.37 GPU-hours; 3.73 h on the clock with 2 slots of local_gpus" in text
 
 
 def test_jobs_on_one_device_are_slots_too(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +81,7 @@ def test_jobs_on_one_device_are_slots_too(composed: Compose, capsys: pytest.Capt
 
 def test_one_run(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(composed, capsys, ["resizer=none"])
-    assert "left    1 run, 300 epochs: 0.98 GPU-hours\n" in text and "1 seed a cell shows no spread" in text
+    assert "left    1 run, 300 epochs: 1.28 GPU-hours\n" in text and "1 seed a cell shows no spread" in text
 
 
 def test_a_cpu_that_may_try_is_priced_itself(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +96,10 @@ def test_a_cpu_that_may_try_is_priced_itself(composed: Compose, capsys: pytest.C
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["plan=true", "plan_gpu=T4"], "refused: plan_gpu=T4: must be one of V100, A100, H100 (conf/config.yaml has V100)"),
+        (
+            ["plan=true", "plan_gpu=P100"],
+            "refused: plan_gpu=P100: must be one of V100, T4, A100, H100, H100-PCIe, H200, RTX3090,",
+        ),
         (["plan=true", "check=true"], "refused: plan=true check=true: one at a time"),
         (["-m", "plan=true,false"], "refused: plan=True: for the whole command, not for one run of it"),
         (["-m", "fetch=true,false"], "refused: fetch=True: for the whole command, not for one run of it"),
@@ -168,3 +174,78 @@ def test_a_file_gets_each_run_on_one_line_however_narrow_the_terminal(
     assert [line.split()[0] for line in lines] == ["run", "run-done", "run-running"]
     assert all(line.split()[2:] == [*" ".join(NUMBERS).split(), "record", "none"] for line in lines[1:])
     assert len({len(line) for line in lines}) == 1 and "\x1b" not in "".join(lines)
+
+
+PLANS = [["plan=true"], ["-m", "plan=true"]]
+INTERPOLATIONS = {
+    "resizer.channels=${.num_blocks}": [*PLANS, ["check=true"], ["-m", "check=true"]],
+    "resizer.channels=${resizer.num_blocks}": PLANS,
+    "resizer.channels='${oc.decode:${oc.env:TEN}}'": PLANS,
+    "train.epochs=${seed}": PLANS,
+}
+CASES = [(arguments, override) for override, modes in INTERPOLATIONS.items() for arguments in modes]
+
+
+@pytest.mark.parametrize(("arguments", "override"), CASES)
+def test_nothing_trains_that_is_to_be_planned(tmp_path: Path, arguments: list[str], override: str) -> None:
+    """An override that means something at its own place alone is quoted as typed, and resolved there."""
+    typed = [*arguments, *TINY, "resizer=plain", "aug=base", "seed=1", override]
+    done = script("run.py", *typed, cwd=tmp_path, environment={"TEN": "10"})
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert ("plain-base-vgg_tiny-s1" in done.stdout) and "epoch 1" not in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_over_interpolations_trains_and_is_written_down(tmp_path: Path) -> None:
+    typed = [
+        *TINY,
+        "train.epochs=1",
+        "resizer=plain",
+        "aug=base",
+        "resizer.channels=${.num_blocks},'${oc.decode:${oc.env:TEN}}'",
+    ]
+    done = script("run.py", "-m", *typed, cwd=tmp_path, environment={"TEN": "10"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    (manifest,) = (tmp_path / "runs" / "sweeps").glob("*/manifest.json")
+    assert [run["config"]["resizer.channels"] for run in json.loads(manifest.read_text())["runs"]] == [1, 10]
+
+
+@pytest.mark.parametrize(
+    "override", ["resizer.channels=${.nothing}", "resizer.channels=${oc.env:UNSET_VARIABLE}", "seed=${seed}"]
+)
+@pytest.mark.parametrize("arguments", [[], ["-m"], ["-m", "plan=true"]])
+def test_what_cannot_be_resolved_ends_the_command(tmp_path: Path, override: str, arguments: list[str]) -> None:
+    done = run(tmp_path, *arguments, *TINY, "resizer=plain", "aug=base", override)
+    assert done.returncode == 1 and done.stderr.startswith("refused: ") and done.stderr.count("\n") == 1, done.stderr
+    assert "epoch" not in done.stdout and not (tmp_path / "runs").exists()
+
+
+def test_a_hook_that_fails_ends_the_command(tmp_path: Path) -> None:
+    """Where the manifest goes lies a regular file: Hydra alone would warn of the error and train."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "sweeps").write_text("in the way")
+    done = run(tmp_path, "-m", *TINY, "resizer=none", "aug=base", "train.epochs=1")
+    assert done.returncode == 1 and done.stderr.startswith("refused: ") and done.stderr.count("\n") == 1, done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["sweeps"]
+
+
+def planning(folder: Path, runs: int) -> subprocess.Popen[str]:
+    """Start to plan a grid that takes minutes, and wait for its first word."""
+    typed = ["-m", *TINY, f"seed=range({runs})", "resizer=none", "aug=base", f"paths.runs={folder / 'runs'}"]
+    started = subprocess.Popen(
+        [sys.executable, "run.py", *typed], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline().startswith(f"plan: {runs:,} runs, a large grid: planning takes about ")
+    return started
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)])
+def test_a_signal_ends_planning_at_once(tmp_path: Path, number: int, code: int) -> None:
+    """Nothing of ten hours of planning is left, not even the list of runs that are not finished."""
+    started = planning(tmp_path, 1_000_000)
+    started.send_signal(number)
+    out, error = started.communicate(timeout=60)
+    assert started.returncode == code and out == "" and "not finished" not in error and "Traceback" not in error
+    assert not (tmp_path / "runs").exists()

@@ -71,8 +71,9 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
         *_unfit_lines(analysis),
         *_absent_lines(cells, study),
         *_no_effect_lines(analysis),
+        *_rounds_lines(analysis),
     ]
-    complete = outcomes["done"] + outcomes["diverged"] == outcomes.total()
+    complete = outcomes["done"] + outcomes["diverged"] + outcomes["unneeded"] == outcomes.total()
     return Table(
         title=title(analysis),
         note=study.get("note") if holds(analysis) else None,
@@ -124,6 +125,10 @@ def _mixture_lines(cells: Sequence[Cell]) -> list[str]:
     if len(codes) > 1:
         versions = ", ".join(f"{code} ({number} runs)" for code, number in sorted(codes.items()))
         lines.append(f"its runs were made by {len(codes)} versions of the code: {versions}; rerun=stale trains old ones again")
+    own = sorted({package for run in runs for package in (run["code_own"] or {}).items()})
+    for name in dict.fromkeys(name for name, _ in own):
+        if len(digests := [digest for package, digest in own if package == name]) > 1:
+            lines.append(f"made by {len(digests)} versions of {name}: {', '.join(digests)}; rerun=stale trains old runs again")
     devices = Counter(str(run["device"]) for run in runs)
     if len(devices) > 1:
         lines.append(
@@ -183,6 +188,16 @@ def _no_effect_lines(analysis: Analysis) -> list[str]:
         more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
         lines += [f"no effect of {'; '.join([*names[:NAMED], *more])}: {words}"] if names else []
     return lines
+
+
+def _rounds_lines(analysis: Analysis) -> list[str]:
+    """Say how the seeds of a sweep in rounds were chosen, and what its p values are adjusted for."""
+    looked = analysis.looked
+    if looked is None:
+        return []
+    counts = ", ".join(f"{number} {status}" for status, number in looked.counts.items())
+    looks = ", ".join(map(str, looked.looks))
+    return [f"seeds in rounds, {looked.complete} of the looks at {looks} seeds: {counts}; p is adjusted for the looks, too"]
 
 
 def _absent_lines(cells: Sequence[Cell], study: Mapping[str, Any]) -> list[str]:

@@ -22,12 +22,13 @@ from markupsafe import Markup
 from PIL import Image
 
 from ablation.records.numbers import size
-from ablation.reporting.document import picture, plots
+from ablation.reporting.document import plots
+from ablation.reporting.document.cell_pictures import cells
 from ablation.reporting.document.document import Table, counts
+from ablation.reporting.document.effect_pictures import differences, effects
 from ablation.reporting.document.entries import Entry, Section
 from ablation.reporting.document.reported import as_reported
 from ablation.reporting.document.text import MINUS, typeset, typeset_cell, visible
-from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read.provenance import Details
 from ablation.reporting.read.run_links import Links
 from ablation.reporting.statistics.analysis import Analysis, Comparison
@@ -87,11 +88,10 @@ def page(
         policy=f"sha256-{digest}",
         table=table,
         counts=counted,
-        verdict=verdict(analysis),
         notes=[line for line in table.lines if line != counted],
-        first=picture.cells(analysis),
-        second=picture.effects(analysis) or picture.differences(analysis.comparisons, "against-baseline"),
-        pictures={key: picture.differences(found, f"{key}-picture") for key, found in _compared(analysis).items()},
+        first=cells(analysis),
+        second=effects(analysis) or differences(analysis.comparisons, "against-baseline"),
+        pictures={key: differences(found, f"{key}-picture") for key, found in _compared(analysis).items()},
         sections=shown,
         reported=as_reported(analysis),
         curves=plots.curves(analysis, details.curves, details.words),

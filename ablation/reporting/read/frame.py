@@ -16,7 +16,8 @@ from ablation.records.format1 import without_stated_targets
 from ablation.records.outcome import ENDED, epochs_done, state, state_of, upgrade
 from ablation.reporting.read.selection import Selection
 
-WORDS = (*ENDED, "killed", "incomplete", "running", "missing")  # incomplete: W&B lacks epochs; missing: no record
+# incomplete: W&B lacks epochs; missing: no record; unneeded: no record, and a sweep in rounds needs none
+WORDS = (*ENDED, "killed", "incomplete", "running", "missing", "unneeded")
 
 DECIMAL = {  # column -> key in W&B's summary; the path in outcome.json is the same, without run/
     "best_acc": "best/test_acc",
@@ -45,6 +46,7 @@ TEXT = {
     "code_source": "code/source",
     "code_commit": "code/commit",
     "code_dirty": "code/dirty",
+    "code_own": "code/own",
     "mixed": "mixed",
 }
 COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "problem")
@@ -83,6 +85,10 @@ def join(runs: Path, selection: Selection, values: Values) -> pd.DataFrame:
     planned = selection.planned
     names = sorted({*planned, *values} if selection.others else planned)
     rows = [_row(runs / name, planned.get(name), values.get(name)) for name in names]
+    unneeded = set((selection.rounds or {}).get("not_needed", ()))
+    for row in rows:
+        if row["outcome"] == "missing" and row["run_id"] in unneeded:
+            row["outcome"] = "unneeded"
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
 
 

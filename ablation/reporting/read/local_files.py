@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,14 @@ def local(runs: Path, selection: Selection) -> pd.DataFrame:
         COLUMNS, sorted by run id, dtype object: accuracies in percent, seconds of the whole run, MACs of one image, None if
         there is no value. `config` is the flat identity, `problem` says why a record could not be read.
     """
-    names: Iterable[str] = selection.planned
-    if selection.others and runs.is_dir():
-        names = {*names, *(folder.name for folder in runs.iterdir() if RUN_ID.fullmatch(folder.name))}
-    records = {name: record for name in names if (record := _record(runs / name)) is not None}
+    records = {name: record for name in _names(runs, selection) if (record := _record(runs / name)) is not None}
     return join(runs, selection, records)
 
 
 def offline(runs: Path, selection: Selection) -> pd.DataFrame:
-    """Read runs/wandb/offline-run-*: of each run the newest folder. Returns what `local` returns."""
+    """Read runs/wandb/offline-run-*, or where WANDB_DIR put it: of each run the newest folder. Returns what `local` returns."""
     newest: dict[str, tuple[tuple[str, int], Path]] = {}
-    for file in (runs / "wandb").glob("offline-run-*/run-*.wandb"):
+    for file in (file for folder in _wandb_folders(runs, selection) for file in folder.glob("offline-run-*/run-*.wandb")):
         run_id = file.stem.removeprefix("run-")
         stamp = re.fullmatch(rf"offline-run-(\d+_\d+)-{re.escape(run_id)}(?:-(\d+))?", file.parent.name)
         if stamp and run_of(run_id) == run_id and (selection.others or run_id in selection.planned):
@@ -50,6 +46,25 @@ def offline(runs: Path, selection: Selection) -> pd.DataFrame:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         summaries = pool.map(_summary, [file for _, file in newest.values()])
         return join(runs, selection, dict(zip(newest, summaries, strict=True)))
+
+
+def _names(runs: Path, selection: Selection) -> set[str]:
+    """Return the ids of the planned runs, and with `others` of every run in the folder."""
+    others = runs.iterdir() if selection.others and runs.is_dir() else ()
+    return {*selection.planned, *(folder.name for folder in others if RUN_ID.fullmatch(folder.name))}
+
+
+def _wandb_folders(runs: Path, selection: Selection) -> set[Path]:
+    """Return the folders of W&B's offline files: runs/wandb, and those that records of the runs name."""
+    found = {(runs / "wandb").resolve()}
+    for name in _names(runs, selection):
+        try:
+            path = ((outcome.read(runs / name) or {}).get("tracker") or {}).get("path")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if isinstance(path, str) and Path(path).name.startswith("offline-run-"):
+            found.add((runs / path).parent.resolve())
+    return found
 
 
 def _record(folder: Path) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablation.records.manifest import NAME, RUN_ID
+from ablation.records.manifest import NAME, ROUNDS, RUN_ID
 
 NO_STUDY: dict[str, Any] = {"name": "runs", "title": None}
 
@@ -26,6 +26,8 @@ class Selection:
     warnings: list[str] = field(default_factory=list)  # one line for each unreadable manifest
     tracker: dict[str, Any] = field(default_factory=dict)  # the newest sweep's tracker node
     command: str | None = None  # of the newest sweep
+    rounds: dict[str, Any] | None = None  # content of the newest sweep's rounds.json
+    grown: bool = False  # an earlier sweep of this study had fewer seeds of the same cells
 
 
 def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Selection:
@@ -61,8 +63,46 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
     description = f"{sweeps}{' and every other run' if others else ''} of {runs}"
     newest = chosen[max(chosen)]
     return Selection(
-        newest["study"], planned, others, description, warnings, newest.get("tracker") or {}, newest.get("command")
+        newest["study"],
+        planned,
+        others,
+        description,
+        warnings,
+        newest.get("tracker") or {},
+        newest.get("command"),
+        _rounds(runs / "sweeps" / max(chosen), warnings),
+        _grown(manifests, newest),
     )
+
+
+def _rounds(sweep: Path, warnings: list[str]) -> dict[str, Any] | None:
+    """Return the content of a sweep's rounds.json, None if it has none; one that cannot be read is a warning."""
+    try:
+        content: dict[str, Any] = json.loads((sweep / ROUNDS).read_bytes())
+        if not all(isinstance(name, str) for name in content["not_needed"]):
+            raise TypeError("not_needed is no list of run ids")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.append(f"unreadable, left out: {sweep / ROUNDS} ({type(error).__name__}: {error})")
+        return None
+    return content
+
+
+def _grown(manifests: dict[str, dict[str, Any]], newest: dict[str, Any]) -> bool:
+    """Return True if an earlier sweep of the same study planned fewer seeds of a cell that the newest has."""
+    now = _seeds(newest)
+    earlier = [one for one in manifests.values() if one is not newest and one["study"]["name"] == newest["study"]["name"]]
+    return any(seeds < now.get(cell, set()) for one in earlier for cell, seeds in _seeds(one).items())
+
+
+def _seeds(manifest: dict[str, Any]) -> dict[str, set[Any]]:
+    """Return the planned seeds of each cell."""
+    seeds: dict[str, set[Any]] = {}
+    for run in manifest["runs"]:
+        cell = json.dumps({key: value for key, value in run["config"].items() if key != "seed"}, sort_keys=True)
+        seeds.setdefault(cell, set()).add(run["config"].get("seed"))
+    return seeds
 
 
 def _studies(manifests: dict[str, dict[str, Any]]) -> str:

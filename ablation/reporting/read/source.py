@@ -155,7 +155,7 @@ def project(runs: Path, selection: Selection, named: str | None = None) -> str:
     Raises:
         Unavailable: none of them has one, or `named` is not of this form.
     """
-    tracker = selection.tracker or _configured(runs)
+    tracker = selection.tracker if selection.tracker.get("project") else _configured(runs)
     parts = named.split("/") if named else [tracker.get("entity"), tracker.get("project")]
     parts = [str(part) for part in parts if part]
     if named is None and not tracker.get("project"):
@@ -166,15 +166,18 @@ def project(runs: Path, selection: Selection, named: str | None = None) -> str:
 
 
 def _configured(runs: Path) -> dict[str, Any]:
-    """Return the tracker node of the newest run that has one, since a single run has no manifest."""
+    """Return project and entity of the newest run that has them, since a single run has no manifest."""
     import yaml  # type: ignore[import-untyped]
 
     files = [file for file in runs.glob("*/config.yaml") if RUN_ID.fullmatch(file.parent.name)]
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         try:
+            known = ((outcome.read(file.parent) or {}).get("tracker") or {}).get("project")  # as W&B has it
             tracker = yaml.safe_load(file.read_bytes()).get("tracker")
-        except (OSError, AttributeError, yaml.YAMLError):
+        except (OSError, ValueError, AttributeError, yaml.YAMLError):
             continue
+        if isinstance(known, str):
+            return {"entity": known.rpartition("/")[0], "project": known.rpartition("/")[2]}
         if isinstance(tracker, dict) and tracker.get("project"):
             return tracker
     return {}

@@ -22,6 +22,7 @@ import pandas as pd
 from ablation.records import wandb_process
 from ablation.records.manifest import RUN_ID
 from ablation.records.tracker import IDS
+from ablation.records.wandb_client import Wrong, client_settings, has_key
 from ablation.reporting.read.frame import Values, checked, join, unended
 from ablation.reporting.read.selection import Selection
 
@@ -82,7 +83,7 @@ def _pages(project: str, filters: dict[str, Any]) -> Iterator[Page]:
     """Request a project's runs with all fields: lazy runs would need another request each."""
     import wandb
 
-    wandb.setup(settings=wandb.Settings(silent=True))  # otherwise its login prints
+    client_settings()  # otherwise its login prints
     timeout = wandb.env.get_http_timeout(TIMEOUT)
     api = wandb_process.bounded(lambda: wandb.Api(timeout=timeout), timeout + wandb_process.GRACE)
     api.flush()
@@ -110,8 +111,11 @@ def _epochs(run: Any, seconds: float) -> int:
 @contextmanager
 def _errors_as_one_line(project: str) -> Iterator[None]:
     """Turn what wandb raises into `Unavailable`."""
-    if not wandb_process.has_key():
-        raise Unavailable("W&B: no key: wandb login, or --source local")
+    try:
+        if not has_key():
+            raise Unavailable("W&B: no key: wandb login, or --source local")
+    except Wrong as error:
+        raise Unavailable(f"W&B: {error}") from error
     import wandb
 
     try:

@@ -22,6 +22,7 @@ from ablation.reporting.statistics.contrasts import NoEffect
 from ablation.reporting.statistics.effects import Effect, effects, on
 from ablation.reporting.statistics.estimate import Interval
 from ablation.reporting.statistics.family import rank
+from ablation.reporting.statistics.looks import Looked
 from ablation.reporting.statistics.power import sd_interval
 from ablation.reporting.statistics.rows import Correct, Row, mismatch, row_of
 from ablation.reporting.statistics.same_images import Difference
@@ -72,6 +73,7 @@ class Analysis:
     spread: Spread | None
     smallest: float | None  # points that matter, as stated
     command: str | None  # of the newest sweep
+    looked: Looked | None = None  # of a sweep in rounds
 
 
 def analyse(
@@ -83,6 +85,7 @@ def analyse(
     correct: Correct | None = None,
     smallest: float | None = None,
     command: str | None = None,
+    looked: Looked | None = None,
 ) -> Analysis:
     """Analyse a study's runs.
 
@@ -95,6 +98,7 @@ def analyse(
         correct: gives a run's correct test images, where they are here.
         smallest: difference in points that matters; None: the study's `smallest`, which may state none.
         command: that planned the runs, for the command that would decide what is open.
+        looked: of a sweep in rounds, what it knew after its last look: its levels count.
 
     Raises:
         Unknown: `against` names no cell, or several; the message lists the labels.
@@ -107,9 +111,11 @@ def analyse(
     reference = _named(rows, against)
     pairs = [(row, other) for row, other in _baselines(rows, study) if other is not row]
     to_reference = [(row, reference) for row in rows if reference is not None and row is not reference]
-    all_pairs = compared([*pairs, *to_reference], metric, margin, generator, family=True)
+    all_pairs = compared(
+        [*pairs, *to_reference], metric, margin, generator, family=True, looked=looked.comparisons if looked else None
+    )
     groups = _groups(rows, metric, margin, generator)
-    estimated, no_effect = _effects(groups, study, metric, margin)
+    estimated, no_effect = _effects(groups, study, metric, margin, looked)
     counts = {images.count for row in rows if row.cell.done for images in row.tested_on}
     return Analysis(
         study=study,
@@ -125,6 +131,7 @@ def analyse(
         spread=_spread(rows, metric),
         smallest=margin,
         command=command,
+        looked=looked,
     )
 
 
@@ -224,14 +231,15 @@ def _led(name: str, rows: list[Row], metric: str, margin: float | None, generato
 
 
 def _effects(
-    groups: Sequence[Group], study: Mapping[str, Any], metric: str, margin: float | None
+    groups: Sequence[Group], study: Mapping[str, Any], metric: str, margin: float | None, looked: Looked | None
 ) -> tuple[list[Effect], list[NoEffect]]:
     """Return the effects within each group: test images are no factor, and no sum goes over two kinds of them."""
     estimated: list[Effect] = []
     no_effect: dict[NoEffect, None] = {}
     for group in groups:
         samples = [row.samples[metric] for row in group.rows]
-        tested, without = effects([row.cell.config for row in group.rows], samples, study, margin)
+        known = {name.removesuffix(f" {group.name}"): each for name, each in (looked.effects if looked else {}).items()}
+        tested, without = effects([row.cell.config for row in group.rows], samples, study, margin, known)
         estimated += [on(effect, group.name) for effect in tested]
         no_effect |= dict.fromkeys(without)
     return estimated, list(no_effect)

@@ -6,7 +6,7 @@ Owns which comparisons are one family. Pure; random only by the generator that i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,11 @@ class Comparison:
     last: float | None  # points at the last epoch
 
     @property
+    def name(self) -> str:
+        """The two labels, `Resizer - Baseline`."""
+        return f"{self.row.cell.label} - {self.other.cell.label}"
+
+    @property
     def level(self) -> float:
         """Of its test."""
         return LEVEL if self.adjusted is None else self.adjusted.level
@@ -56,7 +61,14 @@ class Comparison:
 Pairs = Sequence[tuple[Row, Row]]
 
 
-def compared(pairs: Pairs, metric: str, margin: float | None, generator: np.random.Generator, family: bool) -> list[Comparison]:
+def compared(
+    pairs: Pairs,
+    metric: str,
+    margin: float | None,
+    generator: np.random.Generator,
+    family: bool,
+    looked: Mapping[str, Adjusted] | None = None,
+) -> list[Comparison]:
     """Compare cells.
 
     Args:
@@ -65,6 +77,7 @@ def compared(pairs: Pairs, metric: str, margin: float | None, generator: np.rand
         margin: smallest difference that matters, points; None if none was stated.
         generator: for the permutation check beyond 8 against 8 seeds.
         family: adjust for all of them by Holm's method, each pair counted once, whichever way round and however often.
+        looked: of a sweep in rounds, what its looks made of each comparison, by name, in place of Holm's adjustment.
     """
     different = [mismatch(row, other) for row, other in pairs]
     estimates = [
@@ -73,6 +86,9 @@ def compared(pairs: Pairs, metric: str, margin: float | None, generator: np.rand
     ]
     adjusted = _family(pairs, estimates) if family else [None] * len(pairs)
     checks = _checks(pairs, estimates, metric, generator) if family else [None] * len(pairs)
+    if looked:
+        names = [f"{row.cell.label} - {other.cell.label}" for row, other in pairs]
+        adjusted = [None if each is None else looked.get(name, each) for name, each in zip(names, adjusted, strict=True)]
     return [
         Comparison(
             row=row,

@@ -6,7 +6,7 @@ Owns the estimate, its family and its order; which cells an effect takes is `con
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ablation.reporting.statistics.config_keys import Config
@@ -30,9 +30,18 @@ class Effect:
     decision: Decision  # at the level of `adjusted`, else at LEVEL
     tested_on: str = ""  # the test images, where the table has several kinds
 
+    @property
+    def name(self) -> str:
+        """The contrast and the cells that it is of, unique in a table."""
+        return " ".join(filter(None, (self.contrast.name, self.contrast.of, self.tested_on)))
+
 
 def effects(
-    configs: Sequence[Config], samples: Sequence[Sample], study: Config, margin: float | None = None
+    configs: Sequence[Config],
+    samples: Sequence[Sample],
+    study: Config,
+    margin: float | None = None,
+    looked: Mapping[str, Adjusted] | None = None,
 ) -> tuple[list[Effect], list[NoEffect]]:
     """Return the study's contrasts in its order, then main effects, then interactions, the largest first; and what has none.
 
@@ -45,6 +54,7 @@ def effects(
         samples: of each cell, on the same test images; of no seed where it has no result.
         study: its baseline, cells and contrasts.
         margin: smallest difference that matters, points; None if none was stated.
+        looked: of a sweep in rounds, what its looks made of each planned effect, by name, in place of Holm's adjustment.
     """
     done = [cell for cell, sample in enumerate(samples) if sample.n]
     if len(done) < 2:
@@ -57,6 +67,8 @@ def effects(
     planned = [place for place, each in enumerate(found) if each in wanted and each.weights]
     to_come = max(0, sum(1 for each in whole if each.weights) - len(planned))
     adjusted = dict(zip(planned, holm([*(estimates[place].p for place in planned), *[None] * to_come]), strict=False))
+    if looked:
+        adjusted = {place: looked.get(f"{found[place].name} {found[place].of}", each) for place, each in adjusted.items()}
     result = [
         Effect(each, estimate, adjusted.get(place), decide(estimate, _level(adjusted.get(place)), margin))
         for place, (each, estimate) in enumerate(zip(found, estimates, strict=True))

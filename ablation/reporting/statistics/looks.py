@@ -7,14 +7,17 @@ at any look is below it, whatever the dependence between looks (Bonferroni). Pur
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
+from typing import Any
 
 from scipy import special
 
 from ablation.reporting.statistics.estimate import LEVEL, Estimate
-from ablation.reporting.statistics.family import holm
+from ablation.reporting.statistics.family import Adjusted, holm
 from ablation.reporting.statistics.power import with_seeds
 from ablation.reporting.statistics.sameness import decide
 
@@ -59,9 +62,63 @@ def shares(looks: Sequence[int], level: float = LEVEL) -> tuple[float, ...]:
     return tuple(now - before for now, before in zip(spent, [0.0, *spent], strict=False))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A planned comparison after a look.
+
+    `adjusted.adjusted` is adjusted for the other comparisons and for the looks: below LEVEL wherever it is shown.
+    """
+
+    status: Status
+    look: int  # at which it was closed, or the last one: from 0
+    adjusted: Adjusted
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a sweep in rounds knew after its last look: what it made of each planned comparison and effect, by name."""
+
+    looks: tuple[int, ...]  # seeds a cell
+    complete: int  # looks that were judged
+    comparisons: dict[str, Adjusted]
+    effects: dict[str, Adjusted]
+    counts: dict[str, int]  # planned comparisons and effects by their status
+    not_needed: frozenset[str]  # ids of planned runs that no open comparison needs
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Looked:
+        """Return the content of a rounds.json.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        check_looks(content["looks"])
+        families: dict[str, dict[str, Adjusted]] = {}
+        counts: Counter[str] = Counter()
+        for family in ("comparisons", "effects"):
+            named = content[family].items()
+            families[family] = {
+                name: Adjusted(each["p"], each["adjusted"], float(each["level"]), each["status"] == Status.SHOWN.value)
+                for name, each in named
+            }
+            counts.update(Status(each["status"]).value for _, each in named)
+        return cls(
+            tuple(content["looks"]),
+            int(content["complete"]),
+            families["comparisons"],
+            families["effects"],
+            dict(counts),
+            frozenset(content["not_needed"]),
+        )
+
+
 def judge(
-    estimates: Sequence[Estimate], before: Sequence[Status], look: int, looks: Sequence[int], margin: float | None = None
-) -> list[Status]:
+    estimates: Sequence[Estimate],
+    before: Sequence[Judged | None],
+    look: int,
+    looks: Sequence[int],
+    margin: float | None = None,
+) -> list[Judged]:
     """Judge a family of planned comparisons at one look.
 
     Holm's adjustment counts those that are not decided yet: a claim of an earlier look stands (its share is spent), and the
@@ -69,7 +126,7 @@ def judge(
 
     Args:
         estimates: one a planned comparison, with the seeds trained so far.
-        before: their status after the look before; OPEN at the first. A comparison that is not open stays what it is.
+        before: what they were after the look before, None at the first. A comparison that is not open stays what it is.
         look: from 0.
         looks: seeds a cell at each look.
         margin: smallest difference that matters, points; None if none was stated.
@@ -78,22 +135,29 @@ def judge(
         ValueError: see `check_looks`.
     """
     share, last = shares(looks)[look], look == len(looks) - 1
-    tested = [0.0 if status is Status.SHOWN else estimate.p for estimate, status in zip(estimates, before, strict=True)]
-    closed = [status in (Status.SAME, Status.HOPELESS) for status in before]
-    adjusted = holm([None if shut else p for p, shut in zip(tested, closed, strict=True)], share)
+    closed = [None if each is None or each.status is Status.OPEN else each for each in before]
+    shown = [each is not None and each.status is Status.SHOWN for each in closed]
+    tested = [
+        0.0 if known else None if each is not None else estimate.p
+        for estimate, each, known in zip(estimates, closed, shown, strict=True)
+    ]
+    adjusted = holm(tested, share)
     final = shares(looks)[-1]  # of the last comparison: if all others are decided by then
-    result: list[Status] = []
-    for estimate, status, each in zip(estimates, before, adjusted, strict=True):
-        if status is not Status.OPEN:
-            result.append(status)
-        elif each.shown:
-            result.append(Status.SHOWN)
+    result: list[Judged] = []
+    for estimate, before_it, each in zip(estimates, closed, adjusted, strict=True):
+        if before_it is not None:
+            result.append(before_it)
+            continue
+        for_looks = None if each.adjusted is None else min(1.0, each.adjusted * LEVEL / share)
+        if each.shown:
+            status = Status.SHOWN
         elif _same(estimate, share, margin):
-            result.append(Status.SAME)
+            status = Status.SAME
         elif last:
-            result.append(Status.ENDED)
+            status = Status.ENDED
         else:
-            result.append(Status.OPEN if chance_left(estimate, looks[-1], final) >= HOPE else Status.HOPELESS)
+            status = Status.OPEN if chance_left(estimate, looks[-1], final) >= HOPE else Status.HOPELESS
+        result.append(Judged(status, look, replace(each, adjusted=for_looks)))
     return result
 
 

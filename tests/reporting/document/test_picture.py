@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation.reporting.document import picture, sections
-from ablation.reporting.document.picture import Line, Picture, cells, differences, effects
+from ablation.reporting.document.cell_pictures import cells
+from ablation.reporting.document.effect_pictures import differences, effects
+from ablation.reporting.document.picture import Line, Picture
 from ablation.reporting.document.reported import as_reported
 from ablation.reporting.document.strips import TICKS, scale
 from tests.reporting.argued import Argued, argued, six_cells
@@ -87,6 +89,13 @@ def test_a_row_says_what_its_test_decided(study: Argued) -> None:
     assert [each.under for each in said.said] == ["n = 3", "better, p = 0.0014"]
     assert by_label(one(study))["Baseline"].said[1].text == ""
     assert not by_label(one(study))["Baseline"].strip.decided
+
+
+def test_sameness_is_said_with_its_margin_and_without_the_p_of_another_question(runs: Runs) -> None:
+    fill(runs, {SIX[0]: [90.0, 90.2, 90.1], SIX[2]: [90.1, 90.0, 90.2]})
+    (found,) = cells(analysis(runs, smallest=2.0))
+    line = by_label(found)["+ Resizer"]
+    assert (line.answer, line.said[1].under) == ("same", "the same within 2")
 
 
 def test_details_name_n_interval_test_and_runs(study: Argued) -> None:
@@ -176,6 +185,7 @@ def test_planned_effects_stand_first_and_the_others_are_folded(study: Argued) ->
         "Resizer none \u2192 plain",
         "Aug base \u2192 cutmix",
     ]
+    assert dict(found.legend) == {"decided": "mean with 95 % interval, decided", "line": "no effect"}
     assert all(line.said[0].under.startswith("exploratory: ") for line in found.more.lines)
     assert "Interaction plain \u00d7 cutmix" in {f"{line.label.text} {line.label.under}" for line in found.more.lines}
     details = next(line for line in found.lines if line.label.text == "Attention").details
@@ -224,4 +234,4 @@ def test_the_reports_row_needs_its_protocol(tmp_path: Path) -> None:
 def test_a_study_without_cells_is_no_such_table(runs: Runs) -> None:
     record(runs, [(config("none", seed=seed), 90.0) for seed in range(2)], NO_STUDY)
     assert as_reported(analysis(runs)) is None
-    assert picture.effects(analysis(runs)) is None
+    assert effects(analysis(runs)) is None

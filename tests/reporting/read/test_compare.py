@@ -23,7 +23,7 @@ from tests.wandb_server import Server
 ROOT = Path(__file__).parents[3]
 Table = Callable[..., int]
 Printed = pytest.CaptureFixture[str]
-VALUES = 26  # columns beside the configuration
+VALUES = 27  # columns beside the configuration
 
 
 def tree(runs: Runs) -> dict[Path, tuple[int, bytes]]:

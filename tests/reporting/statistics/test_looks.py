@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablation.reporting.statistics import looks as looks_
 from ablation.reporting.statistics.estimate import LEVEL, Estimate, Reason
-from ablation.reporting.statistics.looks import LOOKS, Status, chance_left, judge, shares
+from ablation.reporting.statistics.family import Adjusted
+from ablation.reporting.statistics.looks import LOOKS, Judged, Status, chance_left, shares
 from ablation.reporting.statistics.power import planned
 from ablation.reporting.statistics.sample import summarise
 from ablation.reporting.statistics.two_cells import compare
@@ -19,6 +21,14 @@ from benchmarks.rounds import CELLS, simulated
 
 OPEN, SHOWN, SAME, HOPELESS, ENDED = Status
 RISING = st.lists(st.integers(2, 60), min_size=2, max_size=6, unique=True).map(sorted)
+
+
+def judge(
+    estimates: list[Estimate], before: list[Status], look: int, looks: tuple[int, ...], margin: float | None = None
+) -> list[Status]:
+    """Judge by status alone."""
+    known = [Judged(status, 0, Adjusted(None, None, LEVEL, status is SHOWN)) for status in before]
+    return [each.status for each in looks_.judge(estimates, known, look, looks, margin)]
 
 
 def estimate(points: float, seeds: int, sd: float = 1.0) -> Estimate:
@@ -62,6 +72,14 @@ def test_decided_comparisons_no_longer_count_in_the_adjustment() -> None:
     one = estimate(float(points), 5)
     assert judge([one, one], [OPEN, OPEN], 1, LOOKS) == [OPEN, OPEN]
     assert judge([one, one], [OPEN, SHOWN], 1, LOOKS) == [SHOWN, SHOWN]
+
+
+@given(st.lists(st.floats(-8, 8), min_size=1, max_size=6), st.integers(0, 3))
+def test_the_adjusted_p_is_below_the_level_exactly_where_it_is_shown(points: list[float], look: int) -> None:
+    """So that a reader needs no other level than 0.05."""
+    for each in looks_.judge([estimate(value, LOOKS[look]) for value in points], [None] * len(points), look, LOOKS):
+        assert each.adjusted.adjusted is not None and each.look == look
+        assert each.adjusted.shown == (each.status is SHOWN) == (each.adjusted.adjusted < LEVEL)
 
 
 def test_the_same_needs_a_stated_margin() -> None:
