@@ -28,6 +28,11 @@ WHEN = {
 }
 
 
+def when(analysis: Analysis) -> str:
+    """Return which epoch's accuracy is compared; `logged` is what another program's runs say of theirs."""
+    return str(analysis.study.get("logged") or WHEN[analysis.metric])
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the numbers allow to be said."""
@@ -127,7 +132,7 @@ def _judged(
 def _mean(analysis: Analysis, row: Row) -> str:
     sample = row.samples[analysis.metric]
     seeds = f"{sample.n} seed{'s'[: sample.n != 1]}"
-    return f"{percent(sample.mean or 0.0)} % {WHEN[analysis.metric]} ({seeds})"
+    return f"{percent(sample.mean or 0.0)} % {when(analysis)} ({seeds})"
 
 
 def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
