@@ -105,6 +105,8 @@ def counts(outcomes: Mapping[str, int]) -> str:
 def _legend(analysis: Analysis) -> str:
     metrics = [kind for kind in METRICS if any(row.samples[kind].n for row in analysis.rows)]
     legend = "; ".join(METRICS[kind] for kind in metrics)
+    if logged := analysis.study.get("logged"):
+        legend = f"{analysis.metric} = {logged}"
     spread = any(row.samples[analysis.metric].n > 2 for row in analysis.rows)
     return f"accuracy in %, mean of the done runs{', ± 95 %' if spread else ''}; {legend}"
 
