@@ -60,7 +60,14 @@ def run(planned: Planned) -> None:
     from ablation.records.record import Record
 
     signals.raise_if_stopping()
-    record = Record(planned.folder, digest=planned.digest, config=planned.identity, study=planned.study, own=planned.own_code)
+    record = Record(
+        planned.folder,
+        digest=planned.digest,
+        config=planned.identity,
+        study=planned.study,
+        own=planned.own_code,
+        place=place(planned),
+    )
     try:
         if record.skip(planned.config["rerun"], frozen.data_checksums(planned)):
             exit_reason.write("skipped", "has a result already")
@@ -71,6 +78,12 @@ def run(planned: Planned) -> None:
     except Busy as busy:
         log.info("%s: %s, skipped", record.folder.name, busy)
         exit_reason.write("skipped", str(busy))
+
+
+def place(planned: Planned) -> str:
+    """Return the run's place among those of this command, `3/16`; empty where it is alone."""
+    runs = planned_run.PLANNED
+    return f"{runs.index(planned) + 1}/{len(runs)}" if planned in runs and len(runs) > 1 else ""
 
 
 def build(planned: Planned) -> Fit:
@@ -167,7 +180,7 @@ def train(planned: Planned, record: Record) -> None:
     # Fit
     engine.reset_peak_memory()
     remaining = (planned.train.epochs - len(fit.history)) * len(dataset.train)
-    with Bar(record.folder.name, remaining) as bar, checkpoints:
+    with Bar(f"{record.place} {record.folder.name}".lstrip(), remaining) as bar, checkpoints:
         for epoch in fit.run(signals.stopping, bar):
             chosen = fit.chosen()
             numbers = {kind: row.epoch for kind, row in chosen.items()}
