@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import statistics
-import sys
 import traceback
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
@@ -86,12 +85,20 @@ class Record:
         config: the whole identity as one flat dictionary.
         study: name of the study under which the run is trained.
         own: digest of each package of the user's own that the run uses.
+        place: of the run in its sweep, `3/16`, for the line that is printed when it ends.
     """
 
     def __init__(
-        self, folder: Path, *, digest: str, config: dict[str, Any], study: str, own: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        digest: str,
+        config: dict[str, Any],
+        study: str,
+        own: Mapping[str, str] | None = None,
+        place: str = "",
     ) -> None:
-        self.folder, self.digest, self._own = folder, digest, own or {}
+        self.folder, self.digest, self._own, self.place = folder, digest, own or {}, place
         self.tracker: Tracker | None = None
         self._handler: logging.FileHandler | None = None
         self.rows: list[dict[str, Any]] = []
@@ -201,7 +208,7 @@ class Record:
         logging.getLogger().addHandler(self._handler)
         self._outcome |= {"started": old["started"] if old else _now(), "gpu": _gpu()}
         self._write()
-        log.info("%s", self.folder.name)
+        log.log(_detail(), "%s", self.folder.name)
 
     def _release(self) -> None:
         """Close run.log and release the lock."""
@@ -275,8 +282,7 @@ class Record:
         with files.named(self.folder / "epochs.jsonl") as path, path.open("a") as file:
             file.write(line(row))
         self._choose(chosen)
-        has_bar = sys.stdout.isatty()  # a terminal has a progress bar; a file gets one line per epoch, run.log always
-        log.log(logging.DEBUG if has_bar else logging.INFO, "%s", sentence(row, self._outcome["config"]["train.epochs"]))
+        log.log(_detail(), "%s", sentence(row, self._outcome["config"]["train.epochs"]))
         if self.tracker:
             self.tracker.log(row)
 
@@ -325,9 +331,8 @@ class Record:
             "tracker": dict(self.tracker.status) if self.tracker else None,
         }
         if error is None:
-            log.info(
-                "  done: %s, %d epochs in %s", accuracies(self._outcome), len(self.rows), duration(self._outcome["seconds"])
-            )
+            name, time = f"{self.place} {self.folder.name}".lstrip(), duration(self._outcome["seconds"])
+            log.info("%s: done: %s, %d epochs in %s", name, accuracies(self._outcome), len(self.rows), time)
             return
         text = "".join(traceback.format_exception(error)) if ending == "failed" else None
         self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
@@ -344,6 +349,11 @@ class Record:
         """Delete resume files (a done run is never resumed, and they are 1 GB each for VGG16) and leftover temporary files."""
         for file in (*self.folder.glob(".tmp.*"), *self.folder.glob("checkpoints/epoch-*.pt")):
             file.unlink(missing_ok=True)  # two processes may skip the run at the same time
+
+
+def _detail() -> int:
+    """Return the level of lines that run.log has always, the console with -v alone: it gets one line a run."""
+    return logging.INFO if logging.getLogger("ablation").isEnabledFor(logging.DEBUG) else logging.DEBUG
 
 
 def _now() -> str:

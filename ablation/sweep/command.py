@@ -34,7 +34,7 @@ def run_command(main: Callable[..., None], trial: Callable[[Planned], Any]) -> i
         main: the function that `hydra.main` decorates.
         trial: tries one run, for `check=true`.
     """
-    _multirun_first(sys.argv)
+    _flags(sys.argv)
     full = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own report
     listen()  # until the process ends: a signal between two runs stops the command, too
@@ -132,8 +132,9 @@ class _WithoutHydraErrors(io.TextIOBase):
         return self._stream.isatty()
 
 
-def _multirun_first(argv: list[str]) -> None:
-    """Move -m to the front, because Hydra's parser accepts it only before the overrides."""
+def _flags(argv: list[str]) -> None:
+    """Move -m to the front, because Hydra's parser accepts it only before the overrides; -v becomes Hydra's own override."""
+    argv[1:] = ["hydra.verbose=ablation" if word in ("-v", "--verbose") else word for word in argv[1:]]
     for flag in ("-m", "--multirun"):
         if flag in argv[2:]:
             argv.remove(flag)
