@@ -22,8 +22,9 @@ from typing import NoReturn
 from hydra.core.global_hydra import GlobalHydra
 
 from ablation.launch.die_with_parent import die_with_parent
+from ablation.sweep import signals
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+STOPS = (signal.SIGINT, *signals.STOPS, signal.SIGUSR2)
 
 
 def possible() -> bool:

@@ -154,7 +154,7 @@ class Queue:
                 before[number](number, frame)
 
         number: int
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for number in (signal.SIGINT, *signals.STOPS):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.getsignal(number)
                 signal.signal(number, receive)

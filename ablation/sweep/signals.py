@@ -1,4 +1,4 @@
-"""Signals: on SIGTERM or SIGUSR1 a process stops at the next batch; finished epochs are already on disk."""
+"""Signals: on SIGTERM, SIGUSR1 or SIGHUP a process stops at the next batch; finished epochs are already on disk."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from ablation.records.lock import Busy
 
+STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)  # SIGHUP: the terminal or the SSH session is gone
 _stop_requested = threading.Event()
 _at_once = False  # a stop signal raises where the process stands
 
@@ -80,7 +81,7 @@ def at_once() -> Iterator[None]:
 
 
 def listen() -> dict[int, Any]:
-    """Handle SIGTERM and SIGUSR1 (main thread only, elsewhere Python sets no handlers); return the earlier handlers.
+    """Handle STOPS (main thread only, elsewhere Python sets no handlers); return the earlier handlers.
 
     In a submitit job, submitit's own handlers stay in place: they queue the job again, which then resumes.
     """
@@ -92,8 +93,10 @@ def listen() -> dict[int, Any]:
 
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (*STOPS, signal.SIGUSR2):
             handler = signal.getsignal(number)
+            if number == signal.SIGHUP and handler is signal.SIG_IGN:
+                continue  # nohup: the run goes on without its terminal
             if callable(handler) and (getattr(handler, "__module__", None) or "").startswith("submitit."):
                 before[number] = signal.signal(number, _with_record(handler))
             elif number != signal.SIGUSR2:
@@ -122,13 +125,13 @@ def finish() -> None:
     SIG_IGN rather than a handler: an interpreter that exits restores the default handlers, so a signal would kill it.
     """
     if stopping() and threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in STOPS:
             signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def watch(fail_fast: bool = False) -> Iterator[None]:
-    """Handle SIGTERM and SIGUSR1 inside the block (main thread only); earlier handlers are restored after it.
+    """Handle STOPS inside the block (main thread only); earlier handlers are restored after it.
 
     Args:
         fail_fast: an error in the block also keeps later runs from starting.

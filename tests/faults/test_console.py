@@ -1,0 +1,86 @@
+"""A run whose console fails is trained to its end or stops resumably; nothing of logging's own errors reaches the user."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, TINY, outcome_of
+
+RUN = shlex.join([sys.executable, str(ROOT / "run.py"), *TINY, "resizer=none"])
+CONSOLES = {
+    "a pipe that closes": f"{RUN} 2>error | head -1",
+    "a pipe that is closed": f"{RUN} 2>error | true",
+    "a full disk": f"{RUN} >/dev/full 2>error",
+    "both on a full disk": f"{RUN} >/dev/full 2>/dev/full",
+    "closed": f"{RUN} >&- 2>error",
+    "all closed": f"{RUN} <&- >&- 2>&-",
+    "no terminal": f"setsid {RUN} </dev/null >out 2>error",
+    "nohup": f"nohup {RUN} >out 2>error",
+    "a narrow one without colours": f"COLUMNS=40 NO_COLOR=1 TERM=dumb {RUN} >out 2>error",
+    "the C locale": f"LC_ALL=C LANG=C {RUN} >out 2>error",
+    "an encoding without the folder's letters": f"PYTHONIOENCODING=ascii {RUN} paths.runs=\"'rüns ö'\" >out 2>error",
+    "no home": f"HOME=/dev/null/home XDG_CACHE_HOME=/dev/null/cache {RUN} >out 2>error",
+}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("command", CONSOLES.values(), ids=CONSOLES)
+def test_trained_to_the_end(tmp_path: Path, command: str) -> None:
+    """In a folder with spaces and letters of other scripts; the record is whole, and nothing is printed into it."""
+    folder = tmp_path / "ünï cödé 한글"
+    folder.mkdir()
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=folder, timeout=300, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout, done.stderr, *(file.read_text() for file in folder.glob("error")))
+    (file,) = folder.glob("r*/*/outcome.json")
+    assert outcome_of(file.parent)["outcome"] == "done"
+    assert len((file.parent / "epochs.jsonl").read_text().splitlines()) == 2
+    assert sum(" epoch " in line for line in (file.parent / "run.log").read_text().splitlines()) == 2
+    errors = [path.read_text() for path in folder.glob("error")]
+    assert not any("Traceback" in text or "Logging error" in text or "Exception ignored" in text for text in errors), errors
+
+
+def started(folder: Path, ignored: bool, *more: str) -> subprocess.Popen[str]:
+    """Start a long run in a session of its own, as behind SSH, with SIGHUP ignored or not; wait for its first epoch."""
+    prepare: Callable[[], object] = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)  # noqa: E731
+    typed = [
+        sys.executable,
+        str(ROOT / "run.py"),
+        *more,
+        *TINY,
+        f"train.epochs={60 if ignored else 2000}",
+        f"paths.runs={folder}",
+    ]
+    run = subprocess.Popen(
+        typed, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=prepare
+    )
+    until = time.monotonic() + 300
+    while not any(file.stat().st_size for file in folder.glob("*/epochs.jsonl")):
+        assert run.poll() is None and time.monotonic() < until, run.communicate()
+        time.sleep(0.01)
+    return run
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "launcher", [[], ["-m", "resizer=none", "aug=base", "hydra/launcher=local_gpus", "hydra.launcher.devices=cpu"]]
+)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_lost_session(tmp_path: Path, launcher: list[str], ignored: bool) -> None:
+    """SIGHUP stops a run at its last checkpoint, to go on from there; under nohup it goes on to its end."""
+    run = started(tmp_path, ignored, *launcher)
+    assert run.stdout is not None and run.stderr is not None
+    run.stdout.close(), run.stderr.close()  # the terminal is gone, too
+    os.kill(run.pid, signal.SIGHUP)
+    assert run.wait(300) == (0 if ignored else 75)
+    (file,) = tmp_path.glob("*/outcome.json")
+    outcome = outcome_of(file.parent)
+    assert outcome["outcome"] == ("done" if ignored else "preempted") and outcome["epochs"] > 0
