@@ -25,7 +25,8 @@ def protect() -> None:
         if stream is None:
             stream = open(number, "w", closefd=False)  # noqa: SIM115
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a class name that the terminal's encoding lacks
+            with contextlib.suppress(OSError, ValueError):  # a descriptor that was replaced by another kind of file
+                stream.reconfigure(errors="backslashreplace")  # a class name that the terminal's encoding lacks
         if not isinstance(stream, _Dropping):
             setattr(sys, name, _Dropping(stream))
 
