@@ -118,6 +118,7 @@ class LocalGpus(Launcher):
         from ablation.launch import progress
         from ablation.launch.live_view import Screen
         from ablation.launch.queue import Queue, expected_work, skipped
+        from ablation.sweep import names
         from ablation.sweep.busy_gpus import wait
         from ablation.sweep.devices import VISIBLE, slots
         from ablation.sweep.signals import Preempted
@@ -130,7 +131,7 @@ class LocalGpus(Launcher):
             wait([gpu for slot in devices for gpu in slot.environment[VISIBLE].split(",") if gpu])
         with Screen(progress.planned(Path(self.config.paths.runs), Path(self.config.hydra.sweep.dir)), len(devices)) as screen:
             limits = {"retries": self.retries, "fail_fast": self.config.fail_fast}
-            queue = Queue(to_run, devices, self._start, **limits, tick=screen.show)
+            queue = Queue(to_run, devices, self._start, **limits, tick=screen.show, apart=names.of_command(runs))
             queue.work()
         if queue.stopped is not None:
             raise KeyboardInterrupt if queue.stopped == signal.SIGINT else Preempted("asked to stop")

@@ -30,6 +30,7 @@ from ablation.sweep import (
     gpu_facts,
     installation,
     modes,
+    names,
     own_parts,
     settings,
     signals,
@@ -215,5 +216,6 @@ def _write(config: DictConfig) -> None:
         study=settings.plain(config.study),
         tracker=tracker,
         runs={run.run_id: run.identity for run in PLANNED},
+        words=names.words(PLANNED),
         rounds=settings.plain(config.rounds) if in_rounds(config) else None,
     )
