@@ -96,7 +96,7 @@ def batch(job_overrides: Sequence[Sequence[str]]) -> list[Planned]:
 
 
 class LocalGpus(Launcher):
-    """hydra/launcher=local_gpus: a queue over this machine's devices, one new process per run.
+    """hydra/launcher=local_gpus: a queue over this machine's devices, one process per run, forked from this one on Linux.
 
     The arguments are described in conf/hydra/launcher/local_gpus.yaml and were checked when the command was planned.
     """
@@ -115,7 +115,9 @@ class LocalGpus(Launcher):
             KeyboardInterrupt: SIGINT came before all runs had a result.
             Preempted: SIGTERM or SIGUSR1 came before all runs had a result, or while waiting for a GPU.
         """
-        from ablation.launch import progress
+        from ablation.commands.run import warm
+        from ablation.cost import packing
+        from ablation.launch import forked, progress
         from ablation.launch.live_view import Screen
         from ablation.launch.queue import Queue, expected_work, skipped
         from ablation.sweep import names
@@ -126,9 +128,10 @@ class LocalGpus(Launcher):
         runs = batch(job_overrides)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
         to_run = sorted((run for run in runs if not skipped(run)), key=expected_work, reverse=True)
-        devices = slots(runs[0].launcher)
+        devices = slots(runs[0].launcher, jobs=packing.of_queue(to_run) if to_run else 1)
         if self.wait_for_free and to_run:
             wait([gpu for slot in devices for gpu in slot.environment[VISIBLE].split(",") if gpu])
+        self.by_forking = bool(to_run) and forked.possible() and warm(to_run)
         with Screen(progress.planned(Path(self.config.paths.runs), Path(self.config.hydra.sweep.dir)), len(devices)) as screen:
             limits = {"retries": self.retries, "fail_fast": self.config.fail_fast}
             queue = Queue(to_run, devices, self._start, **limits, tick=screen.show, apart=names.of_command(runs))
@@ -143,7 +146,7 @@ class LocalGpus(Launcher):
 
         log = Path(self.config.hydra.sweep.dir) / f"{run.run_id}.log"
         script_arguments = arguments(sys.argv[1:], as_typed(self.config.hydra, "hydra"), run.overrides)
-        return Child(run, slot, log, sys.argv[0], script_arguments)
+        return Child(run, slot, log, sys.argv[0], script_arguments, self.by_forking)
 
 
 def _job_return(run: Planned, error: RuntimeError | None) -> JobReturn:

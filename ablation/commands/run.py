@@ -9,14 +9,17 @@ config -> parts -> fit -> record. Everything below this file takes plain argumen
 
 from __future__ import annotations
 
+import importlib
 import logging
+import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import hydra
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig
 
-from ablation.sweep import exit_reason, planned_run, settings, signals
+from ablation.sweep import exit_reason, frozen, planned_run, settings, signals
 from ablation.sweep.command import report_errors, run_command
 from ablation.sweep.installation import CONF
 from ablation.sweep.planned_run import Planned
@@ -28,15 +31,27 @@ if TYPE_CHECKING:
     from ablation.training.fit import Fit
     from ablation.training.trial import Trial
 
+IMPORTED_LATE = (  # by a run, inside functions
+    "torch._dynamo",
+    "ablation.cost.model_size",
+    "ablation.models.classifier",
+    "ablation.records.checkpoint",
+    "ablation.records.provenance",
+    "ablation.records.record",
+    "ablation.training.evaluate",
+    "ablation.training.fit",
+    "ablation.training.progress_bar",
+)
+
 log = logging.getLogger(__name__)
 planned_run.register()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def task(config: DictConfig) -> None:
-    """Train the run that Hydra composed."""
+def task(config: DictConfig | Planned) -> None:
+    """Train the run that Hydra composed, or one that another process has planned."""
     with report_errors():
-        run(planned_run.of_task(config))
+        run(config if isinstance(config, Planned) else planned_run.of_task(config))
 
 
 def run(planned: Planned) -> None:
@@ -45,16 +60,30 @@ def run(planned: Planned) -> None:
     from ablation.records.record import Record
 
     signals.raise_if_stopping()
-    record = Record(planned.folder, digest=planned.digest, config=planned.identity, study=planned.study, own=planned.own_code)
+    record = Record(
+        planned.folder,
+        digest=planned.digest,
+        config=planned.identity,
+        study=planned.study,
+        own=planned.own_code,
+        place=place(planned),
+    )
     try:
-        if record.skip(planned.config["rerun"]):
+        if record.skip(planned.config["rerun"], frozen.data_checksums(planned)):
             exit_reason.write("skipped", "has a result already")
             return
+        frozen.check_unchanged(planned)
         with signals.watch(planned.config["fail_fast"]), record:
             train(planned, record)
     except Busy as busy:
         log.info("%s: %s, skipped", record.folder.name, busy)
         exit_reason.write("skipped", str(busy))
+
+
+def place(planned: Planned) -> str:
+    """Return the run's place among those of this command, `3/16`; empty where it is alone."""
+    runs = planned_run.PLANNED
+    return f"{runs.index(planned) + 1}/{len(runs)}" if planned in runs and len(runs) > 1 else ""
 
 
 def build(planned: Planned) -> Fit:
@@ -97,6 +126,24 @@ def check_facts(planned: Planned, dataset: Dataset) -> None:
         )
 
 
+def warm(runs: Iterable[Planned]) -> bool:
+    """Import what these runs will import, so that a process forked from this one finds it.
+
+    Returns:
+        True if such a process can initialise CUDA: this one has not.
+    """
+    import torch
+
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # torch.cuda.is_available() then does not initialise CUDA's driver
+    targets = {
+        node["_target_"] for run in runs for node in run.config.values() if isinstance(node, dict) and "_target_" in node
+    }
+    for name in (*IMPORTED_LATE, *(target.rpartition(".")[0] for target in sorted(targets))):
+        importlib.import_module(name)
+    del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]
+    return not torch.cuda.is_initialized()
+
+
 def trial(planned: Planned) -> Trial | None:
     """Run two training steps and one evaluation batch, for check=true."""
     from ablation.training.trial import trial
@@ -133,7 +180,7 @@ def train(planned: Planned, record: Record) -> None:
     # Fit
     engine.reset_peak_memory()
     remaining = (planned.train.epochs - len(fit.history)) * len(dataset.train)
-    with Bar(record.folder.name, remaining) as bar, checkpoints:
+    with Bar(f"{record.place} {record.folder.name}".lstrip(), remaining) as bar, checkpoints:
         for epoch in fit.run(signals.stopping, bar):
             chosen = fit.chosen()
             numbers = {kind: row.epoch for kind, row in chosen.items()}

@@ -5,6 +5,8 @@
     python reports/make_table.py --source wandb      from W&B (offline: from its offline files; local: from the records alone)
     python reports/make_table.py --check             does W&B hold the same values as the local records? writes nothing
     python reports/make_table.py --publish           and show table and figures in W&B
+    python reports/make_table.py --source csv FILE --study mine.yaml                  runs of another program, from its CSV file
+    python reports/make_table.py --source wandb --project E/P --study mine.yaml       or from its W&B project
 
 Exit codes: 0 every planned run has a result, 2 written but incomplete, 1 nothing or not all written.
 With --check: 0 agree, 1 do not.
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from ablation.reporting.document.document import Table
     from ablation.reporting.read.selection import Selection
+    from ablation.reporting.read.source import Reading
 
 
 GROWN = (
@@ -47,13 +50,19 @@ def parser() -> Parser:
     add = result.add_argument
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of all runs (default: runs)")
     add("--sweep", metavar="last|ID|all", help="default: last; with --study all of the study's sweeps")
-    add("--study", metavar="NAME", help="only sweeps of this study")
+    add(
+        "--study",
+        metavar="NAME|FILE",
+        help="only sweeps of this study; a YAML file: what the keys of another program's runs mean",
+    )
     add(
         "--source",
-        choices=["auto", "local", "wandb", "offline"],
-        default="auto",
+        nargs="+",
+        default=["auto"],
+        metavar="auto|local|wandb|offline|csv FILE",
         help="auto (default): a sweep tracked online is read from W&B and held against the local records, which count;"
-        " any other from the local records",
+        " any other from the local records; csv FILE, and wandb with a project of another program: without --study FILE a"
+        " study file is proposed",
     )
     add("--project", metavar="[ENTITY/]NAME", help="of W&B (default: the sweep's own)")
     add("--metric", choices=["best", "last", "val"], default="last", help="which accuracy is compared (default: last)")
@@ -75,24 +84,75 @@ def main(arguments: list[str] | None = None) -> int:
     """Select the runs, then check their sources or make the table; return the exit code."""
     command_line = parser()
     options = command_line.parse_args(arguments)
-    if options.check and options.source == "local":
+    options.source, *files = options.source
+    if options.source not in ("auto", "local", "wandb", "offline", "csv") or len(files) != (options.source == "csv"):
+        command_line.error(f"--source {' '.join([options.source, *files])}: must be auto, local, wandb, offline or csv FILE")
+    options.csv = Path(files[0]) if files else None
+    options.study_file = Path(options.study) if options.study and options.study.endswith((".yaml", ".yml")) else None
+    if options.check and options.source in ("local", "csv"):
         command_line.error("--check holds a source against the local records: --source wandb or offline")
     from ablation.reporting.document.text import visible
+    from ablation.reporting.read.foreign_study import Wrong
     from ablation.reporting.read.selection import select
     from ablation.reporting.read.wandb_online import Unavailable
     from ablation.reporting.statistics.analysis import Unknown
 
     refused = "not checked" if options.check else "nothing written"
     try:
+        if options.csv or options.study_file:
+            return foreign(options)
         selection = select(options.runs, options.sweep, options.study)
-    except LookupError as error:
+        if options.check:
+            return check(options, selection)
+        reading = read(options, selection)
+        return foreign(options) if reading is None else make(options, selection, reading)
+    except (LookupError, Unavailable, Unknown, Wrong) as error:
         print(f"{refused}: {visible(str(error))}", file=sys.stderr)
         return 1
-    try:
-        return (check if options.check else make)(options, selection)
-    except (Unavailable, Unknown) as error:
-        print(f"{refused}: {visible(str(error))}", file=sys.stderr)
-        return 1
+
+
+def read(options: argparse.Namespace, selection: Selection) -> Reading | None:
+    """Read the runs of a table; None if the W&B project named by --project has runs of another program alone."""
+    from ablation.reporting.read import source, wandb_online
+
+    reading = source.read(options.runs, selection, options.source, options.project)
+    none_is_there = set(reading.frame["outcome"]) <= {"missing"}
+    if options.source == "wandb" and options.project and none_is_there and wandb_online.has_foreign_runs(options.project):
+        return None
+    if reading.frame.empty:
+        manifests = options.runs / "sweeps" / "*" / "manifest.json"
+        raise wandb_online.Unavailable(f"no run found, looked for {manifests} and {reading.searched_in}")
+    return reading
+
+
+def foreign(options: argparse.Namespace) -> int:
+    """Make the table of runs that another program logged; without a study file print one, and return 1."""
+    from ablation.reporting.document.text import visible
+    from ablation.reporting.read import foreign, foreign_frame, foreign_proposal, foreign_study
+    from ablation.reporting.read.foreign_study import Wrong
+    from ablation.reporting.read.selection import Selection
+    from ablation.reporting.read.source import Reading
+
+    if options.check or options.publish or options.metric != "last":
+        raise Wrong("runs of another program have one metric and no local records: without --check, --publish and --metric")
+    if options.csv is None and not (options.source == "wandb" and options.project):
+        raise Wrong(f"--study {options.study}: of which runs? --source csv FILE or --source wandb --project ENTITY/NAME")
+    name = str(options.csv) if options.csv else f"W&B {options.project}"
+    runs = foreign.csv_runs(options.csv) if options.csv else foreign.wandb_runs(options.project)
+    if options.study_file is None:
+        for line in foreign_proposal.proposal(runs, "mine"):
+            print(visible(line))
+        again = f"--source csv {options.csv}" if options.csv else f"--source wandb --project {options.project}"
+        raise Wrong(
+            f"{name} has {len(runs)} runs of another program: save the proposal above as mine.yaml, correct it, then"
+            f" {command('table')} {again} --study mine.yaml"
+        )
+    study = foreign_study.load(options.study_file)
+    kept, lines = foreign_frame.counting(runs, study)
+    if varying := foreign_frame.within_cells(kept, study):
+        lines.append(f"no factor, but different within a cell: {', '.join(varying)}")
+    reading = Reading(foreign_frame.frame(kept, study), name, name, lines)
+    return make(options, Selection(study.study, {}, others=True, description=f"study {study.file}"), reading)
 
 
 def check(options: argparse.Namespace, selection: Selection) -> int:
@@ -113,8 +173,8 @@ def check(options: argparse.Namespace, selection: Selection) -> int:
     return 1 if different else 0
 
 
-def make(options: argparse.Namespace, selection: Selection) -> int:
-    """Read the runs, analyse them, write and print the table; return the exit code."""
+def make(options: argparse.Namespace, selection: Selection, reading: Reading) -> int:
+    """Analyse the runs, write and print the table; return the exit code."""
     import numpy as np
     from rich.console import Console
 
@@ -123,16 +183,11 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
     from ablation.reporting.document.document import build
     from ablation.reporting.document.text import visible
     from ablation.reporting.formats import correct_images, terminal, write
-    from ablation.reporting.read import source
     from ablation.reporting.read.logits import CorrectReader
     from ablation.reporting.read.wandb_online import Unavailable
     from ablation.reporting.statistics.analysis import analyse
     from ablation.reporting.statistics.looks import Looked
 
-    reading = source.read(options.runs, selection, options.source, options.project)
-    if reading.frame.empty:
-        manifests = options.runs / "sweeps" / "*" / "manifest.json"
-        raise Unavailable(f"no run found, looked for {manifests} and {reading.searched_in}")
     correct = CorrectReader(options.runs)
     try:
         looked = Looked.of(selection.rounds) if selection.rounds else None
@@ -169,7 +224,8 @@ def make(options: argparse.Namespace, selection: Selection) -> int:
         source_line = f"source: {reading.description}, {selection.description}"
         terminal.show_lines([source_line, f"written: {', '.join(file.name for file in files)}, and"], console, "dim")
         terminal.show_paths({"page": page}, console)
-        terminal.show_lines(next_step(table), console, wrap=False)
+        if selection.planned or not options.study_file:
+            terminal.show_lines(next_step(table), console, wrap=False)
     return 0 if table.complete else 2
 
 

@@ -49,6 +49,8 @@ def show(planned: Sequence[Planned]) -> int:
     _table([_row(item, cost, told[item.run_id]) for item in cost.items], [item.state for item in cost.items])
     estimated = any(item.cell.epoch.peak_memory is None for item in cost.items)
     lines = [*_basis(cost), *[("memory", _memory(cost))] * estimated, ("left", _left(cost))]
+    if cost.jobs:
+        lines.append(("jobs", f"hydra.launcher.jobs_per_device=auto: {cost.jobs.number} on each GPU ({cost.jobs.reason})"))
     if any(item.left for item in cost.items):
         lines.append(("disk", disk(cost, planned[0].folder.parent)))
     lines.append(("seeds", _seeds(cost)))
@@ -113,7 +115,7 @@ def _basis(cost: CommandCost) -> list[tuple[str, str]]:
         crude = (
             "FLOPs (2 a MAC, a training image 3 forwards, an evaluated one 1) over the rate; plus, each step,"
             f" {PASSES} passes over what the forward pass keeps and {PARAMETER_BYTES} bytes a parameter over the memory's;"
-            f" {START:g} s to start a run, {size(DISK)}/s for its last files. +-25 %: check=true on the machine itself measures"
+            f" {duration(START)} to start a run, {size(DISK)}/s for its last files. +-25 %: check=true measures"
         )
     return [(basis, text) for basis, text in explanations.items() if basis in bases] + [("", crude)] * bool(cost.rates)
 

@@ -1,4 +1,4 @@
-"""Exec `python ARGUMENTS` as a process that the kernel kills when the launcher dies, even by SIGKILL.
+"""End a process when its launcher does, even by SIGKILL; as a script, exec `python ARGUMENTS` as such a process.
 
     python -I -S die_with_parent.py PID-OF-THE-LAUNCHER run.py resizer=plain seed=1
 
@@ -16,15 +16,14 @@ import sys
 PR_SET_PDEATHSIG = 1  # prctl(2): kept across exec; sent when the thread that started the run ends: the launcher's main thread
 
 
-def main() -> None:
-    """Set PR_SET_PDEATHSIG, exit if the launcher has already ended, then exec the run."""
-    launcher, *arguments = sys.argv[1:]
+def die_with_parent(launcher: int) -> None:
+    """Have the kernel kill this process when its launcher dies; exit if the launcher has already ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(launcher):
+    if os.getppid() != launcher:
         sys.exit("the launcher is gone")
-    os.execv(sys.executable, [sys.executable, *arguments])
 
 
 if __name__ == "__main__":
-    main()
+    die_with_parent(int(sys.argv[1]))
+    os.execv(sys.executable, [sys.executable, *sys.argv[2:]])

@@ -19,10 +19,11 @@ from typing import Any
 
 from hydra._internal.utils import get_args_parser
 
+from ablation.launch.forked import Forked
 from ablation.records import outcome
 from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED, accuracies, changed
-from ablation.sweep import exit_reason
+from ablation.sweep import exit_reason, frozen
 from ablation.sweep.devices import Slot
 from ablation.sweep.planned_run import Planned
 
@@ -70,15 +71,18 @@ class Child:
     Args:
         run: the planned run.
         slot: the device on which it runs.
-        log: the console output of the process is appended to it.
+        log: in the sweep's folder, which has the run's configuration; the console output of the process is appended to it.
         script: run.py.
         script_arguments: of the script.
+        by_forking: fork this process, which has imported what the run needs, instead of starting a new interpreter.
 
     Raises:
         OSError: the log cannot be written, or the process cannot be started.
     """
 
-    def __init__(self, run: Planned, slot: Slot, log: Path, script: str, script_arguments: Sequence[str]) -> None:
+    def __init__(
+        self, run: Planned, slot: Slot, log: Path, script: str, script_arguments: Sequence[str], by_forking: bool = False
+    ) -> None:
         self.run, self.slot, self.log = run, slot, log
         self._earlier_change = changed(run.folder)
         self._reason_file = log.with_name(f"{run.folder.name}.exit.json")
@@ -87,6 +91,7 @@ class Child:
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
             exit_reason.VARIABLE: str(self._reason_file.absolute()),
+            **frozen.reference(log.parent, run),
         }
         environment = {**os.environ, **variables, **slot.environment}
         command = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), script, *script_arguments]
@@ -95,9 +100,13 @@ class Child:
             shown = " ".join(f"{key}={value}" for key, value in sorted(slot.environment.items(), reverse=True))
             console.write(f"$ {shown} {typed}\n".encode())
             console.flush()
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, start_new_session=True
-            )
+            self._process: Forked | subprocess.Popen[bytes]
+            if by_forking:
+                self._process = Forked([script, *script_arguments], environment, console.fileno())
+            else:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=environment, start_new_session=True
+                )
 
     def running(self) -> bool:
         """Return True if the process has not ended yet."""
@@ -117,7 +126,7 @@ class Child:
 
     def ending(self) -> Ending:
         """Return how the process ended: from its record if it wrote one, else from its exit code and its reason file."""
-        code, reason, record = self._process.returncode, exit_reason.take(self._reason_file), self._record()
+        code, reason, record = self._process.wait(), exit_reason.take(self._reason_file), self._record()
         word = record.get("outcome", "running")
         if word == "done":
             return Ending(word, f"done: {accuracies(record)}, {record['epochs']} epochs in {duration(record['seconds'])}")

@@ -20,6 +20,7 @@ from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.sweep import signals
 from ablation.sweep.devices import Slot
+from ablation.sweep.frozen import data_checksums
 from ablation.sweep.planned_run import Planned
 
 PAUSE = 0.02  # seconds between two checks of the processes
@@ -175,7 +176,7 @@ class Queue:
 def skipped(run: Planned) -> bool:
     """Return True if a run already has a result, and print it."""
     record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
-    return run.state in FINISHED and record.skip(run.config["rerun"])
+    return run.state in FINISHED and record.skip(run.config["rerun"], data_checksums(run))
 
 
 def expected_work(run: Planned) -> int:

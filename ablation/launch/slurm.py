@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import submitit
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 from submitit.core.utils import FailedJobError, pickle_load
@@ -54,12 +53,20 @@ SCRIPTS = Path(__file__).parents[2]  # put on the job's PYTHONPATH: run.py's pac
 
 
 class Job(SlurmLauncher):
-    """One job, on submitit's launcher: compose one run and execute run.py's task. Its `checkpoint` queues the job again."""
+    """One job, on submitit's launcher: train one run as it was planned. Its `checkpoint` queues the job again."""
 
-    def __call__(self, sweep_overrides: list[str], *arguments: Any) -> JobReturn:
-        typed = f"{installation.command('run')} {shlex.join(sweep_overrides)}"
+    def __call__(self, run: Planned) -> JobReturn:
+        """Train the run; on any error return it, as Hydra does."""
+        typed = f"{installation.command('run')} {shlex.join(run.overrides)}"
         print(f"{socket.gethostname()} $ {VISIBLE}={os.environ.get(VISIBLE, '')} {typed}", flush=True)
-        result: JobReturn = super().__call__(sweep_overrides, *arguments)
+        configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
+        result = JobReturn(overrides=run.overrides)
+        try:
+            result.return_value = self.task_function(run)
+            result.status = JobStatus.COMPLETED
+        except Exception as error:
+            result.return_value = error
+            result.status = JobStatus.FAILED
         return result
 
 
@@ -146,10 +153,8 @@ def submit(job: Job, runs: Mapping[int, Planned], folder: Path) -> Array:
     check_slurm()
     # sbatch passes the variable on to the job
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
-    state = Singleton.get_state()
-    arguments = [(list(run.overrides), "hydra.sweep.dir", index, f"{index}", state) for index, run in runs.items()]
     try:
-        jobs = _executor(job.params).map_array(job, *zip(*arguments, strict=True))
+        jobs = _executor(job.params).map_array(job, list(runs.values()))
     except FailedJobError as error:
         lines = str(error).splitlines()
         errors = [line for line in lines if "error: " in line or "fatal: " in line] or lines

@@ -11,9 +11,8 @@ import logging
 import math
 import os
 import statistics
-import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,12 +85,20 @@ class Record:
         config: the whole identity as one flat dictionary.
         study: name of the study under which the run is trained.
         own: digest of each package of the user's own that the run uses.
+        place: of the run in its sweep, `3/16`, for the line that is printed when it ends.
     """
 
     def __init__(
-        self, folder: Path, *, digest: str, config: dict[str, Any], study: str, own: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        digest: str,
+        config: dict[str, Any],
+        study: str,
+        own: Mapping[str, str] | None = None,
+        place: str = "",
     ) -> None:
-        self.folder, self.digest, self._own = folder, digest, own or {}
+        self.folder, self.digest, self._own, self.place = folder, digest, own or {}, place
         self.tracker: Tracker | None = None
         self._handler: logging.FileHandler | None = None
         self.rows: list[dict[str, Any]] = []
@@ -108,23 +115,26 @@ class Record:
             "code": code(own),
         }
 
-    def skip(self, rerun: str = "never") -> bool:
+    def skip(self, rerun: str = "never", checksums: Collection[str] = ()) -> bool:
         """Return True if the run already has a result, and log it.
 
         Args:
-            rerun: `stale` trains a run again if other code made its result; the old folder is moved to runs/replaced.
+            rerun: `stale` trains a run again if other code or data made its result; the old folder is moved to runs/replaced.
+            checksums: of the run's data as they are here; empty: not known.
 
         Raises:
-            ValueError: the folder has a run of another identity or format.
+            ValueError: the folder has a run of another identity or format, or one that was trained on other data.
             Busy: another process is training the stale run again.
         """
         old = self.old()
         if old is None or old["outcome"] not in FINISHED:
             return False
-        stale = not same_code(old["code"], self._own)
-        if stale and rerun == "stale":
-            self._set_aside(old["code"])
+        stale, other_data = not same_code(old["code"], self._own), self.other_data(checksums)
+        if (stale or other_data) and rerun == "stale":
+            self._set_aside(old["code"], other_data or "made by other code")
             return False
+        if other_data:
+            raise ValueError(f"{self.folder}: {other_data}: rerun=stale trains it again")
         by = f", by other code ({_changed(old['code'], self._outcome['code'])}; rerun=stale trains it again)"
         log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
         if old["outcome"] == "done" and not locked(self.folder):
@@ -145,7 +155,17 @@ class Record:
             )
         return old
 
-    def _set_aside(self, code: Mapping[str, Any]) -> None:
+    def other_data(self, checksums: Collection[str]) -> str | None:
+        """Return the words that the result was made with data other than those with these checksums; None if not so."""
+        old = self.old()
+        if not checksums or old is None or old["outcome"] not in FINISHED:
+            return None
+        made_with = (files.read_json(self.folder / "provenance.json") or {}).get("data_checksum")
+        if made_with is None or made_with in checksums:
+            return None
+        return f"made with data {str(made_with)[:16]}, here are {', '.join(sorted(name[:16] for name in checksums))}"
+
+    def _set_aside(self, code: Mapping[str, Any], reason: str) -> None:
         """Move the old record away under the lock, so that published numbers stay traceable.
 
         Raises:
@@ -155,17 +175,17 @@ class Record:
         try:
             if (self.old() or {}).get("code") != code:
                 raise Busy("trained again by another process")
-            self._move_aside(code["source"])
+            self._move_aside(code["source"], reason)
         finally:
             lock.release()
 
-    def _move_aside(self, source: str) -> None:
+    def _move_aside(self, source: str, reason: str) -> None:
         kept = self.folder.parent / "replaced"
         kept.mkdir(exist_ok=True)
         number = len(list(kept.glob(f"{self.folder.name}.{source}.*")))
         target = kept / f"{self.folder.name}.{source}.{number}"
         self.folder.rename(target)
-        log.info("%s: made by other code, trained again (the old record is in %s)", self.folder.name, target)
+        log.info("%s: %s, trained again (the old record is in %s)", self.folder.name, reason, target)
 
     def __enter__(self) -> Record:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -188,7 +208,7 @@ class Record:
         logging.getLogger().addHandler(self._handler)
         self._outcome |= {"started": old["started"] if old else _now(), "gpu": _gpu()}
         self._write()
-        log.info("%s", self.folder.name)
+        log.log(_detail(), "%s", self.folder.name)
 
     def _release(self) -> None:
         """Close run.log and release the lock."""
@@ -262,8 +282,7 @@ class Record:
         with files.named(self.folder / "epochs.jsonl") as path, path.open("a") as file:
             file.write(line(row))
         self._choose(chosen)
-        has_bar = sys.stdout.isatty()  # a terminal has a progress bar; a file gets one line per epoch, run.log always
-        log.log(logging.DEBUG if has_bar else logging.INFO, "%s", sentence(row, self._outcome["config"]["train.epochs"]))
+        log.log(_detail(), "%s", sentence(row, self._outcome["config"]["train.epochs"]))
         if self.tracker:
             self.tracker.log(row)
 
@@ -312,9 +331,8 @@ class Record:
             "tracker": dict(self.tracker.status) if self.tracker else None,
         }
         if error is None:
-            log.info(
-                "  done: %s, %d epochs in %s", accuracies(self._outcome), len(self.rows), duration(self._outcome["seconds"])
-            )
+            name, time = f"{self.place} {self.folder.name}".lstrip(), duration(self._outcome["seconds"])
+            log.info("%s: done: %s, %d epochs in %s", name, accuracies(self._outcome), len(self.rows), time)
             return
         text = "".join(traceback.format_exception(error)) if ending == "failed" else None
         self._outcome["error"] = {"type": type(error).__name__, "message": str(error), "traceback": text}
@@ -331,6 +349,11 @@ class Record:
         """Delete resume files (a done run is never resumed, and they are 1 GB each for VGG16) and leftover temporary files."""
         for file in (*self.folder.glob(".tmp.*"), *self.folder.glob("checkpoints/epoch-*.pt")):
             file.unlink(missing_ok=True)  # two processes may skip the run at the same time
+
+
+def _detail() -> int:
+    """Return the level of lines that run.log has always, the console with -v alone: it gets one line a run."""
+    return logging.INFO if logging.getLogger("ablation").isEnabledFor(logging.DEBUG) else logging.DEBUG
 
 
 def _now() -> str:

@@ -25,6 +25,7 @@ from ablation.sweep.identity import cell
 from ablation.sweep.planned_run import Planned
 
 METRIC = "last"
+HOUR = 3600  # seconds
 
 Launch = Callable[[Sequence[Planned]], object]
 
@@ -57,10 +58,10 @@ class Rounds:
         for look, seeds in enumerate(self.looks):
             self.trained |= dict.fromkeys(open_cells, seeds)
             batch = [run for run in self.needed() if run.state not in FINISHED]
-            price = self._seconds(self.needed()) / 3600
-            if self.hours is not None and price > self.hours:
+            price = self._seconds(self.needed())
+            if self.hours is not None and price > HOUR * self.hours:
                 self.trained |= dict.fromkeys(open_cells, self.looks[look - 1] if look else 0)
-                self.say(f"round {look + 1}: {price:.3g} h in all would exceed rounds.hours={self.hours:g}: ended before it")
+                self.say(f"round {look + 1}: {duration(price)} in all would exceed rounds.hours={self.hours:g}: ended here")
                 break
             if batch:
                 self.launch(batch)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ablation.records.numbers import size
+from ablation.records.numbers import duration, size
 from ablation.sweep import signals
 from ablation.sweep.devices import VISIBLE
 
@@ -81,4 +81,4 @@ def wait(only: Sequence[str]) -> None:
             signals.raise_if_stopping()
             time.sleep(0.2)
     if waited_for:
-        print(f"the GPUs are free after {time.monotonic() - began:.0f} s")
+        print(f"the GPUs are free after {duration(time.monotonic() - began)}")

@@ -27,6 +27,7 @@ from ablation.sweep import (
     confounded,
     data_findings,
     exit_reason,
+    frozen,
     gpu_facts,
     installation,
     modes,
@@ -149,6 +150,8 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
             raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
         record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
         record.old()  # refuses a folder of another run
+        if run.config["rerun"] != "stale" and (words := record.other_data(frozen.data_checksums(run))):
+            raise Refused(f"{run.folder}: {words}: rerun=stale trains it again")
         planned[run.folder] = run
     PLANNED[:] = planned.values()
     _build_all([run for run in PLANNED if settings.mode_of(command) or run.state not in FINISHED], on_this_machine)
@@ -204,14 +207,17 @@ def _print(config: DictConfig) -> None:
 
 
 def _write(config: DictConfig) -> None:
-    """Write the sweep's manifest, with the W&B project as it is now; say where W&B sends the runs."""
+    """Write the sweep's configurations and manifest, with the W&B project as it is now; say where W&B sends the runs."""
     tracker, chosen = settings.plain(config.tracker), _check_tracker(config)
     if chosen is not None:
         tracker |= {key: chosen.fields[key] for key in ("project", "entity")}
     if chosen is not None and (line := chosen.first_line()):
         print(line)
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    frozen.write(folder, PLANNED)
     write_manifest(
-        Path(config.hydra.sweep.dir),
+        folder,
         command=shlex.join(installation.typed()),
         study=settings.plain(config.study),
         tracker=tracker,

@@ -1,12 +1,13 @@
 """Run a command: print one line per error and the runs that did not finish, and return the exit code.
 
-Exit codes: 0 done or diverged, 1 failed or refused, 75 preempted (EX_TEMPFAIL), 130 interrupted.
+Exit codes: 0 every run is done or diverged, 1 failed or refused, 75 preempted or run elsewhere (EX_TEMPFAIL), 130 interrupted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,14 +18,14 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
-from ablation.sweep import exit_reason, own_parts, security
+from ablation.sweep import exit_reason, frozen, own_parts, security
 from ablation.sweep.modes import OtherMode
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import NotStarted, Refused, one_line
 from ablation.sweep.signals import LeftInQueue, Preempted, StoppedAtOnce, at_once, finish, listen
 
 
-def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
+def run_command(main: Callable[..., None], trial: Callable[[Planned], Any]) -> int:
     """Run Hydra's `main` on the command line and return the exit code.
 
     HYDRA_FULL_ERROR=1, set by the user, still shows the traceback.
@@ -33,7 +34,7 @@ def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> in
         main: the function that `hydra.main` decorates.
         trial: tries one run, for `check=true`.
     """
-    _multirun_first(sys.argv)
+    _flags(sys.argv)
     full = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own report
     listen()  # until the process ends: a signal between two runs stops the command, too
@@ -70,16 +71,26 @@ def run_command(main: Callable[[], None], trial: Callable[[Planned], Any]) -> in
     return code
 
 
-def _train_or_other_mode(main: Callable[[], None], trial: Callable[[Planned], Any]) -> int:
+def _train_or_other_mode(main: Callable[..., None], trial: Callable[[Planned], Any]) -> int:
     mode = None
     try:
-        main()
+        if reference := os.environ.pop(frozen.VARIABLE, None):
+            _train_planned(main, reference)
+        else:
+            main()
     except OtherMode as other:
         mode = other  # run below: an error there must not have this exception as its context
     if mode is None:
         return 0
     with at_once() if mode.mode == "plan" else contextlib.nullcontext():
         return mode.run(trial)
+
+
+def _train_planned(main: Callable[..., None], reference: str) -> None:
+    """Train one run of a sweep that another process has planned; conf/ is not read."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
+    PLANNED[:] = [frozen.read(reference)]
+    main(PLANNED[0])
 
 
 @contextmanager
@@ -119,8 +130,9 @@ class _WithoutHydraErrors(io.TextIOBase):
         return self._stream.isatty()
 
 
-def _multirun_first(argv: list[str]) -> None:
-    """Move -m to the front, because Hydra's parser accepts it only before the overrides."""
+def _flags(argv: list[str]) -> None:
+    """Move -m to the front, because Hydra's parser accepts it only before the overrides; -v becomes Hydra's own override."""
+    argv[1:] = ["hydra.verbose=ablation" if word in ("-v", "--verbose") else word for word in argv[1:]]
     for flag in ("-m", "--multirun"):
         if flag in argv[2:]:
             argv.remove(flag)
@@ -134,7 +146,11 @@ def _exit_code(code: int) -> int:
         print(f"{len(unfinished)} of {len(PLANNED)} runs not finished; rerun this command to continue:", file=sys.stderr)
         for run, state in unfinished.items():
             print(f"  {state:11} {run.run_id}", file=sys.stderr)
-    ended = {
-        state for run, state in unfinished.items() if changed(run.folder) != run.earlier_change
-    }  # not by an earlier command
-    return 130 if code == 130 or "interrupted" in ended else 75 if "preempted" in ended else 1 if "failed" in ended else code
+    started = [run for run in unfinished if changed(run.folder) != run.earlier_change]  # not by an earlier command
+    ended = {unfinished[run] for run in started}
+    for word, its_code in {"interrupted": 130, "preempted": 75, "failed": 1}.items():
+        if word in ended or code == 130 == its_code:
+            return its_code
+    if code or not unfinished:
+        return code
+    return 75 if set(unfinished.values()) == {"running"} else 1  # by other processes: the same command finishes them later

@@ -20,7 +20,7 @@ from ablation.data.dataset_info import Facts
 from ablation.data.listing import listing
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, changed, folder_of
-from ablation.records.provenance import digest_of, same_code
+from ablation.records.provenance import digest_of, same_code, source_digest
 from ablation.sweep import installation, own_parts, settings
 from ablation.sweep.identity import GROUPS, cell, digest, run_id
 from ablation.sweep.refusal import Refused
@@ -49,6 +49,7 @@ class Planned:
     launcher: dict[str, Any]  # hydra.launcher
     overrides: list[str]  # as typed for this run
     train: Train
+    sources: dict[str, str]  # digests of this project's code and of each package of the user's own, when it was planned
     earlier_change: int  # st_mtime_ns of outcome.json when the run was planned, 0 if there was none
 
     @property
@@ -83,11 +84,7 @@ class Planned:
         Raises:
             Refused: a file is not valid Python.
         """
-        found = own_parts.packages(self.config)
-        try:
-            return {name: digest_of(tuple(files)) for name, files in found.items()}
-        except ValueError as error:
-            raise Refused(str(error)) from None
+        return own_code(self.config)
 
     @property
     def trained_images(self) -> int:
@@ -143,6 +140,7 @@ def plan(config: DictConfig, overrides: Sequence[str] | None = None, values: dic
         launcher=settings.plain(hydra_node.launcher),
         overrides=settings.as_typed(hydra_node) if overrides is None else list(overrides),
         train=Train(**values["train"]),
+        sources={"ablation": source_digest(), **own_code(values)},
         earlier_change=changed(folder),
     )
 
@@ -189,7 +187,7 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
         flat["data.content"] = listing(source).digest
     weights = values["backbone"]["weights"]
     if weights not in ("imagenet", "none"):
-        flat["backbone.weights"] = f"sha256:{_file_digest(weights, Path(weights).stat().st_mtime_ns)}"
+        flat["backbone.weights"] = weights_digest(weights)
     return flat
 
 
@@ -215,6 +213,19 @@ def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | No
             extended = [entry for entry in node.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
             return node.get("_target_"), extended[0] if extended else None
     return None, None
+
+
+def own_code(config: dict[str, Any]) -> dict[str, str]:
+    """Return what `Planned.own_code` does, of a resolved configuration."""
+    try:
+        return {name: digest_of(tuple(files)) for name, files in own_parts.packages(config).items()}
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def weights_digest(path: str) -> str:
+    """Return `sha256:` and the digest of a file of weights, as the identity has it."""
+    return f"sha256:{_file_digest(path, Path(path).stat().st_mtime_ns)}"
 
 
 @functools.lru_cache

@@ -104,6 +104,8 @@ RULES: dict[str, Rule] = {
     "study.headline": or_null(TEXT),
     "study.same_speed": list_of(TEXT),
     "study.smallest": or_null(POSITIVE),
+    "study.paper": or_null(TEXT),
+    "study.looks": LOOKS,
     "input_size": SIDE,
     "plan": BOOLEAN,
     "plan_gpu": one_of(*CARDS),

@@ -90,7 +90,7 @@ def test_a_profiles_optimizer_values_do_not_follow_another_optimizer(composed: C
     assert composed("profile=demo", "optimizer=adamw").optimizer.lr == composed("optimizer=adamw").optimizer.lr
 
 
-@pytest.mark.parametrize(("study", "cells"), [("table1", 6), ("controls", 8), ("demo", 6)])
+@pytest.mark.parametrize(("study", "cells"), [("table1", 6), ("controls", 8), ("demo", 8)])
 def test_a_study_names_each_cell_of_its_grid(composed: Compose, study: str, cells: int) -> None:
     config = composed(f"study={study}")
     params = config.hydra.sweeper.params

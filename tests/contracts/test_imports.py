@@ -28,6 +28,7 @@ ROOMS = {  # room -> what it may import beside itself; a longer name counts befo
     "reporting.document": ("reporting.statistics", "reporting.read", "records"),
     "reporting.formats": ("reporting.document", "reporting.statistics", "reporting.read", "records"),
     "trained": ("data", "models", "records", "sweep", "training", "reporting.read", "reporting.statistics"),
+    "rounds": ("records", "sweep", "cost", "reporting.read", "reporting.statistics"),
     "figures": ("data", "models", "records", "sweep", "training", "reporting.read", "reporting.document"),
 }
 LIBRARIES = {  # library -> the only places that may import it
@@ -52,6 +53,7 @@ LIBRARIES = {  # library -> the only places that may import it
         "ablation/cost/model_size.py",
         "ablation/cost/memory.py",
         "ablation/cost/hardware.py",
+        "ablation/commands/run.py",
         "ablation/sweep/gpu_facts.py",
         "ablation/sweep/try_cells.py",
     ),

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SWEEP = ["-m", "profile=demo"]
+SWEEP = ["-m", "-v", "profile=demo"]
 CLOCK = ("seconds", "images_per_second", "peak_memory")  # begins of column names: what no two runs share
 
 

@@ -45,7 +45,7 @@ def test_each_run_is_trained_once(tmp_path: Path, figure: Callable[[str, str], N
     codes = [forks.end(child) for child in children]
     said = {file.stem: file.read_text() for file in tmp_path.glob("*.said")}
     folders = sorted(file.parent for file in runs.glob("*/outcome.json"))
-    started = {folder.name: (folder / "run.log").read_text().count(f" INFO {folder.name}\n") for folder in folders}
+    started = {folder.name: (folder / "run.log").read_text().count(f" DEBUG {folder.name}\n") for folder in folders}
     trained = [int(file.read_text()) for file in tmp_path.glob("*.batches")]
     figure(
         "R7",

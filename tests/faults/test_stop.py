@@ -22,8 +22,8 @@ pytestmark = pytest.mark.faults
 
 EPOCHS = 40
 TINY = [*forks.TINY[:-1], f"train.epochs={EPOCHS}"]
-SIX = ["-m", *TINY, "resizer=none,plain,cbam", "aug=base,cutmix"]
-THREE = ["-m", *TINY, "resizer=none,plain,cbam", "aug=base"]
+SIX = ["-m", "-v", *TINY, "resizer=none,plain,cbam", "aug=base,cutmix"]
+THREE = ["-m", "-v", *TINY, "resizer=none,plain,cbam", "aug=base"]
 
 
 class Command:

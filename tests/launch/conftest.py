@@ -18,6 +18,7 @@ from tests.faults.conftest import figure  # noqa: F401
 
 PRETEND = Path(__file__).with_name("pretend.py")
 TINY = ["profile=demo", "tracker=none", "train.epochs=2", "hydra/launcher=local_gpus"]
+SIX = ["resizer=none,plain,cbam", "aug=base,cutmix"]  # where a test names no other runs
 PATIENCE = 300.0  # seconds that a test waits for what must come; a hundredth on a quiet machine
 GPUS = {"CUDA_VISIBLE_DEVICES": "2,GPU-5b1d"}
 
@@ -28,7 +29,8 @@ class Sweep:
     def __init__(self, folder: Path, *arguments: str, behaviour: dict[str, str] | None = None, **environment: str) -> None:
         self.runs, self.ledger = folder / "runs", folder / "ledger"
         self.ledger.touch()
-        command = [sys.executable, str(PRETEND), "-m", *TINY, f"paths.runs={self.runs}", *arguments]
+        grid = [] if any(word.startswith("resizer=") for word in arguments) else SIX
+        command = [sys.executable, str(PRETEND), "-m", *TINY, *grid, f"paths.runs={self.runs}", *arguments]
         told = {"LEDGER": str(self.ledger), "PRETEND": json.dumps(behaviour or {})}
         self.process = subprocess.Popen(
             command,

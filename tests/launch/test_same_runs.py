@@ -46,13 +46,18 @@ def test_the_same_ids_and_the_same_bits_as_the_basic_launcher(tmp_path: Path) ->
     assert all(json.loads(manifest.read_text())[key] == json.loads(other_manifest.read_text())[key] for key in same)
     assert {file.name for file in other_manifest.parent.iterdir()} == {
         "manifest.json",
+        "configurations.json",
         "multirun.yaml",
         *(f"{folder.name}.log" for folder in local),
     }
 
 
+@pytest.mark.parametrize("by_forking", [True, False])
 def test_a_hundred_processes_that_do_nothing(
-    tmp_path: Path, composed: Callable[..., DictConfig], capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    composed: Callable[..., DictConfig],
+    capfd: pytest.CaptureFixture[str],
+    by_forking: bool,
 ) -> None:
     """Each started once, in order, no slot left empty or taken twice."""
     one = planned_run.plan(composed(*TINY), [])
@@ -65,7 +70,7 @@ def test_a_hundred_processes_that_do_nothing(
     at_work: list[int] = []
 
     def begin(run: Planned, slot: Slot) -> Child:
-        return Child(run, slot, tmp_path / "log", str(script), [str(tmp_path / "ledger"), run.folder.name])
+        return Child(run, slot, tmp_path / "log", str(script), [str(tmp_path / "ledger"), run.folder.name], by_forking)
 
     queue = Queue(runs, slots, begin, tick=lambda: at_work.append(len({child.slot.name for child in queue.running})))
     queue.work()

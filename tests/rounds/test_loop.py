@@ -133,7 +133,7 @@ def test_a_budget_ends_it_before_a_round_that_would_exceed_it(sweep: Callable[..
     trainer = Trainer()
     rounds = sweep(trainer, hours=0.0001)
     assert rounds.run() == [] and trainer.batches == []
-    assert rounds.lines[0].endswith("would exceed rounds.hours=0.0001: ended before it")  # type: ignore[attr-defined]
+    assert rounds.lines[0].endswith("would exceed rounds.hours=0.0001: ended here")  # type: ignore[attr-defined]
 
 
 def test_a_run_without_a_result_ends_the_round_unjudged(sweep: Callable[..., Rounds]) -> None:

@@ -33,7 +33,8 @@ class Sweep:
     def __init__(self, cluster: Cluster, folder: Path, *arguments: str) -> None:
         self.cluster, self.runs = cluster, folder / "runs"
         folder.mkdir(exist_ok=True)
-        command = [sys.executable, str(ROOT / "run.py"), "-m", *TINY, "paths.runs=runs", *arguments]
+        grid = [] if any(word.startswith("resizer=") for word in arguments) else ["resizer=none,plain,cbam", "aug=base,cutmix"]
+        command = [sys.executable, str(ROOT / "run.py"), "-m", *TINY, *grid, "paths.runs=runs", *arguments]
         self.process = subprocess.Popen(
             command,
             cwd=folder,  # not the repository: a job must find the code all the same

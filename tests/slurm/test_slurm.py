@@ -47,11 +47,17 @@ def test_six_runs_are_those_of_the_basic_launcher(cluster: Cluster, start: Start
     code, said, error = sweep.finish()
     figure("slurm", f"six tiny runs, two at once, in {time.monotonic() - began:.0f} s")
     assert (code, error) == (0, ""), said
-    assert said.splitlines()[1] == "plan: 6 runs: 6 to do" and said.count(": done: best ") == 6
+    assert said.splitlines()[0] == "plan: 6 runs: 6 to do" and said.count(": done: best ") == 6
     assert basic.finish()[0] == 0
     equal(sweep, basic)
     (folder,) = sweep.runs.glob("sweeps/*")
-    names = {"manifest.json", "multirun.yaml", ".submitit", *(f"{run.name}.log" for run in sweep.folders)}
+    names = {
+        "manifest.json",
+        "configurations.json",
+        "multirun.yaml",
+        ".submitit",
+        *(f"{run.name}.log" for run in sweep.folders),
+    }
     assert {file.name for file in folder.iterdir()} == names
     alone_on_their_gpus([sweep.console(run) for run in sweep.folders])
     before, jobs = forks.tree(*sweep.folders), len(cluster.jobs())

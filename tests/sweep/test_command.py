@@ -81,7 +81,7 @@ def test_refusals_are_one_line_and_leave_nothing(arguments: list[str], line: str
 
 def test_plan_trains_and_writes_nothing(tmp_path: Path) -> None:
     done = run(*TINY, "plan=true", "-m", f"paths.runs={tmp_path / 'runs'}")
-    assert done.returncode == 0 and done.stdout.count("to do") == 7 and "MACs" in done.stdout
+    assert done.returncode == 0 and done.stdout.count("to do") == 9 and "MACs" in done.stdout
     assert not (tmp_path / "runs").exists()
 
 
@@ -98,10 +98,21 @@ def test_a_sweep_leaves_records_and_a_manifest_and_the_second_changes_no_byte(tm
         outcome = json.loads((runs / planned["run_id"] / "outcome.json").read_text())
         assert outcome["outcome"] == "done" and outcome["config"] == planned["config"]
         assert not list((runs / planned["run_id"]).glob("checkpoints/epoch-*"))
+    plan, *lines = first.stdout.splitlines()  # of a file: one line a run, the epochs in its run.log
+    assert plan == "plan: 2 runs: 2 to do"
+    assert [line.partition(": done: ")[0] for line in lines] == [f"{at}/2 {run_id}" for at, run_id in enumerate(ids, 1)]
+    assert all("  epoch 1/1  " in (runs / run_id / "run.log").read_text() for run_id in ids)
     before = {run_id: tree(runs / run_id) for run_id in ids}
     second = run(*arguments)
     assert second.returncode == 0 and second.stdout.count("skipped") == 2
     assert {run_id: tree(runs / run_id) for run_id in ids} == before
+
+
+def test_verbose_prints_each_epoch_and_is_no_other_run(tmp_path: Path) -> None:
+    arguments = [*TINY, "resizer=none", "aug=base", f"paths.runs={tmp_path}"]
+    name, epoch, done = run("-v", *arguments).stdout.splitlines()
+    assert epoch.startswith("  epoch 1/1  train loss ") and done.startswith(f"{name}: done: best ")
+    assert run(*arguments).stdout.startswith(f"{name}: done, skipped")
 
 
 def test_the_table_from_wandbs_files_equals_the_local_one(tmp_path: Path) -> None:
@@ -179,7 +190,7 @@ def test_fail_fast_leaves_the_later_runs_untouched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 75, "preempted"), (signal.SIGINT, 130, "interrupted")])
 def test_signals(tmp_path: Path, number: int, code: int, word: str) -> None:
     """The run says so in its outcome, and the same command finishes it."""
-    command = [sys.executable, "run.py", *TINY[:3], "train.epochs=400", "tracker=none", f"paths.runs={tmp_path}"]
+    command = [sys.executable, "run.py", "-v", *TINY[:3], "train.epochs=400", "tracker=none", f"paths.runs={tmp_path}"]
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stdout is not None
     assert any("epoch 2/400" in line for line in running.stdout)

@@ -12,7 +12,7 @@ from ablation.records.numbers import percent
 from ablation.reporting.document.picture import WORDS, Line, Picture, Said, difference, legend, more_rows, tested
 from ablation.reporting.document.sections import estimated, first, mean_text
 from ablation.reporting.document.strips import Mark, Scale, Strip, ends, scale
-from ablation.reporting.document.verdict import WHEN
+from ablation.reporting.document.verdict import when
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Group, Row
 from ablation.reporting.statistics.cells import lacking
 from ablation.reporting.statistics.estimate import Interval
@@ -49,7 +49,7 @@ def _cells(analysis: Analysis, group: Group, chosen: set[int], place: int) -> Pi
     others, name = more_rows([row for row in rows if id(row) not in chosen], "cells")
     rest = [line(row) for row in others]
     more = Picture(f"{key}-more", name, columns, on, rest, []) if rest else None
-    title = f"{group.name}: accuracy {WHEN[analysis.metric]}" if group.name else f"Accuracy {WHEN[analysis.metric]}"
+    title = f"{group.name}: accuracy {when(analysis)}" if group.name else f"Accuracy {when(analysis)}"
     return Picture(key, title, columns, on, lines, legend([*lines, *rest], f"mean of {named}"), more)
 
 

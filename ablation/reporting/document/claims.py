@@ -15,8 +15,13 @@ from ablation.reporting.statistics.estimate import LEVEL, Estimate, Interval, Re
 from ablation.reporting.statistics.power import MOST, SeedsNeeded, seeds_needed
 from ablation.reporting.statistics.sameness import Answer
 
-SCOPES = {Scope.SEEDS_AND_IMAGES: "", Scope.SEEDS: ", for this test set", Scope.IMAGES: ", of these trained models"}
+SCOPES = {  # for what a claim holds, where that is less than seeds and test images
+    Scope.SEEDS_AND_IMAGES: "",
+    Scope.SEEDS: "on this test set alone",
+    Scope.IMAGES: "of these trained models alone",
+}
 SAME = 0.1  # level of the interval that two one-sided tests rest on
+LONGEST = 30  # characters of other factors' levels that a sentence lists
 MANY = 100  # seeds a cell beyond which no command is given
 
 
@@ -27,8 +32,8 @@ def better(comparison: Comparison, next_one: bool = False, known: Scope | None =
     bounds = interval(comparison.estimate, turned=points_ < 0)
     size = spoken(abs(points_), _width(comparison.estimate))
     if points_ > 0:
-        return f"{one} beats {other} by {size} points ({bounds}){holds(comparison.estimate, known)}."
-    return f"{one} is {size} points worse than {other} ({bounds}){holds(comparison.estimate, known)}."
+        return f"{one} beats {other} by {size} points ({_listed(bounds, holds(comparison.estimate, known))})."
+    return f"{one} is {size} points worse than {other} ({_listed(bounds, holds(comparison.estimate, known))})."
 
 
 def same(comparison: Comparison) -> str:
@@ -39,8 +44,8 @@ def same(comparison: Comparison) -> str:
     return f"{comparison.row.cell.label} and {comparison.other.cell.label} are the same within {margin:g} points{bounds}."
 
 
-def untold(analysis: Analysis, comparison: Comparison, known: Scope | None = None) -> str:
-    """Say what is not known of a difference, without a full stop: between which bounds it lies, or why there is no test."""
+def undecided(analysis: Analysis, comparison: Comparison, known: Scope | None = None) -> str:
+    """Say what is known of a difference that is not decided, without a full stop: its bounds, or why there is no test."""
     estimate = comparison.estimate
     if comparison.mismatches:
         apart = "; ".join(f"{each.kind.value} {each.one}, {each.other}" for each in comparison.mismatches)
@@ -48,8 +53,9 @@ def untold(analysis: Analysis, comparison: Comparison, known: Scope | None = Non
     if comparison.decision.interval is None:
         return nothing(estimate)
     planned = family([*analysis.comparisons, *analysis.against])
-    adjusted = f", adjusted for {planned} comparisons" if comparison.level < LEVEL and planned > 1 else ""
-    return f"between {_between(comparison.decision.interval)} points{adjusted}{holds(estimate, known)}"
+    adjusted = f"adjusted for {planned} comparisons" if comparison.level < LEVEL and planned > 1 else ""
+    bounds = _between(comparison.decision.interval)
+    return f"the difference lies between {bounds} points{_in_brackets(adjusted, holds(estimate, known))}"
 
 
 def nothing(estimate: Estimate) -> str:
@@ -61,13 +67,17 @@ def nothing(estimate: Estimate) -> str:
 
 def effect(analysis: Analysis, found: Effect, rows: Sequence[Row], known: Scope | None = None) -> tuple[str, Step | None]:
     """Say what an effect comes to, and the step that would decide one that is open."""
-    name = found.contrast.name if "." in found.contrast.name else found.contrast.name[:1].upper() + found.contrast.name[1:]
-    name = f"{name} ({found.contrast.change})"
+    contrast = found.contrast
+    levels = contrast.of.removeprefix(contrast.change)  # of the other factors: ` (base, cutmix)`
+    mean = f"mean of {levels[2:-1]}" if len(levels) <= LONGEST else "mean over the other factors"
+    change = f"{contrast.change}, {mean}" if "," in levels else contrast.change
+    name = f"{contrast.name[:1].upper()}{contrast.name[1:]}" if contrast.kind == "contrast" else f"Changing {contrast.name}"
+    name = f"{name} ({change})"
     estimate, size = found.estimate, spoken(abs(found.estimate.points or 0.0), _width(found.estimate))
     if found.decision.answer in (Answer.BETTER, Answer.WORSE):
-        verb = "gains" if found.decision.answer is Answer.BETTER else "loses"
+        verb = "adds" if found.decision.answer is Answer.BETTER else "costs"
         bounds = interval(estimate, turned=found.decision.answer is Answer.WORSE)
-        return f"{name} {verb} {size} points ({bounds}){holds(estimate, known)}.", None
+        return f"{name} {verb} {size} points ({_listed(bounds, holds(estimate, known))}).", None
     if found.decision.answer is Answer.SAME:
         bounds = f" (90 %: {_between(inner, ' to ')})" if (inner := estimate.interval(SAME)) else ""
         return f"{name} changes less than {found.decision.margin:g} points{bounds}.", None
@@ -75,7 +85,8 @@ def effect(analysis: Analysis, found: Effect, rows: Sequence[Row], known: Scope 
         return f"{name}: cannot tell, {nothing(estimate)}.", None
     level = LEVEL if found.adjusted is None else found.adjusted.level
     would, step = decides(analysis, estimate, level, list(rows))
-    return f"{name}: cannot tell, between {_between(found.decision.interval)} points{would}.", step
+    adjusted = _in_brackets("adjusted for all effects" if level < LEVEL else "", "")
+    return f"{name}: cannot tell, between {_between(found.decision.interval)} points{adjusted}{would}.", step
 
 
 def decides(analysis: Analysis, estimate: Estimate, level: float, rows: Sequence[Row]) -> tuple[str, Step | None]:
@@ -91,32 +102,33 @@ def decides(analysis: Analysis, estimate: Estimate, level: float, rows: Sequence
         return f"; {_too_many(needed, wanted, estimate)}", None
     more = max(needed.more or (0,))
     if not more:
-        return f"; {wanted} points would most likely have been seen", None
+        return f"; a difference of {wanted} points would most likely have been shown", None
     step = more_seeds(analysis, rows, more)
-    time = f" ({duration(step.seconds)})" if step.seconds else ""
+    time = f" ({duration(step.seconds)} of training)" if step.seconds else ""
     which = "both" if len(rows) == 2 else f"its {len(rows)} cells"
-    return f"; {more} more seed{'s'[: more != 1]} of {which}{time} would show {wanted} points", step
+    return f"; {more} more seed{'s'[: more != 1]} of {which}{time} would likely show a difference of {wanted} points", step
 
 
 def _too_many(needed: SeedsNeeded, wanted: str, estimate: Estimate) -> str:
     """Say that seeds alone will not do."""
     if needed.limit > needed.difference and estimate.images:
-        return f"no number of seeds shows {wanted} points on {exact(estimate.images)} test images"
+        return f"no number of seeds would show a difference of {wanted} points on {exact(estimate.images)} test images"
     seeds = exact(needed.seeds) if needed.seeds else f"more than {exact(MOST)}"
-    return f"{wanted} points would take {seeds} seeds a cell"
+    return f"to show a difference of {wanted} points would take {seeds} seeds a cell"
 
 
 def image_by_image(comparison: Comparison) -> str | None:
-    """Say what one seed a side can, without a full stop: of these trained models. None without their correct images."""
+    """Say what one seed a side can, without a full stop: of the trained models. None without their correct images."""
     if comparison.won_lost is None or comparison.estimate.p is None:
         return None
     won, lost = comparison.won_lost
     one, other = comparison.row.cell.label, comparison.other.cell.label
     counts = f"{exact(won)} images won, {exact(lost)} lost, {p_is(comparison.estimate.p)}"
     if comparison.estimate.p < LEVEL:
-        ahead = one if won > lost else other
-        return f"Image by image {ahead} is ahead of {other if won > lost else one} ({counts}), of these trained models alone"
-    return f"Image by image {one} and {other} cannot be told apart ({counts}), not even as these trained models"
+        better, worse = (one, other) if won > lost else (other, one)
+        models = f"the trained model of {better} is better than that of {worse} ({counts})"
+        return f"Image by image, {models}; training again may give another"
+    return f"Image by image, the trained models of {one} and {other} cannot be told apart ({counts})"
 
 
 def interval(estimate: Estimate, turned: bool = False) -> str:
@@ -134,6 +146,14 @@ def _between(found: Interval, word: str = " and ") -> str:
 def _width(estimate: Estimate) -> float:
     found = estimate.interval()
     return 0.0 if found is None else found.high - found.low
+
+
+def _listed(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
+
+
+def _in_brackets(*parts: str) -> str:
+    return f" ({_listed(*parts)})" if any(parts) else ""
 
 
 def holds(estimate: Estimate, known: Scope | None = None) -> str:

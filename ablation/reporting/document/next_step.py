@@ -6,7 +6,7 @@ Owns the rewriting of a command line. Runs nothing.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -20,7 +20,7 @@ LISTED = 12  # seeds that a command lists one by one; more are a range
 class Step:
     """More seeds for some cells."""
 
-    seeds: int  # a cell, to add
+    seeds: int  # a cell, to add; 0 where cells are added
     seconds: float | None  # of all its runs one after another, by the records' wall times
     command: str | None  # None where no sweep's command is known
 
@@ -36,7 +36,7 @@ def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int) -> Step:
     taken = [run["seed"] for row in rows for run in row.cell.runs if isinstance(run["seed"], int)]
     first = max(taken, default=-1) + 1
     whole = len(rows) == len(analysis.rows)
-    words = [word for word in shlex.split(analysis.command) if not word.startswith("seed=")]
+    words = [word for word in shlex.split(analysis.command) if not word.startswith(("seed=", "hydra.verbose="))]
     typed = [word for word in words if "," in word and "=" in word]
     wanted = {word.partition("=")[0]: word if whole else _narrowed(word, rows) for word in typed}
     named = (
@@ -49,6 +49,15 @@ def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int) -> Step:
     new = ",".join(map(str, range(first, first + seeds))) if seeds <= LISTED else f"range({first},{first + seeds})"
     seconds = seeds * cells * sum(wall) / len(wall) if wall else None
     return Step(seeds, seconds, shlex.join([*words, *added.values(), f"seed={new}"]))
+
+
+def new_cells(analysis: Analysis, values: Mapping[str, str]) -> Step:
+    """Return the step that trains the sweep's grid and seeds with other values of some keys, `resizer: bilinear`."""
+    if analysis.command is None:
+        return Step(0, None, None)
+    words = [word for word in shlex.split(analysis.command) if word.partition("=")[0] not in values]
+    words += [] if {"-m", "--multirun"} & {*words} else ["-m"]
+    return Step(0, None, shlex.join([*words, *(f"{key}={shown(value)}" for key, value in values.items())]))
 
 
 def _values(key: str, rows: Sequence[Row]) -> list[str]:

@@ -83,11 +83,16 @@ def more_rows(rows: Sequence[Row], what: str) -> tuple[Sequence[Row], str]:
 def legend(lines: Sequence[Line], line: str) -> list[tuple[str, str]]:
     """Return the marks that some row has, with what they mean."""
     strips = [each.strip for each in lines]
-    mean = ("mean", "mean with 95 % interval") if any(strip.ends for strip in strips) else ("point", "mean")
+    mark, name = ("mean", "mean with 95 % interval") if any(strip.ends for strip in strips) else ("point", "mean")
+    open_ = any(strip.mean is not None and not strip.decided for strip in strips)
     entries = [
         ("seed", "one seed", any(strip.seeds for strip in strips)),
-        (*mean, any(strip.mean is not None and not strip.decided for strip in strips)),
-        ("decided", "decided", any(strip.mean is not None and strip.decided for strip in strips)),
+        (mark, name, open_),
+        (
+            "decided",
+            "decided" if open_ else f"{name}, decided",
+            any(strip.mean is not None and strip.decided for strip in strips),
+        ),
         ("report", "the report, best epoch", any(strip.report for strip in strips)),
         ("line", line, any(strip.line is not None for strip in strips)),
     ]

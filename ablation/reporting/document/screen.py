@@ -12,7 +12,7 @@ from ablation.reporting.document.entries import Column, Entry, Section
 from ablation.reporting.document.notes import reason_lines, test_lines
 from ablation.reporting.document.scale import Scale
 from ablation.reporting.document.sections import DASH, cost, filled, first, mean_text, named, plus_minus
-from ablation.reporting.document.verdict import WHEN
+from ablation.reporting.document.verdict import when
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row, family
 from ablation.reporting.statistics.cells import lacking
 from ablation.reporting.statistics.effects import Effect
@@ -107,7 +107,7 @@ def _cell_lines(analysis: Analysis, rows: Sequence[Row], baselines: Sequence[Row
     where = ", ".join(f"{key} {value}" for key, value in (analysis.study.get("baseline") or {}).items())
     vs = baselines[0].cell.label if len(baselines) == 1 else f"the cell of {where} that shares all else"
     spread = any(row.samples[analysis.metric].n > 2 for row in rows)
-    lines = [f"accuracy {WHEN[analysis.metric]}{', ± 95 %' if spread else ''}; n: seeds"]
+    lines = [f"accuracy {when(analysis)}{', ± 95 %' if spread else ''}; n: seeds"]
     if baselines:
         lines += [f"difference in points to {vs}; {line}" for line in test_lines(analysis.comparisons, planned)]
     if any(row.cell.report is not None for row in rows):

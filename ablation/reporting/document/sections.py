@@ -56,8 +56,9 @@ def first(analysis: Analysis) -> tuple[list[Row], int]:
 
 def accuracy(analysis: Analysis, rows: Sequence[Row]) -> Section:
     """Return the accuracies side by side, what choosing the epoch on the test set adds, and the report's number."""
-    metrics = list(dict.fromkeys([analysis.metric, "last", "best", *(["val"] if _any(analysis, "val") else [])]))
-    adds = [kind for kind in ("last", "val") if kind in metrics and _any(analysis, kind)]
+    best = ["best"] if _any(analysis, "best") or not _any(analysis, analysis.metric) else []  # other programs keep one number
+    metrics = list(dict.fromkeys([analysis.metric, "last", *best, *(["val"] if _any(analysis, "val") else [])]))
+    adds = [kind for kind in ("last", "val") if best and kind in metrics and _any(analysis, kind)]
     reported = any(row.cell.report is not None for row in analysis.rows)
     columns = [Column("cell"), *(Column(metric, "estimate") for metric in metrics)]
     columns += [Column(f"best - {kind}", "number") for kind in adds]

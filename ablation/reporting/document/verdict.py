@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ablation.records.numbers import duration, percent, spoken
 from ablation.reporting.document import claims
-from ablation.reporting.document.next_step import Step, more_seeds
+from ablation.reporting.document.next_step import Step, more_seeds, new_cells
 from ablation.reporting.read.frame import WORDS, plain
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Group, Row
 from ablation.reporting.statistics.config_keys import shown
@@ -26,6 +26,11 @@ WHEN = {
     "best": "at the epoch best on the test set",
     "val": "at the epoch best on held-out images",
 }
+
+
+def when(analysis: Analysis) -> str:
+    """Return which epoch's accuracy is compared; `logged` is what another program's runs say of theirs."""
+    return str(analysis.study.get("logged") or WHEN[analysis.metric])
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,13 @@ def verdict(analysis: Analysis) -> Verdict:
         return Verdict(f"No verdict: none of the planned runs has a {analysis.metric} accuracy ({states}).")
     if len(groups) > 1:
         names = _listed([group.name for group in groups])
-        headline = _Fact(f"Nothing is compared across {len(groups)} kinds of test images ({names}).")
+        headline = _Fact(f"Results on different test images are not compared ({names}).")
         facts = [_lead(analysis, group, prefix=f"{group.name}: ") for group in groups]
     else:
         headline, *facts = _argued(analysis, groups[0])
-    told = [*facts[: max(0, MOST - len(warnings))], *warnings][:MOST]
-    command = next((fact.step.command for fact in (headline, *told) if fact.step and fact.step.command), None)
-    return Verdict(headline.text, tuple(fact.text for fact in told), command)
+    chosen = [*facts[: max(0, MOST - len(warnings))], *warnings][:MOST]
+    command = next((fact.step.command for fact in (headline, *chosen) if fact.step and fact.step.command), None)
+    return Verdict(headline.text, tuple(fact.text for fact in chosen), command)
 
 
 def _argued(analysis: Analysis, group: Group) -> list[_Fact]:
@@ -116,18 +121,18 @@ def _judged(
     if found.decision.answer is Answer.SAME:
         return _Fact(claims.same(found))
     would, step = claims.decides(analysis, found.estimate, found.level, [found.row, found.other])
-    other = f"the next, {found.other.cell.label}," if next_one else found.other.cell.label
-    told = claims.untold(analysis, found, known)
+    other = f"the next, {found.other.cell.label}" if next_one else found.other.cell.label
+    known_of_it = claims.undecided(analysis, found, known)
     if lead:
         best = f"{found.row.cell.label} is highest with {_mean(analysis, found.row)}"
-        return _Fact(f"{best}, but whether it beats {other} cannot be told: {told}{would}.", step)
-    return _Fact(f"Whether {found.row.cell.label} beats {other} cannot be told: {told}{would}.", step)
+        return _Fact(f"{best}, but it is undecided whether it beats {other}: {known_of_it}{would}.", step)
+    return _Fact(f"It is undecided whether {found.row.cell.label} beats {other}: {known_of_it}{would}.", step)
 
 
 def _mean(analysis: Analysis, row: Row) -> str:
     sample = row.samples[analysis.metric]
     seeds = f"{sample.n} seed{'s'[: sample.n != 1]}"
-    return f"{percent(sample.mean or 0.0)} % {WHEN[analysis.metric]} ({seeds})"
+    return f"{percent(sample.mean or 0.0)} % {when(analysis)} ({seeds})"
 
 
 def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
@@ -138,11 +143,11 @@ def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
     highest = percent(best.samples[analysis.metric].mean or 0.0)
     headline = _Fact(f"One seed a cell decides nothing: {best.cell.label} is highest, {highest} %.")
     found = _planned(analysis, best) or group.single_next
-    said = claims.image_by_image(found) if found else None
+    by_image = claims.image_by_image(found) if found else None
     step = more_seeds(analysis, analysis.rows, 2)
-    time = f" ({duration(step.seconds)})" if step.seconds else ""
+    time = f" ({duration(step.seconds)} of training)" if step.seconds else ""
     more = f"wo more seeds a cell{time} would show how much seeds scatter."
-    facts = [_Fact(f"{said}; t{more}" if said else f"T{more}", step)]
+    facts = [_Fact(f"{by_image}; t{more}" if by_image else f"T{more}", step)]
     return [headline, *facts, *_effects(analysis, group, missing_alone=True)]
 
 
@@ -156,6 +161,8 @@ def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missi
         return facts
     rest = [effect for effect in found if effect.adjusted is not None and effect is not first]
     rest.sort(key=_weight)
+    largest = list({effect.contrast.name: effect for effect in reversed(rest)}.values())[::-1]  # one of each factor before more
+    rest = [*(effect for effect in rest if effect in largest), *(effect for effect in rest if effect not in largest)]
     for effect in [*([first] if first else []), *rest]:
         rows = [group.rows[cell] for cell in effect.contrast.weights]
         if rows and effect.estimate.points is not None and not _is_told(analysis, group, rows):
@@ -170,8 +177,8 @@ def _weight(effect: Effect) -> tuple[bool, bool, float]:
 
 def _is_told(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:
     """Return True if an effect is a difference of two cells that was told before it."""
-    told = [each for each in (_main(analysis, group), group.next) if each is not None]
-    return any({id(row) for row in rows} == {id(each.row), id(each.other)} for each in told)
+    compared = [each for each in (_main(analysis, group), group.next) if each is not None]
+    return any({id(row) for row in rows} == {id(each.row), id(each.other)} for each in compared)
 
 
 def _missing(analysis: Analysis, effect: Effect) -> _Fact | None:
@@ -183,8 +190,10 @@ def _missing(analysis: Analysis, effect: Effect) -> _Fact | None:
         side = {key: plain(levels[end]) for key, levels in change.items()}
         if not any(side.items() <= row.cell.config.items() for row in analysis.rows):
             added = " ".join(f"{key}={shown(value)}" for key, value in side.items())
-            return _Fact(f"What {effect.contrast.name} adds cannot be told: no run has {added}; add it to the sweep.")
-    return _Fact(f"What {effect.contrast.name} adds cannot be told yet: missing {_listed(effect.contrast.missing)}.")
+            name = f"{effect.contrast.name} ({effect.contrast.change})"
+            text = f"What {name} adds is not known: no run has {added}; add it to the sweep."
+            return _Fact(text, new_cells(analysis, side))
+    return _Fact(f"What {effect.contrast.name} adds is not known yet: missing {_listed(effect.contrast.missing)}.")
 
 
 def _reports(analysis: Analysis) -> list[_Fact]:
@@ -192,10 +201,8 @@ def _reports(analysis: Analysis) -> list[_Fact]:
     inside = [row.report.inside for row in analysis.rows if row.report and row.report.inside is not None]
     if not inside:
         return []
-    verb = "lies" if len(inside) == 1 else "lie"
-    return [
-        _Fact(f"{sum(inside)} of {len(inside)} published numbers {verb} where one more run of ours would (95 %, best epoch).")
-    ]
+    numbers = f"{sum(inside)} of {len(inside)} published numbers {'lies' if len(inside) == 1 else 'lie'}"
+    return [_Fact(f"{numbers} in the 95 % range of one more run of ours (at the best epoch).")]
 
 
 def _warnings(analysis: Analysis, groups: Sequence[Group]) -> Iterator[str]:
@@ -226,7 +233,7 @@ def _lacking(analysis: Analysis) -> Iterator[str]:
     if lacking:
         named = ", ".join(f"{number} {word}" for word, number in lacking.items())
         parts.append(f"{missing} of {total} planned runs {'has' if missing == 1 else 'have'} no result ({named})")
-    parts += [f"{_listed(diverged)}, which is no part of any mean"] if diverged else []
+    parts += [f"{_listed(diverged)}; no mean contains a diverged run"] if diverged else []
     if parts:
         yield f"{'Provisional: ' if lacking else ''}{'; '.join(parts)}."
 

@@ -129,10 +129,20 @@ def _manifests(folder: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
 
 def _check(manifest: dict[str, Any]) -> None:
     """Raise TypeError, KeyError, AttributeError or ValueError unless all parts used later are valid."""
-    study = manifest["study"]
+    check_study(manifest["study"])
     (manifest.get("tracker") or {}).items()
     if not isinstance(manifest.get("command"), str | None):
         raise TypeError("command is no text")
+    for run in manifest["runs"]:
+        if not RUN_ID.fullmatch(run["run_id"]):
+            raise ValueError(f"{run['run_id']!r} is no run id")
+        run["config"].items()
+        if any(not isinstance(word, str) for word in (run.get("words") or {}).values()):
+            raise TypeError(f"words of {run['run_id']} are no texts")
+
+
+def check_study(study: dict[str, Any]) -> None:
+    """Raise TypeError, KeyError, AttributeError or ValueError unless all parts of a study that are used later are valid."""
     if not isinstance(study["name"], str):
         raise TypeError("study.name is no text")
     for cell in study.get("cells") or []:
@@ -140,9 +150,7 @@ def _check(manifest: dict[str, Any]) -> None:
     for name, change in (study.get("contrasts") or {}).items():
         if not change or any(not isinstance(levels, list) or len(levels) != 2 for levels in change.values()):
             raise TypeError(f"study.contrasts.{name} is no {{factor: [from, to]}}")
-    for run in manifest["runs"]:
-        if not RUN_ID.fullmatch(run["run_id"]):
-            raise ValueError(f"{run['run_id']!r} is no run id")
-        run["config"].items()
-        if any(not isinstance(word, str) for word in run.get("words", {}).values()):
-            raise TypeError(f"words of {run['run_id']} are no texts")
+    (study.get("baseline") or {}).items()
+    smallest = study.get("smallest")
+    if smallest is not None and not smallest > 0:
+        raise ValueError(f"study.smallest {smallest} is not above 0")

@@ -81,13 +81,7 @@ def online(runs: Path, selection: Selection, project: str, now: datetime | None 
 
 def _pages(project: str, filters: dict[str, Any]) -> Iterator[Page]:
     """Request a project's runs with all fields: lazy runs would need another request each."""
-    import wandb
-
-    client_settings()  # otherwise its login prints
-    timeout = wandb.env.get_http_timeout(TIMEOUT)
-    api = wandb_process.bounded(lambda: wandb.Api(timeout=timeout), timeout + wandb_process.GRACE)
-    api.flush()
-    for run in api.runs(project, filters=filters, order="+created_at", per_page=PAGE, lazy=False):
+    for run in _runs(project, filters):
         yield Page(
             id=run.id,
             state=run.state,
@@ -95,8 +89,44 @@ def _pages(project: str, filters: dict[str, Any]) -> Iterator[Page]:
             config=run.config,
             summary=run.summary_metrics,
             rows=run.historyLineCount or 0,
-            epochs=partial(_epochs, run, timeout + wandb_process.GRACE),
+            epochs=partial(_epochs, run, _timeout() + wandb_process.GRACE),
         )
+
+
+def every_run(project: str) -> list[Any]:
+    """Return all runs of a W&B project, whatever program wrote them, as wandb's own objects with all fields.
+
+    Raises:
+        Unavailable: no key, no such project, no answer in time.
+    """
+    with _errors_as_one_line(project), _temporary_folder():
+        return list(_runs(project, {}))
+
+
+def has_foreign_runs(project: str) -> bool:
+    """Return True if another program wrote a run of a W&B project, and this one wrote none.
+
+    Raises:
+        Unavailable: as `every_run`.
+    """
+    names = [run.id for run in every_run(project)]
+    return bool(names) and not any(map(run_of, names))
+
+
+def _runs(project: str, filters: dict[str, Any]) -> Iterator[Any]:
+    import wandb
+
+    client_settings()  # otherwise its login prints
+    api = wandb_process.bounded(lambda: wandb.Api(timeout=_timeout()), _timeout() + wandb_process.GRACE)
+    api.flush()
+    yield from api.runs(project, filters=filters, order="+created_at", per_page=PAGE, lazy=False)
+
+
+def _timeout() -> int:
+    """Return the seconds that a request may take."""
+    import wandb
+
+    return int(wandb.env.get_http_timeout(TIMEOUT))
 
 
 def _epochs(run: Any, seconds: float) -> int:

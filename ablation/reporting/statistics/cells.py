@@ -62,7 +62,7 @@ def cells(frame: pd.DataFrame, study: Config) -> list[Cell]:
     """
     groups: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
     rows = frame.to_dict("records")
-    configs = named([row["config"] for row in rows], [{**_recorded(row), **row["words"]} for row in rows])
+    configs = named([row["config"] for row in rows], [{**_recorded(row), **(row["words"] or {})} for row in rows])
     for row, named_config in zip(rows, configs, strict=True):
         config = {key: value for key, value in named_config.items() if key != "seed"}
         _, runs = groups.setdefault(json.dumps(config, sort_keys=True), (config, []))

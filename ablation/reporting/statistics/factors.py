@@ -98,6 +98,8 @@ def _factor(keys: Sequence[str], stands_for: frozenset[str], configs: Sequence[C
     base = study.get("baseline") or {}
     wanted = [level for level in levels if any(key in base and plain(base[key]) == values[level][key] for key in keys)]
     common = Counter(cells)
+    numbers = all(isinstance(config[keys[0]], int | float) for config in configs if keys[0] in config)
+    unit = unit or (f"{keys[0]} " if numbers else "")  # another program's `lr`; our own options are names
     reference = wanted[0] if wanted else max(levels, key=common.__getitem__)
     return Factor(" and ".join(keys), stands_for, tuple(cells), tuple(levels), reference, unit)
 

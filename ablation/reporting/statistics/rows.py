@@ -63,7 +63,7 @@ def row_of(cell: Cell, metric: str, correct: Correct | None) -> Row:
         optimism={
             each: statistics.fmean(best[seed] - values[seed] for seed in sorted(values))
             for each, values in chosen.items()
-            if values
+            if values and values.keys() <= best.keys()
         },
         tested_on=tested_on,
         report=None if cell.report is None else one_more_run(samples[PROTOCOL], cell.report),

@@ -477,7 +477,7 @@ def test_a_study_of_other_factors_is_argued_as_well(runs: Runs, make_table: Call
     nets(runs, OTHER)
     assert make_table() == 0
     text = table(runs, study="nets").read_text()
-    assert "Adaptive steps (sgd -&gt; adamw) gains 1.00 points (95 %: " in text
+    assert "Adaptive steps (sgd -&gt; adamw, mean of vgg16, resnet18) adds 1.00 points (95 %: " in text
     written = [(row["kind"], row["effect"], row["of"], row["points"]) for row in read(table(runs, "effects.csv", study="nets"))]
     assert written == [
         ("contrast", "adaptive steps", "sgd -> adamw (vgg16, resnet18)", "1.0"),

@@ -185,6 +185,7 @@ def test_planned_effects_stand_first_and_the_others_are_folded(study: Argued) ->
         "Resizer none \u2192 plain",
         "Aug base \u2192 cutmix",
     ]
+    assert dict(found.legend) == {"decided": "mean with 95 % interval, decided", "line": "no effect"}
     assert all(line.said[0].under.startswith("exploratory: ") for line in found.more.lines)
     assert "Interaction plain \u00d7 cutmix" in {f"{line.label.text} {line.label.under}" for line in found.more.lines}
     details = next(line for line in found.lines if line.label.text == "Attention").details

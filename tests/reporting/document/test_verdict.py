@@ -15,7 +15,7 @@ from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, by_images, 
 
 BASE, PLAIN, CBAM, BOTH = ("none", "base"), ("plain", "base"), ("cbam", "base"), ("cbam", "cutmix")
 BILINEAR = ("bilinear", "base")
-NO_CONTROL = "What learning adds cannot be told: no run has resizer=bilinear; add it to the sweep."
+NO_CONTROL = "What learning (bilinear -> plain) adds is not known: no run has resizer=bilinear; add it to the sweep."
 COMMAND = "python run.py -m resizer=none,plain,cbam seed=0,1,2"
 
 
@@ -27,26 +27,26 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
     "a clear win": (
         {BASE: [93.0, 93.1, 93.2], PLAIN: [95.0, 95.1, 95.2]},  # sd 0.1 each: 2 +- 2.776 x 0.1 x sqrt(2 / 3)
         [
-            "+ Resizer beats Baseline by 2.00 points (95 %: 1.77 to 2.23), for this test set.",
+            "+ Resizer beats Baseline by 2.00 points (95 %: 1.77 to 2.23; on this test set alone).",
             NO_CONTROL,
-            "1 of 2 published numbers lie where one more run of ours would (95 %, best epoch).",
+            "1 of 2 published numbers lie in the 95 % range of one more run of ours (at the best epoch).",
         ],
     ),
     "two images of ten thousand": (
         {("plain", "cutmix"): [93.0, 93.1, 93.2], ("cbam", "cutmix"): [93.12, 93.02, 93.22]},
         [
-            "+ Resizer_CBAM + CutMix is highest with 93.12 % at the last epoch (3 seeds), but whether it beats the next,"
-            " + Resizer + CutMix, cannot be told: between -0.21 and +0.25 points, for this test set; 0.02 points would take 394"
-            " seeds a cell.",
+            "+ Resizer_CBAM + CutMix is highest with 93.12 % at the last epoch (3 seeds), but it is undecided whether it"
+            " beats the next, + Resizer + CutMix: the difference lies between -0.21 and +0.25 points (on this test set"
+            " alone); to show a difference of 0.02 points would take 394 seeds a cell.",
             NO_CONTROL,
-            "0 of 2 published numbers lie where one more run of ours would (95 %, best epoch).",
+            "0 of 2 published numbers lie in the 95 % range of one more run of ours (at the best epoch).",
         ],
     ),
     "one seed, and the report's two images": (
         {BASE: [93.13], ("plain", "cutmix"): [96.61], BOTH: [96.63]},
         [
             "One seed a cell decides nothing: + Resizer_CBAM + CutMix is highest, 96.63 %.",
-            "Two more seeds a cell (1.01 h) would show how much seeds scatter.",
+            "Two more seeds a cell (1.01 h of training) would show how much seeds scatter.",
             NO_CONTROL,
         ],
     ),
@@ -55,7 +55,7 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
         [
             "Baseline reaches 93.25 % at the last epoch (2 seeds); no other cell has two seeds.",
             NO_CONTROL,
-            "Resizer (none -> plain): cannot tell, one seed shows no spread over seeds.",
+            "Changing resizer (none -> plain): cannot tell, one seed shows no spread over seeds.",
             "+ Resizer stands higher, 95.00 %, but one seed makes no winner.",
             "Provisional: 6 of 9 planned runs have no result (1 failed, 1 killed, 4 missing).",
         ],
@@ -63,12 +63,12 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
     "a diverged cell": (  # both sds 0.25 or so: t of 2 seeds, at half the level
         {BASE: [93.0, 93.5], PLAIN: [95.0, 95.4], CBAM: ["diverged", "diverged"]},
         [
-            "+ Resizer is highest with 95.20 % at the last epoch (2 seeds), but whether it beats Baseline cannot be told:"
-            " between -0.2 and +4.1 points, adjusted for 2 comparisons, for this test set; 1 more seed of both (20.2 min) would"
-            " show 2.0 points.",
+            "+ Resizer is highest with 95.20 % at the last epoch (2 seeds), but it is undecided whether it beats Baseline:"
+            " the difference lies between -0.2 and +4.1 points (adjusted for 2 comparisons; on this test set alone); 1 more"
+            " seed of both (20.2 min of training) would likely show a difference of 2.0 points.",
             NO_CONTROL,
-            "2 of 2 published numbers lie where one more run of ours would (95 %, best epoch).",
-            "+ Resizer_CBAM diverged in 2 of 2 runs, which is no part of any mean.",
+            "2 of 2 published numbers lie in the 95 % range of one more run of ours (at the best epoch).",
+            "+ Resizer_CBAM diverged in 2 of 2 runs; no mean contains a diverged run.",
         ],
     ),
     "no result at all": (
@@ -78,38 +78,39 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
     "the baseline is best": (
         {BASE: [93.0, 93.1, 93.2], PLAIN: [92.0, 91.1, 90.2]},
         [
-            "Baseline is highest with 93.10 % at the last epoch (3 seeds), but whether it beats the next, + Resizer, cannot be"
-            " told: between -0.2 and +4.2 points, for this test set; 1 more seed of both (20.2 min) would show 2.0 points.",
+            "Baseline is highest with 93.10 % at the last epoch (3 seeds), but it is undecided whether it beats the next, +"
+            " Resizer: the difference lies between -0.2 and +4.2 points (on this test set alone); 1 more seed of both (20.2"
+            " min of training) would likely show a difference of 2.0 points.",
             NO_CONTROL,
-            "1 of 2 published numbers lie where one more run of ours would (95 %, best epoch).",
+            "1 of 2 published numbers lie in the 95 % range of one more run of ours (at the best epoch).",
         ],
     ),
     "a single cell": (
         {PLAIN: [95.0, 96.0, 97.0]},
         [
             "+ Resizer reaches 96.00 % at the last epoch (3 seeds); there is no other cell to compare it with.",
-            "1 of 1 published numbers lies where one more run of ours would (95 %, best epoch).",
+            "1 of 1 published numbers lies in the 95 % range of one more run of ours (at the best epoch).",
         ],
     ),
     "the others have no result": (
         {BASE: ["diverged"], PLAIN: [95.0]},
         [
             "+ Resizer reaches 95.00 % at the last epoch (1 seed); no other cell has a result.",
-            "Baseline diverged in 1 of 1 runs, which is no part of any mean.",
+            "Baseline diverged in 1 of 1 runs; no mean contains a diverged run.",
         ],
     ),
     "equal in all seeds": (
         {BASE: [93.0] * 3, PLAIN: [94.0] * 3},
         [
-            "+ Resizer is highest with 94.00 % at the last epoch (3 seeds), but whether it beats Baseline cannot be told: +1.00"
-            " points, but equal in all seeds, so there is no spread to judge by.",
+            "+ Resizer is highest with 94.00 % at the last epoch (3 seeds), but it is undecided whether it beats Baseline:"
+            " +1.00 points, but equal in all seeds, so there is no spread to judge by.",
             NO_CONTROL,
         ],
     ),
     "a lone seed on top": (
         {BASE: [93.0, 93.1, 93.3], PLAIN: [95.0, 95.1, 95.3], CBAM: [97.0, None, None]},
         [
-            "+ Resizer beats Baseline by 2.00 points (95 %: 1.65 to 2.35), for this test set.",
+            "+ Resizer beats Baseline by 2.00 points (95 %: 1.65 to 2.35; on this test set alone).",
             NO_CONTROL,
             "Attention (plain -> cbam): cannot tell, one seed shows no spread over seeds.",
             "+ Resizer_CBAM stands higher, 97.00 %, but one seed makes no winner.",
@@ -119,13 +120,13 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
     "with the control": (
         {BASE: [93.0, 93.1, 93.3], BILINEAR: [95.0, 95.1, 95.3], PLAIN: [95.5, 95.1, 95.9], CBAM: [95.9, 95.0, 96.1]},
         [
-            "+ Resizer_CBAM beats Baseline by 2.5 points (95 %: 1.2 to 3.9), for this test set.",
-            "Whether + Resizer_CBAM beats the next, + Resizer, cannot be told: between -1.0 and +1.4 points; 0.17 points would"
-            " take 144 seeds a cell.",
-            "Learning (bilinear -> plain): cannot tell, between -0.8 and +1.5 points; 13 more seeds of both (4.37 h) would show"
-            " 0.37 points.",
-            "Interpolation (none -> bilinear) gains 2.00 points (95 %: 1.65 to 2.35).",
-            "Resizer (none -> plain) gains 2.37 points (95 %: 1.50 to 3.23).",
+            "+ Resizer_CBAM beats Baseline by 2.5 points (95 %: 1.2 to 3.9; on this test set alone).",
+            "It is undecided whether + Resizer_CBAM beats the next, + Resizer: the difference lies between -1.0 and +1.4"
+            " points; to show a difference of 0.17 points would take 144 seeds a cell.",
+            "Learning (bilinear -> plain): cannot tell, between -0.8 and +1.5 points (adjusted for all effects); 13 more"
+            " seeds of both (4.37 h of training) would likely show a difference of 0.37 points.",
+            "Interpolation (none -> bilinear) adds 2.00 points (95 %: 1.65 to 2.35).",
+            "Changing resizer (none -> plain) adds 2.37 points (95 %: 1.50 to 3.23).",
         ],
     ),
 }
@@ -147,8 +148,8 @@ def test_what_is_said(runs: Runs, state: str) -> None:
 @pytest.mark.parametrize(
     ("state", "command"),
     [
-        ("a clear win", None),
-        ("two images of ten thousand", None),  # 391 more seeds are no advice
+        ("a clear win", "python run.py -m seed=0,1,2 resizer=bilinear"),  # the control that was not run
+        ("two images of ten thousand", "python run.py -m seed=0,1,2 resizer=bilinear"),  # 391 more seeds are no advice
         ("one seed, and the report's two images", "python run.py -m resizer=none,plain,cbam seed=1,2"),
         ("a diverged cell", "python run.py -m resizer=none,plain aug=base seed=2"),
         ("with the control", "python run.py -m resizer=bilinear,plain aug=base 'seed=range(3,16)'"),
@@ -163,7 +164,10 @@ def test_what_is_open_comes_with_the_command_that_decides_it(runs: Runs, state: 
 
 def test_a_stated_margin_says_what_matters(runs: Runs) -> None:
     fill(runs, {BASE: [93.0, 93.1, 93.2], PLAIN: [93.1, 93.05, 93.2]})
-    assert "; 4 more seeds of both (1.34 h) would show 0.15 points" in said(runs, smallest=0.15).headline
+    assert (
+        "; 4 more seeds of both (1.34 h of training) would likely show a difference of 0.15 points"
+        in said(runs, smallest=0.15).headline
+    )
     assert said(runs, smallest=0.5).headline == "+ Resizer and Baseline are the same within 0.5 points (90 %: -0.14 to +0.17)."
 
 
@@ -176,12 +180,13 @@ def test_one_seed_says_once_what_it_can_image_by_image(runs: Runs) -> None:
     found = said(runs, correct=CorrectReader(runs.folder))
     assert found.headline == "One seed a cell decides nothing: + Resizer is highest, 70.00 %."
     assert found.sentences[0].startswith(
-        "Image by image + Resizer and Baseline cannot be told apart (6 images won, 1 lost, p = 0.12), not even as these trained"
+        "Image by image, the trained models of + Resizer and Baseline cannot be told apart (6 images won, 1 lost, p = 0.12);"
+        " two"
     )
     by_images(more := Runs(runs.folder / "b"), {BASE: [[12, 13]], PLAIN: [[*range(12), 13]]}, 20)
     assert verdict(analysis(more, correct=CorrectReader(more.folder))).sentences[0] == (
-        "Image by image + Resizer is ahead of Baseline (12 images won, 1 lost, p = 0.0034), of these trained models alone;"
-        " two more seeds a cell (40.3 min) would show how much seeds scatter."
+        "Image by image, the trained model of + Resizer is better than that of Baseline (12 images won, 1 lost, p = 0.0034);"
+        " training again may give another; two more seeds a cell (40.3 min of training) would show how much seeds scatter."
     )
 
 
@@ -200,9 +205,11 @@ def test_nothing_wins_over_a_cell_of_other_test_images(runs: Runs) -> None:
     record(runs, list(zip(planned, fates, strict=True)), TABLE1)
     found = said(runs)
     assert [found.headline, *found.sentences] == [
-        "Nothing is compared across 2 kinds of test images (data cifar10, data cifar100).",
-        "data cifar10: + Resizer · cifar10 beats Baseline · cifar10 by 1.00 points (95 %: 0.77 to 1.23), for this test set.",
-        "data cifar100: + Resizer · cifar100 beats Baseline · cifar100 by 1.00 points (95 %: 0.77 to 1.23), for this test set.",
+        "Results on different test images are not compared (data cifar10, data cifar100).",
+        "data cifar10: + Resizer · cifar10 beats Baseline · cifar10 by 1.00 points (95 %: 0.77 to 1.23; on this test set"
+        " alone).",
+        "data cifar100: + Resizer · cifar100 beats Baseline · cifar100 by 1.00 points (95 %: 0.77 to 1.23; on this test set"
+        " alone).",
     ]
 
 
@@ -218,21 +225,21 @@ def test_the_factor_in_question_is_no_other_factor(runs: Runs) -> None:
     """Of two learning rates it was said that "they differ in optimizer.lr too"."""
     planned = [config(seed=seed, optimizer__lr=rate) for rate in (0.01, 0.1) for seed in range(3)]
     record(runs, [(flat, 90 + 20 * flat["optimizer.lr"] + flat["seed"] / 10) for flat in planned], NO_STUDY)
-    assert str(said(runs)) == "lr 0.1 beats the next, lr 0.01, by 1.80 points (95 %: 1.57 to 2.03), for this test set."
+    assert str(said(runs)) == "lr 0.1 beats the next, lr 0.01, by 1.80 points (95 %: 1.57 to 2.03; on this test set alone)."
 
 
 def test_three_seeds_decide_a_large_difference_and_no_number_is_too_few(runs: Runs) -> None:
     """The sign-flip test said of 20 seeds that they are too few, and of +21 points over three that nothing is resolved."""
     cells = {BASE: [54.6, 54.9, 53.9], BILINEAR: [76.7, 77.1, 76.3]}
     fill(runs, cells)
-    assert said(runs).headline == ("bilinear beats Baseline by 22.2 points (95 %: 21.2 to 23.3), for this test set.")
+    assert said(runs).headline == ("bilinear beats Baseline by 22.2 points (95 %: 21.2 to 23.3; on this test set alone).")
     assert "few" not in str(said(runs))
 
 
 def test_a_difference_that_is_equal_in_all_seeds_is_decided_by_their_spread(runs: Runs) -> None:
     """ "Not resolved" stood beside p = 0.002: pairing by seed saw no spread where both cells scatter."""
     fill(runs, {BASE: [93.0 + seed / 10 for seed in range(10)], PLAIN: [95.0 + seed / 10 for seed in range(10)]})
-    assert said(runs).headline == "+ Resizer beats Baseline by 2.00 points (95 %: 1.72 to 2.28), for this test set."
+    assert said(runs).headline == "+ Resizer beats Baseline by 2.00 points (95 %: 1.72 to 2.28; on this test set alone)."
 
 
 def test_best_and_last_epoch_that_disagree_are_said(runs: Runs) -> None:
@@ -267,9 +274,9 @@ def test_a_grid_without_a_study_has_its_factors_told_the_largest_first(runs: Run
     ]
     record(runs, list(zip(planned, fates, strict=True)), NO_STUDY)
     assert [said(runs).headline, *said(runs).sentences] == [
-        "lr 0.1 · plain beats the next, lr 0.1 · none, by 1.50 points (95 %: 1.27 to 1.73), for this test set.",
-        "optimizer.lr (0.01 -> 0.1) gains 2.25 points (95 %: 2.12 to 2.38).",
-        "Resizer (none -> plain) gains 1.25 points (95 %: 1.12 to 1.38).",
+        "lr 0.1 · plain beats the next, lr 0.1 · none, by 1.50 points (95 %: 1.27 to 1.73; on this test set alone).",
+        "Changing optimizer.lr (0.01 -> 0.1, mean of none, plain) adds 2.25 points (95 %: 2.12 to 2.38).",
+        "Changing resizer (none -> plain, mean of lr 0.01, 0.1) adds 1.25 points (95 %: 1.12 to 1.38).",
     ]
 
 
@@ -282,7 +289,7 @@ def test_a_study_without_a_resizer_says_nothing_of_learning(runs: Runs) -> None:
 
 
 def claims(found: Verdict) -> bool:
-    return " beats " in re.sub("whether it beats|Whether .*? beats", "", str(found)) or " worse than " in str(found)
+    return " beats " in re.sub("undecided whether .*? beats", "", str(found)) or " worse than " in str(found)
 
 
 def test_where_nothing_differs_the_headline_claims_a_win_at_most_once_in_twenty(runs: Runs) -> None:
@@ -293,8 +300,8 @@ def test_where_nothing_differs_the_headline_claims_a_win_at_most_once_in_twenty(
     for _ in range(200):
         rows["last_acc"] = [percent(int(number)) for number in draw.normal(9_500, 20, len(rows)).round()]
         found = verdict(analyse(rows, TABLE1, np.random.default_rng(0)))
-        wins += " beats " in found.headline and "whether it beats" not in found.headline
-        open_ += "cannot be told" in found.headline
+        wins += " beats " in found.headline and "undecided" not in found.headline
+        open_ += "undecided whether" in found.headline
     assert wins <= 18
     assert wins + open_ == 200
 

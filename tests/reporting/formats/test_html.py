@@ -213,6 +213,11 @@ def test_the_verdict_comes_before_any_table(index: Path) -> None:
     assert places == sorted(places)
 
 
+def test_a_studys_note_stands_before_the_verdict(tmp_path: Path) -> None:
+    text = argued(six_cells(tmp_path, {**TABLE1, "note": "a note of the study"})).page()
+    assert text.index("a note of the study") < text.index('id="verdict"')
+
+
 def test_a_missing_number_is_a_word(index: Path) -> None:
     """Of a cell without a result there is no zero."""
     found = Structure(index.read_text())

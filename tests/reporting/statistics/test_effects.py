@@ -216,8 +216,8 @@ def test_without_a_study_every_crossed_factor_has_its_effects() -> None:
     found = means(*cells(*configs, b=2.0, **{"0.1": 3.0}))
     assert found == {
         "rate: 0.01 -> 0.1 (a, b)": 3.0,
-        "net: a -> b (0.01, 0.1)": 2.0,
-        "interaction: b x 0.1": 0.0,
+        "net: a -> b (rate 0.01, 0.1)": 2.0,
+        "interaction: b x rate 0.1": 0.0,
     }
 
 
