@@ -47,6 +47,8 @@ def show(planned: Sequence[Planned]) -> int:
     _table([_row(item, cost) for item in cost.items], [item.state for item in cost.items])
     estimated = any(item.cell.epoch.peak_memory is None for item in cost.items)
     lines = [*_basis(cost), *[("memory", _memory(cost))] * estimated, ("left", _left(cost))]
+    if cost.jobs:
+        lines.append(("jobs", f"hydra.launcher.jobs_per_device=auto: {cost.jobs.number} on each GPU ({cost.jobs.reason})"))
     if any(item.left for item in cost.items):
         lines.append(("disk", disk(cost, planned[0].folder.parent)))
     lines.append(("seeds", _seeds(cost)))

@@ -104,6 +104,8 @@ RULES: dict[str, Rule] = {
     "study.headline": or_null(TEXT),
     "study.same_speed": list_of(TEXT),
     "study.smallest": or_null(POSITIVE),
+    "study.paper": or_null(TEXT),
+    "study.looks": LOOKS,
     "input_size": SIDE,
     "plan": BOOLEAN,
     "plan_gpu": one_of(*CARDS),
@@ -185,7 +187,8 @@ def check_range(key: str, value: Any, overrides: Sequence[str], choices: Mapping
     """
     rule = CHANGE if key.startswith("study.contrasts.") else RULES.get(key)
     if rule is not None and not rule.test(value):
-        raise Refused(f"{typed(key, value, overrides)}: must be {rule.description}{_shipped(key, choices)}")
+        several = f"; several runs are {key}={','.join(map(str, value))}, with -m" if isinstance(value, list) and value else ""
+        raise Refused(f"{typed(key, value, overrides)}: must be {rule.description}{_shipped(key, choices)}{several}")
 
 
 def _shipped(key: str, choices: Mapping[str, str]) -> str:

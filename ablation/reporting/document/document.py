@@ -12,6 +12,7 @@ from typing import Any
 
 from ablation.reporting.document.csv_rows import cell_values, difference_values, effect_values
 from ablation.reporting.document.entries import Section
+from ablation.reporting.document.reported import paper, section
 from ablation.reporting.document.screen import screen
 from ablation.reporting.document.sections import sections
 from ablation.reporting.document.title import holds, title
@@ -49,6 +50,7 @@ class Table:
     sentences: Sequence[str] = ()
     screen: Sequence[Section] = ()  # what a terminal shows in place of the sections
     warnings: Sequence[str] = ()  # the lines without the legend
+    reported: Section | None = None  # a paper's own table: its published numbers and ours, a column a cell
     next_command: str | None = None  # goes on with what has no result; of a complete table, decides what is open
 
 
@@ -64,7 +66,7 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
     judged = verdict(analysis)
     lines = [
         counts(outcomes),
-        *_report_lines(cells),
+        *_report_lines(cells, paper(analysis)),
         *_mixture_lines(cells),
         *_problem_lines(cells),
         *_duplicate_lines(cells),
@@ -89,6 +91,7 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
         differences=difference_values(analysis),
         contrasts=effect_values(analysis),
         complete=complete,
+        reported=section(analysis),
         next_command=judged.command if complete else analysis.command,
     )
 
@@ -108,7 +111,7 @@ def _legend(analysis: Analysis) -> str:
     return f"accuracy in %, mean of the done runs{', ± 95 %' if spread else ''}; {legend}"
 
 
-def _report_lines(cells: Sequence[Cell]) -> list[str]:
+def _report_lines(cells: Sequence[Cell], paper: str) -> list[str]:
     """Say where the report's numbers cannot stand beside these, and why."""
     cells = [cell for cell in cells if cell.published]
     report = {key: value for cell in cells for key, (value, _) in cell.differences.items()}
@@ -116,7 +119,7 @@ def _report_lines(cells: Sequence[Cell]) -> list[str]:
         return []
     ours = {key: dict.fromkeys(shown(cell.differences[key][1]) for cell in cells if key in cell.differences) for key in report}
     different = ", ".join(f"{key} {shown(value)} (here {' or '.join(ours[key])})" for key, value in report.items())
-    return [f"the report used another protocol: {different}"]
+    return [f"{paper} used another protocol: {different}"]
 
 
 def _mixture_lines(cells: Sequence[Cell]) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablation.records.numbers import percent
+from ablation.reporting.document.entries import Column, Entry, Section
 from ablation.reporting.document.sections import mean_text
 from ablation.reporting.statistics.analysis import Analysis, Row
 from ablation.reporting.statistics.cells import lacking
@@ -38,9 +39,24 @@ def as_reported(analysis: Analysis) -> Reported | None:
     lines = [(name, [_mean(row, metric) for row in rows]) for metric, name in metrics]
     if any(row.cell.report is not None for row in rows):
         numbers = ["other protocol" if row.cell.report is None else percent(row.cell.report) for row in rows]
-        lines.insert(0, ("the report, best epoch", numbers))
-    title = "As the report prints it" if published else "One column a cell"
+        lines.insert(0, (f"{paper(analysis)}, best epoch", numbers))
+    title = f"As {paper(analysis)} prints it" if published else "One column a cell"
     return Reported(title, [row.cell.label for row in rows], lines)
+
+
+def paper(analysis: Analysis) -> str:
+    """Return the name of the paper whose numbers the study's cells have under `report`."""
+    return str(analysis.study.get("paper") or "the report")
+
+
+def section(analysis: Analysis) -> Section | None:
+    """Return the published cells as a section of a table, None where `as_reported` has none."""
+    reported = as_reported(analysis)
+    if reported is None:
+        return None
+    columns = [Column(""), *(Column(label) for label in reported.labels)]
+    rows = [[Entry(name, name), *(Entry(text) for text in texts)] for name, texts in reported.rows]
+    return Section("reported", reported.title, columns, rows)
 
 
 def _mean(row: Row, metric: str) -> str:

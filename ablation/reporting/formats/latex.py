@@ -37,7 +37,7 @@ def latex(table: Table) -> str:
     """Return the file: the verdict, then the sections."""
     study = re.sub(r"[^a-z0-9]+", "-", table.title.lower())[:24].strip("-") or "table"
     blocks = [HEAD, rf"\noindent {_text(typeset(table.verdict))}"]
-    for section in table.sections:
+    for section in (*table.sections, *([table.reported] if table.reported else [])):
         first = section is table.sections[0]
         notes = [*([table.note] if first and table.note else []), *section.lines, *(table.lines if first else [])]
         title = table.title if first else section.title
