@@ -116,9 +116,11 @@ class LocalGpus(Launcher):
             Preempted: SIGTERM or SIGUSR1 came before all runs had a result, or while waiting for a GPU.
         """
         from ablation.commands.run import warm
+        from ablation.cost import packing
         from ablation.launch import forked, progress
         from ablation.launch.live_view import Screen
         from ablation.launch.queue import Queue, expected_work, skipped
+        from ablation.sweep import names
         from ablation.sweep.busy_gpus import wait
         from ablation.sweep.devices import VISIBLE, slots
         from ablation.sweep.signals import Preempted
@@ -126,13 +128,13 @@ class LocalGpus(Launcher):
         runs = batch(job_overrides)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
         to_run = sorted((run for run in runs if not skipped(run)), key=expected_work, reverse=True)
-        devices = slots(runs[0].launcher)
+        devices = slots(runs[0].launcher, jobs=packing.of_queue(to_run) if to_run else 1)
         if self.wait_for_free and to_run:
             wait([gpu for slot in devices for gpu in slot.environment[VISIBLE].split(",") if gpu])
         self.by_forking = bool(to_run) and forked.possible() and warm(to_run)
         with Screen(progress.planned(Path(self.config.paths.runs), Path(self.config.hydra.sweep.dir)), len(devices)) as screen:
             limits = {"retries": self.retries, "fail_fast": self.config.fail_fast}
-            queue = Queue(to_run, devices, self._start, **limits, tick=screen.show)
+            queue = Queue(to_run, devices, self._start, **limits, tick=screen.show, apart=names.of_command(runs))
             queue.work()
         if queue.stopped is not None:
             raise KeyboardInterrupt if queue.stopped == signal.SIGINT else Preempted("asked to stop")

@@ -89,6 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
         command_line.error(f"--source {' '.join([options.source, *files])}: must be auto, local, wandb, offline or csv FILE")
     options.csv = Path(files[0]) if files else None
     options.study_file = Path(options.study) if options.study and options.study.endswith((".yaml", ".yml")) else None
+    if options.runs.is_file():
+        command_line.error(
+            f"--runs {options.runs}: a file, must be a folder; runs of another program: --source csv {options.runs}"
+        )
     if options.check and options.source in ("local", "csv"):
         command_line.error("--check holds a source against the local records: --source wandb or offline")
     from ablation.reporting.document.text import visible
@@ -200,7 +204,7 @@ def make(options: argparse.Namespace, selection: Selection, reading: Reading) ->
     done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
     folder = write.folder(options.out, selection.study["name"])
     if section := future_work.read(folder, done, options.metric):
-        table = replace(table, sections=[*table.sections, section])
+        table = replace(table, sections=[*table.sections, section], screen=[*table.screen, section])
     try:
         files = write.write(table, folder)
         page = write.write_page(analysis, table, options.runs, folder, reading.description)

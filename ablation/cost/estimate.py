@@ -6,15 +6,17 @@ Combines the numbers of model_size.py, memory.py, history.py, hardware.py and fl
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablation.cost import cards, flops, hardware, history, memory, model_size
+from ablation.cost import cards, flops, hardware, history, memory, model_size, packing
 from ablation.cost.flops import Epoch, Hardware, Rate, Traffic
+from ablation.cost.packing import Jobs
 from ablation.records.outcome import FINISHED
-from ablation.sweep import devices
+from ablation.sweep import devices, gpu_facts
 from ablation.sweep.refusal import Refused
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class CommandCost:
     rates: Mapping[str, Rate]  # by precision, of the cells that were never run
     items: list[RunCost]
     slots: int
+    jobs: Jobs | None  # on each GPU, if hydra.launcher.jobs_per_device=auto
     launcher: str
     resident: int  # bytes of a process on a CPU
     seeds: int  # that every cell will have at least
@@ -92,11 +95,14 @@ def command_cost(planned: Sequence[Planned]) -> CommandCost:
     known = history.read(first.folder.parent, firsts, where)
     rates: dict[str, Rate] = {}
     cells = {name: _cell(name, each, where, known, rates) for name, each in firsts.items()}
+    items = [_item(run, cells[run.cell], rates) for run in planned]
+    shared = _jobs(where, items) if first.launcher.get("jobs_per_device") == "auto" else None
     return CommandCost(
         where,
         rates,
-        [_item(run, cells[run.cell], rates) for run in planned],
-        slots(first.launcher),
+        items,
+        slots(first.launcher, shared.number if shared else 1),
+        shared,
         first.options.get("hydra/launcher", "basic"),
         hardware.resident(where, first),
         *_comparisons(planned, known),
@@ -133,15 +139,28 @@ def _item(run: Planned, parts: CellCost, rates: Mapping[str, Rate]) -> RunCost:
     return RunCost(run.run_id, state, done, left, parts, kept, once)
 
 
-def slots(launcher: Mapping[str, Any]) -> int:
+def _jobs(where: Hardware, items: Sequence[RunCost]) -> Jobs:
+    """Return how many of the runs that are left share a GPU; of a machine that is not this one the cores are not counted."""
+    cells = [item.cell for item in items if item.left]
+    needed = [packing.process_bytes(cell.epoch.peak_memory, cell.memory.peak) for cell in cells]
+    gpus = () if where.assumed else gpu_facts.read().gpus
+    if not where.assumed and not gpus:
+        return Jobs(1, "no GPU here")
+    device_memory = min(gpu.memory for gpu in gpus) if gpus else cards.CARDS[where.name].memory * 10**9
+    return packing.jobs(needed, device_memory, packing.cores() / len(gpus) if gpus else math.inf)
+
+
+def slots(launcher: Mapping[str, Any], jobs: int = 1) -> int:
     """Return how many runs the launcher executes at once; if its devices are not on this machine, as many as it names."""
     if "devices" not in launcher:
         return int(launcher.get("array_parallelism") or 1)
     try:
-        return len(devices.slots(launcher))
+        return len(devices.slots(launcher, jobs=jobs))
     except Refused:
         listed = launcher["devices"]
-        return (len(listed) if isinstance(listed, list) else 1) * int(launcher["jobs_per_device"])
+        return (len(listed) if isinstance(listed, list) else 1) * (
+            jobs if launcher["jobs_per_device"] == "auto" else int(launcher["jobs_per_device"])
+        )
 
 
 def _comparisons(planned: Sequence[Planned], known: history.History) -> tuple[int, int, list[list[float]]]:

@@ -60,6 +60,7 @@ class Job(SlurmLauncher):
         typed = f"{installation.command('run')} {shlex.join(run.overrides)}"
         print(f"{socket.gethostname()} $ {VISIBLE}={os.environ.get(VISIBLE, '')} {typed}", flush=True)
         configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
+        os.environ.update(run.environment)
         result = JobReturn(overrides=run.overrides)
         try:
             result.return_value = self.task_function(run)

@@ -30,8 +30,12 @@ from ablation.sweep import (
     frozen,
     gpu_facts,
     installation,
+    known_keys,
     modes,
+    names,
+    overrides,
     own_parts,
+    security,
     settings,
     signals,
 )
@@ -140,13 +144,15 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
         on_this_machine: also check that this machine can train the runs.
     """
     planned: dict[Path, Planned] = {}
-    for overrides, config in jobs:
+    for typed, config in jobs:
         own_parts.check_hydra(config, command)
-        values = settings.check_config(config, overrides)
-        modes.check_mode(config, command, overrides)
-        run = plan(config, overrides, values)
+        values = settings.check_config(config, typed)
+        modes.check_mode(config, command, typed)
+        run = plan(config, typed, values)
+        security.check_secrets(((f"hydra.job.env_set.{name}", value) for name, value in run.environment.items()), typed)
+        known_keys.check(config, values, typed)
         if run.folder in planned:
-            raise Refused(f"{' '.join(overrides)}: planned twice (run {run.run_id}); name each run once")
+            raise Refused(f"{' '.join(typed)}: planned twice (run {run.run_id}); name each run once")
         record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
         record.old()  # refuses a folder of another run
         if run.config["rerun"] != "stale" and (words := record.other_data(frozen.data_checksums(run))):
@@ -217,9 +223,10 @@ def _write(config: DictConfig) -> None:
     frozen.write(folder, PLANNED)
     write_manifest(
         folder,
-        command=shlex.join(installation.typed()),
+        command=shlex.join(overrides.as_typed(installation.typed())),
         study=settings.plain(config.study),
         tracker=tracker,
         runs={run.run_id: run.identity for run in PLANNED},
+        words=names.words(PLANNED),
         rounds=settings.plain(config.rounds) if in_rounds(config) else None,
     )

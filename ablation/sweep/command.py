@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
-from ablation.sweep import commits, exit_reason, frozen, own_parts, security
+from ablation.sweep import commits, exit_reason, frozen, overrides, own_parts, security
 from ablation.sweep.modes import OtherMode
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import NotStarted, Refused, one_line
@@ -44,6 +44,7 @@ def run_command(main: Callable[..., None], trial: Callable[[Planned], Any]) -> i
         security.check_command(sys.argv[1:])
         security.check_secrets((), sys.argv[1:])
         own_parts.trust(sys.argv[1:])
+        sys.argv[1:] = overrides.prepare(sys.argv[1:])
         own_parts.check_folders(sys.argv[1:])
         with contextlib.nullcontext() if full else contextlib.redirect_stderr(_WithoutHydraErrors(sys.stderr)):
             code = _train_or_other_mode(main, trial)
@@ -91,6 +92,7 @@ def _train_planned(main: Callable[..., None], reference: str) -> None:
     """Train one run of a sweep that another process has planned; conf/ is not read."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
     PLANNED[:] = [frozen.read(reference)]
+    os.environ.update(PLANNED[0].environment)
     main(PLANNED[0])
 
 

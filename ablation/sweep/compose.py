@@ -19,8 +19,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from ablation.sweep import settings
+from ablation.sweep.known_keys import check_has_key
+from ablation.sweep.overrides import as_typed
 from ablation.sweep.refusal import Refused
-from ablation.sweep.settings import as_typed
 
 MANY = 1000  # runs: planning a larger grid takes more than some seconds
 
@@ -51,6 +53,8 @@ class SweepLoader(ConfigLoaderImpl):
             self._by_options[options] = super().load_sweep_config(master_config, list(options))
         config = copy.deepcopy(self._by_options[options])
         values = [override for override in overrides if not self._chooses_option(override)]
+        for override in values:
+            check_has_key(config, override)
         self._apply_overrides_to_config(values, config)
         config.hydra.overrides.task = list(sweep_overrides)
         naming = config.hydra.job.config.override_dirname
@@ -97,10 +101,15 @@ def grid(config: DictConfig, loader: ConfigLoaderImpl) -> tuple[int, Iterator[li
         Refused: a sweep in rounds with seeds of its own.
     """
     study = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides([*study, *as_typed(config.hydra)])
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(
+        [*study, *as_typed(settings.as_typed(config.hydra))]
+    )
     axes: dict[str, list[str]] = {}
     for override in overrides:
-        axes[override.get_key_element()] = [runs[0] for runs in BasicSweeper.split_arguments([override], None)[0]]
+        axes[override.get_key_element()] = [run[0] for run in BasicSweeper.split_arguments([override], None)[0]]
+        if not axes[override.get_key_element()]:
+            options = ", ".join(sorted(loader.get_group_options(override.key_or_group)))
+            raise Refused(f"{override.input_line}: matches nothing{f'; there are {options}' if options else ''}")
     if in_rounds(config):
         if "seed" in axes:
             raise Refused(f"{','.join(axes['seed'])}: hydra/sweeper=rounds chooses the seeds; set rounds.looks=[3,5,8] instead")

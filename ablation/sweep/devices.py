@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ablation.sweep.ranges import whole
+from ablation.sweep.ranges import Rule, whole
 from ablation.sweep.refusal import Refused, typed
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-COUNTS = {"jobs_per_device": whole(1), "retries": whole(0)}
+COUNTS = {"jobs_per_device": Rule("auto or a whole number >= 1", lambda v: v == "auto" or (type(v) is int and v >= 1))}
+COUNTS |= {"retries": whole(0)}
 WAY_OUT = "hydra.launcher.devices=cpu"
 
 
@@ -31,12 +32,13 @@ class Slot:
     environment: dict[str, str] = field(hash=False)
 
 
-def slots(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> list[Slot]:
+def slots(launcher: Mapping[str, Any], overrides: Sequence[str] = (), jobs: int = 1) -> list[Slot]:
     """Return the slots of the node hydra.launcher: every device once, then every device a second time, and so on.
 
     Args:
         launcher: plain values of its arguments.
         overrides: as typed, to be quoted.
+        jobs: runs at once on each device if jobs_per_device=auto, see `ablation.cost.packing`.
 
     Raises:
         Refused: a value is not legal, or this machine has no such device.
@@ -44,7 +46,7 @@ def slots(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> list[Sl
     check_arguments(launcher, overrides)
     devices = launcher["devices"]
     one_each = [Slot("cpu", {VISIBLE: ""})] if devices == "cpu" else _gpus(devices, overrides)
-    return one_each * int(launcher["jobs_per_device"])
+    return one_each * (jobs if launcher["jobs_per_device"] == "auto" else launcher["jobs_per_device"])
 
 
 def check_arguments(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) -> None:
@@ -58,6 +60,9 @@ def check_arguments(launcher: Mapping[str, Any], overrides: Sequence[str] = ()) 
     if devices not in ("auto", "cpu") and not (isinstance(devices, list) and devices):
         quoted = typed("hydra.launcher.devices", devices, overrides)
         raise Refused(f"{quoted}: must be auto, cpu or a list of GPUs such as [0,3]")
+    if devices == "cpu" and launcher["jobs_per_device"] == "auto":
+        quoted = typed("hydra.launcher.jobs_per_device", "auto", overrides)
+        raise Refused(f"{quoted}: is for GPUs, whose memory is known; with hydra.launcher.devices=cpu a whole number >= 1")
 
 
 def _gpus(devices: Any, overrides: Sequence[str]) -> list[Slot]:

@@ -12,9 +12,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ablation.sweep import devices
 from ablation.sweep.planned_run import Planned
@@ -31,10 +32,11 @@ READ = "import dataclasses, json; from ablation.sweep import gpu_facts as f; pri
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU's name and compute capability."""
+    """A GPU's name, compute capability and bytes of memory."""
 
     name: str
     capability: tuple[int, int]
+    memory: int = 0
 
     def __str__(self) -> str:
         return f"{self.name} (sm_{self.capability[0]}{self.capability[1]})"
@@ -61,7 +63,8 @@ def read() -> Facts:
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    gpus = tuple(Gpu(torch.cuda.get_device_name(index), torch.cuda.get_device_capability(index)) for index in range(count))
+    found = map(torch.cuda.get_device_properties, range(count))
+    gpus = tuple(Gpu(each.name, (each.major, each.minor), each.total_memory) for each in found)
     named, driver = ((), "") if gpus else _nvidia_smi()
     return Facts(torch.__version__, torch.version.cuda, tuple(torch.cuda.get_arch_list()), gpus, named, driver)
 
@@ -81,7 +84,7 @@ def read_apart(environment: tuple[tuple[str, str], ...]) -> Facts:
             f"torch cannot be asked for this machine's GPUs: {(ended.stderr.splitlines() or ['no reason given'])[-1]}"
         )
     facts = json.loads(ended.stdout.splitlines()[-1])
-    gpus = tuple(Gpu(gpu["name"], (gpu["capability"][0], gpu["capability"][1])) for gpu in facts["gpus"])
+    gpus = tuple(Gpu(gpu["name"], (gpu["capability"][0], gpu["capability"][1]), gpu["memory"]) for gpu in facts["gpus"])
     return Facts(**facts | {"gpus": gpus, "built_for": tuple(facts["built_for"]), "named": tuple(facts["named"])})
 
 
@@ -156,18 +159,27 @@ def covers(architecture: str, capability: tuple[int, int]) -> bool:
     return built <= capability and (built[0] == capability[0] or (match[1] == "compute" and not match[4]))
 
 
+def of_queue(launcher: Mapping[str, Any]) -> Facts:
+    """Return the facts about the GPUs of a queue, in its order."""
+    return read_apart(tuple(_visible(launcher).items()))
+
+
+def _visible(launcher: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables that show a process all GPUs of a queue."""
+    slots = devices.slots(launcher)
+    names = dict.fromkeys(slot.environment[devices.VISIBLE] for slot in slots)
+    return slots[0].environment | {devices.VISIBLE: ",".join(names)}
+
+
 def check_queue(run: Planned) -> None:
     """Refuse a run that a GPU of its queue (hydra/launcher=local_gpus) cannot train. Raises as `check`."""
     if run.config["engine"]["device"].partition(":")[0] not in ("auto", "cuda"):
         return
-    slots = devices.slots(run.launcher)
-    names = list(dict.fromkeys(slot.environment[devices.VISIBLE] for slot in slots))
-    environment = slots[0].environment | {devices.VISIBLE: ",".join(names)}
-    facts, quoted = read_apart(tuple(environment.items())), typed("hydra.launcher.devices", run.launcher["devices"])
-    if len(facts.gpus) < len(names) and not facts.named:
-        raise Refused(
-            f"{quoted}: torch {facts.torch} can use {len(facts.gpus)} of {len(names)} GPUs"
-            f" ({devices.VISIBLE}={environment[devices.VISIBLE]}): {devices.WAY_OUT}"
-        )
+    facts, quoted = of_queue(run.launcher), typed("hydra.launcher.devices", run.launcher["devices"])
+    names = _visible(run.launcher)[devices.VISIBLE]
+    wanted = names.count(",") + 1
+    if len(facts.gpus) < wanted and not facts.named:
+        usable = f"{len(facts.gpus)} of {wanted} GPUs ({devices.VISIBLE}={names})"
+        raise Refused(f"{quoted}: torch {facts.torch} can use {usable}: {devices.WAY_OUT}")
     for index in range(max(1, len(facts.gpus))):
         check(facts, f"cuda:{index}", run.train.precision, run.overrides, quoted)

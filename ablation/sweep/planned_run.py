@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Planned:
     launcher: dict[str, Any]  # hydra.launcher
     overrides: list[str]  # as typed for this run
     train: Train
+    environment: dict[str, str]  # hydra.job.env_set: variables that its process gets
     sources: dict[str, str]  # digests of this project's code and of each package of the user's own, when it was planned
     earlier_change: int  # st_mtime_ns of outcome.json when the run was planned, 0 if there was none
 
@@ -140,6 +141,7 @@ def plan(config: DictConfig, overrides: Sequence[str] | None = None, values: dic
         launcher=settings.plain(hydra_node.launcher),
         overrides=settings.as_typed(hydra_node) if overrides is None else list(overrides),
         train=Train(**values["train"]),
+        environment=_environment(hydra_node.job),
         sources={"ablation": source_digest(), **own_code(values)},
         earlier_change=changed(folder),
     )
@@ -195,26 +197,39 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
 
 def stated_target(config: DictConfig, group: str) -> str | None:
     """Return the `_target_` in the file of a group's chosen option, or in that of the option that it extends."""
+    return next((target for _, target in _chain(config, group) if target is not None), None)
+
+
+def stated_keys(config: DictConfig, group: str) -> set[str]:
+    """Return the keys in the file of a group's chosen option, and in those of the options that it extends."""
+    return {key for keys, _ in _chain(config, group) for key in keys}
+
+
+def _chain(config: DictConfig, group: str) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    """Yield keys and target in the file of a group's chosen option, then those of the option that it extends, and so on."""
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
     folders = [source.path for source in hydra_node.runtime.config_sources if source.schema == "file"]
     option: str | None = settings.choices(config)[group]
     while option is not None:
-        target, option = _stated(tuple(folders), group, option)
-        if target is not None:
-            return target
-    return None
+        keys, target, option = _stated(tuple(folders), group, option)
+        yield keys, target
 
 
 @functools.cache
-def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[str | None, str | None]:
-    """Return the target in an option's file, and the option of the same group that it extends. Read once per process."""
+def _stated(folders: tuple[str, ...], group: str, option: str) -> tuple[tuple[str, ...], str | None, str | None]:
+    """Return keys and target in an option's file, and the option of the same group that it extends. Read once per process."""
     for folder in folders:
         file = Path(folder) / group / f"{option.removesuffix('.yaml')}.yaml"
         if file.is_file():
             node: Any = OmegaConf.load(file)
             extended = [entry for entry in node.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
-            return node.get("_target_"), extended[0] if extended else None
-    return None, None
+            return tuple(map(str, node)), node.get("_target_"), extended[0] if extended else None
+    return (), None, None
+
+
+def _environment(job: Any) -> dict[str, str]:
+    """Return the variables of hydra.job.env_set, but for those that Hydra copied: every process of a sweep has them already."""
+    return {str(name): str(job.env_set[name]) for name in job.env_set if name not in job.env_copy}
 
 
 def own_code(config: dict[str, Any]) -> dict[str, str]:

@@ -188,7 +188,8 @@ def check_range(key: str, value: Any, overrides: Sequence[str], choices: Mapping
     """
     rule = CHANGE if key.startswith("study.contrasts.") else RULES.get(key)
     if rule is not None and not rule.test(value):
-        raise Refused(f"{typed(key, value, overrides)}: must be {rule.description}{_shipped(key, choices)}")
+        several = f"; several runs are {key}={','.join(map(str, value))}, with -m" if isinstance(value, list) and value else ""
+        raise Refused(f"{typed(key, value, overrides)}: must be {rule.description}{_shipped(key, choices)}{several}")
 
 
 def _shipped(key: str, choices: Mapping[str, str]) -> str:

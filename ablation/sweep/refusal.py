@@ -14,6 +14,8 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
+from ablation.sweep.identity import GROUPS
+
 
 class Refused(Exception):
     """A command that cannot be run; its message is the line that the user reads."""
@@ -42,8 +44,9 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
     for cause in _chain(error):
         if isinstance(cause, Refused):
             return str(cause)
-        if several := re.match(r"Ambiguous value for argument '(.+?)'", str(cause)):
-            return f"{several[1]}: several values are a sweep, which needs -m"
+        several = re.match(r"Ambiguous value for argument '(.+?)'|Sweep parameters '(.+)' requires --multirun", str(cause))
+        if several:
+            return f"{several[1] or several[2]}: several values are a sweep, which needs -m"
         if isinstance(cause, OverrideParseException):
             return (
                 f"{cause.override}: cannot be read; type key=value, and quote other letters, spaces and signs: \"key='value'\""
@@ -59,7 +62,10 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
             legal = sorted(str(key) for key in parent if key != "hydra")
             key = str(cause.full_key)
             quoted = next((o for o in overrides if o.partition("=")[0] == key or o.startswith(f"{key}.")), key)
-            return f"{quoted}: no such key {cause.key}{suggestion(str(cause.key), legal)} (here: {', '.join(legal)})"
+            adds = f"; ++{key}=VALUE adds one that its class takes" if key.partition(".")[0] in GROUPS and "." in key else ""
+            return f"{quoted}: no such key {cause.key}{suggestion(str(cause.key), legal)} (here: {', '.join(legal)}){adds}"
+        if isinstance(cause, KeyError):
+            return f"{' '.join(overrides)}: no such key {cause.args[0] if cause.args else ''}".strip()
     return " | ".join(dict.fromkeys(" ".join(str(cause).split()) for cause in _chain(error) if str(cause)))
 
 

@@ -78,6 +78,7 @@ def plan(folder: Path, to: Path) -> Planned:
         launcher={},
         overrides=[],
         train=Train(**new["train"]),
+        environment={},
         sources={"ablation": source_digest(), **own_code(new)},
         earlier_change=0,
     )

@@ -67,6 +67,7 @@ def test_a_list_counts_among_the_visible_as_torch_does(monkeypatch: pytest.Monke
 def test_every_device_once_before_any_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     assert given(jobs_per_device=2) == ["0", "1", "0", "1"]
+    assert len(devices.slots(SLOTS | {"jobs_per_device": "auto"}, jobs=3)) == 6 and given(jobs_per_device="auto") == ["0", "1"]
     assert given(devices="cpu", jobs_per_device=3) == ["", "", ""]  # a run on the cpu sees no GPU
 
 
@@ -108,9 +109,15 @@ def test_a_parent_that_may_see_none_has_none(nvidia_smi: NvidiaSmi, monkeypatch:
             {"devices": [1, 1]},
             "hydra.launcher.devices=[1, 1]: names a GPU twice; several runs on one are hydra.launcher.jobs_per_device",
         ),
-        ({"jobs_per_device": 0}, "hydra.launcher.jobs_per_device=0: must be a whole number >= 1"),
+        ({"jobs_per_device": 0}, "hydra.launcher.jobs_per_device=0: must be auto or a whole number >= 1"),
+        (
+            {"devices": "cpu", "jobs_per_device": "auto"},
+            "hydra.launcher.jobs_per_device=auto: is for GPUs, whose memory is known; with hydra.launcher.devices=cpu a whole",
+        ),
+        ({"jobs_per_device": "many"}, "hydra.launcher.jobs_per_device=many: must be auto or a whole number >= 1"),
+        ({"jobs_per_device": True}, "hydra.launcher.jobs_per_device=True: must be auto or a whole number >= 1"),
         ({"wait_for_free": "yes"}, "hydra.launcher.wait_for_free=yes: must be true or false"),
-        ({"jobs_per_device": 1.5}, "hydra.launcher.jobs_per_device=1.5: must be a whole number >= 1"),
+        ({"jobs_per_device": 1.5}, "hydra.launcher.jobs_per_device=1.5: must be auto or a whole number >= 1"),
         ({"retries": None}, "hydra.launcher.retries=null: must be a whole number >= 0"),
     ],
 )

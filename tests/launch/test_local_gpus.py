@@ -191,7 +191,7 @@ def test_a_run_held_by_another_process_is_skipped(start: Start) -> None:
     sweep = start(behaviour={"plain-base": "hang"})
     sweep.wait_for(1, "begin", "plain-base")
     code, said, _ = start("resizer=plain", "aug=base").finish()
-    assert code == 0 and ": held by process " in said and said.rstrip().endswith(", skipped")
+    assert code == 75 and ": held by process " in said and said.rstrip().endswith(", skipped")  # it is not done yet
     sweep.process.send_signal(signal.SIGTERM)
     assert sweep.finish()[0] == 75
 

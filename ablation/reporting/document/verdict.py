@@ -62,7 +62,7 @@ def verdict(analysis: Analysis) -> Verdict:
     if len(groups) > 1:
         names = _listed([group.name for group in groups])
         headline = _Fact(f"Results on different test images are not compared ({names}).")
-        facts = [_lead(analysis, group, prefix=f"{group.name}: ") for group in groups]
+        facts = [_joined(f"{group.name}: ", _lead(analysis, group)) for group in groups]
     else:
         headline, *facts = _argued(analysis, groups[0])
     chosen = [*facts[: max(0, MOST - len(warnings))], *warnings][:MOST]
@@ -74,7 +74,7 @@ def _argued(analysis: Analysis, group: Group) -> list[_Fact]:
     """Return the headline and the further facts of cells that were tested on the same images, the weightiest first."""
     if group.winner is None:
         return _one_seed(analysis, group)
-    facts, known = [_lead(analysis, group)], _known(analysis, group)
+    facts, known = _lead(analysis, group), _known(analysis, group)
     planned = _planned(analysis, group.winner)
     if planned is not None and group.next is not None and group.next.other is not planned.other:
         facts.append(_judged(analysis, group.next, next_one=True, known=known))
@@ -98,8 +98,12 @@ def _planned(analysis: Analysis, row: Row) -> Comparison | None:
     return next((each for each in analysis.comparisons if each.row is row), None)
 
 
-def _lead(analysis: Analysis, group: Group, prefix: str = "") -> _Fact:
-    """Say whether the best cell beats its baseline, or the next where it has none or is one."""
+def _joined(prefix: str, facts: Sequence[_Fact]) -> _Fact:
+    return _Fact(prefix + " ".join(fact.text for fact in facts), facts[-1].step)
+
+
+def _lead(analysis: Analysis, group: Group) -> list[_Fact]:
+    """Say whether the best cell beats its baseline, or the next where it has none or is one; then what is not decided."""
     best = group.winner or group.ranked[0]
     main = _planned(analysis, best) or group.next or group.single_next
     if main is None or group.winner is None:
@@ -107,14 +111,19 @@ def _lead(analysis: Analysis, group: Group, prefix: str = "") -> _Fact:
         if len(analysis.rows) > 1:
             others = "no other cell has two seeds" if len(group.ranked) > 1 else "no other cell has a result"
         more = f"; {others}" if main is None or main.estimate.points is None else ""
-        return _Fact(f"{prefix}{best.cell.label} reaches {_mean(analysis, best)}{more}.")
-    fact = _judged(analysis, main, next_one=main is group.next, lead=True)
-    return _Fact(f"{prefix}{fact.text}", fact.step)
+        return [_Fact(f"{best.cell.label} reaches {_mean(analysis, best)}{more}.")]
+    if main.decision.answer not in (Answer.CANNOT_TELL, Answer.NO_TEST):
+        return [_judged(analysis, main, next_one=main is group.next)]
+    other = f"the next, {main.other.cell.label}" if main is group.next else main.other.cell.label
+    would, step = claims.decides(analysis, main.estimate, main.level, [main.row, main.other])
+    detail = f"{claims.undecided(analysis, main)}{would}."
+    return [
+        _Fact(f"{best.cell.label} is highest with {_mean(analysis, best)}, but not shown to beat {other}."),
+        _Fact(f"{detail[:1].upper()}{detail[1:]}", step),
+    ]
 
 
-def _judged(
-    analysis: Analysis, found: Comparison, next_one: bool = False, lead: bool = False, known: Scope | None = None
-) -> _Fact:
+def _judged(analysis: Analysis, found: Comparison, next_one: bool = False, known: Scope | None = None) -> _Fact:
     """Say what a comparison decides, or what would decide it."""
     if found.decision.answer in (Answer.BETTER, Answer.WORSE):
         return _Fact(claims.better(found, next_one, known))
@@ -122,11 +131,8 @@ def _judged(
         return _Fact(claims.same(found))
     would, step = claims.decides(analysis, found.estimate, found.level, [found.row, found.other])
     other = f"the next, {found.other.cell.label}" if next_one else found.other.cell.label
-    known_of_it = claims.undecided(analysis, found, known)
-    if lead:
-        best = f"{found.row.cell.label} is highest with {_mean(analysis, found.row)}"
-        return _Fact(f"{best}, but it is undecided whether it beats {other}: {known_of_it}{would}.", step)
-    return _Fact(f"It is undecided whether {found.row.cell.label} beats {other}: {known_of_it}{would}.", step)
+    bounds = claims.undecided(analysis, found, known)
+    return _Fact(f"It is undecided whether {found.row.cell.label} beats {other}: {bounds}{would}.", step)
 
 
 def _mean(analysis: Analysis, row: Row) -> str:
@@ -139,7 +145,7 @@ def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
     """Say what one seed a cell can: which is highest, and image by image what holds of these trained models."""
     best = group.ranked[0]
     if len(group.ranked) == 1:
-        return [_lead(analysis, group)]
+        return _lead(analysis, group)
     highest = percent(best.samples[analysis.metric].mean or 0.0)
     headline = _Fact(f"One seed a cell decides nothing: {best.cell.label} is highest, {highest} %.")
     found = _planned(analysis, best) or group.single_next
@@ -152,7 +158,7 @@ def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
 
 
 def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missing_alone: bool = False) -> list[_Fact]:
-    """Tell the study's headline contrast, its other contrasts, main effects; of each kind the decided ones first, by size."""
+    """Tell the study's headline contrast, then what is decided, then what is open; contrasts before main effects, by size."""
     wanted = analysis.study.get("headline")
     found = [effect for effect in analysis.effects if effect.tested_on == group.name]
     first = next((effect for effect in found if effect.contrast.kind == "contrast" and effect.contrast.name == wanted), None)
@@ -172,7 +178,7 @@ def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missi
 
 def _weight(effect: Effect) -> tuple[bool, bool, float]:
     open_ = effect.decision.answer in (Answer.CANNOT_TELL, Answer.NO_TEST)
-    return effect.contrast.kind != "contrast", open_, -abs(effect.estimate.points or 0.0)
+    return open_, effect.contrast.kind != "contrast", -abs(effect.estimate.points or 0.0)
 
 
 def _is_told(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:

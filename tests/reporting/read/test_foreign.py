@@ -231,6 +231,13 @@ def test_sources_that_do_not_exist(arguments: list[str], make_table: Table, caps
     assert ended.value.code == 1 and "must be auto, local, wandb, offline or csv FILE" in capsys.readouterr().err
 
 
+def test_a_file_in_place_of_the_runs_folder_is_led_to_its_source(tmp_path: Path, make_table: Table, capsys: Printed) -> None:
+    file = export(tmp_path / "export.csv", list(rows()))
+    with pytest.raises(SystemExit) as ended:
+        make_table("--runs", str(file))
+    assert ended.value.code == 1 and f"--source csv {file}" in capsys.readouterr().err
+
+
 def test_a_missing_number_is_a_word_and_nan_is_a_result(tmp_path: Path, make_table: Table, capsys: Printed) -> None:
     """Without filters, every state has its word."""
     runs = changed()
