@@ -103,7 +103,8 @@ def tex_problems(text: str, name: str, table: Table) -> list[str]:
     found += [] if not CONTROL.search(text) else ["characters"]
     grids = re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL)
     rows = [_cells(row) for grid in grids for row in re.split(r"\\\\\n(?:\\addlinespace\[[^]]*\]\n)?", grid) if row.strip()]
-    widths = [len(row) for section in table.sections for row in section.rows]
+    written = [*table.sections, *([table.reported] if table.reported else [])]
+    widths = [len(row) for section in written for row in section.rows]
     found += [] if [len(row) for row in rows] == widths else [f"{[len(row) for row in rows]} cells, not {widths}"]
     found += [] if plain(name) in printed(text) else ["the name is not there"]
     return found + lost([row[0] for row in rows].count(plain(name)), labels(table, name))
