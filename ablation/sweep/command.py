@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
-from ablation.sweep import exit_reason, frozen, overrides, own_parts, security
+from ablation.sweep import commits, exit_reason, frozen, overrides, own_parts, security
 from ablation.sweep.modes import OtherMode
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import NotStarted, Refused, one_line
@@ -35,6 +35,7 @@ def run_command(main: Callable[..., None], trial: Callable[[Planned], Any]) -> i
         trial: tries one run, for `check=true`.
     """
     _flags(sys.argv)
+    sys.argv[1:] = map(commits.quoted, sys.argv[1:])
     full = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own report
     listen()  # until the process ends: a signal between two runs stops the command, too

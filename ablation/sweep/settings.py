@@ -40,6 +40,7 @@ TOP = (
     "tracker",
     "study",
     *MODES,
+    "code",
     "plan_gpu",
     "rerun",
     "fail_fast",

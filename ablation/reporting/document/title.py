@@ -52,5 +52,5 @@ def _data(config: Config, run: Mapping[str, Any]) -> str:
 
 
 def _listed(values: Iterable[str], what: str) -> str:
-    found = list(dict.fromkeys(filter(None, values)))
-    return ", ".join(found) if len(found) <= NAMED else f"{len(found)} {what}"
+    distinct = list(dict.fromkeys(filter(None, values)))
+    return ", ".join(distinct) if len(distinct) <= NAMED else f"{len(distinct)} {what}"

@@ -1,6 +1,6 @@
 """The verdict: a headline and at most four sentences, one fact each, that a paper could print.
 
-Owns which facts are told, and in which order. Their words are `claims`'; every number is the analysis'.
+Owns which facts stand in it, and in which order. Their words are `claims`'; every number is the analysis'.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ablation.reporting.statistics.estimate import Scope
 from ablation.reporting.statistics.sameness import Answer
 
 MOST = 4  # sentences under the headline
-EFFECTS = 3  # of them that tell effects
+EFFECTS = 3  # of them that are about effects
 NAMED = 3  # cells or kinds of images that a sentence lists before it only counts
 WHEN = {
     "last": "at the last epoch",
@@ -35,7 +35,7 @@ def when(analysis: Analysis) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the numbers allow to be said."""
+    """The headline, the sentences and the command for what is open."""
 
     headline: str
     sentences: tuple[str, ...] = ()
@@ -171,7 +171,7 @@ def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missi
     rest = [*(effect for effect in rest if effect in largest), *(effect for effect in rest if effect not in largest)]
     for effect in [*([first] if first else []), *rest]:
         rows = [group.rows[cell] for cell in effect.contrast.weights]
-        if rows and effect.estimate.points is not None and not _is_told(analysis, group, rows):
+        if rows and effect.estimate.points is not None and not _stands_already(analysis, group, rows):
             facts.append(_Fact(*claims.effect(analysis, effect, rows, known)))
     return facts[:EFFECTS]
 
@@ -181,8 +181,8 @@ def _weight(effect: Effect) -> tuple[bool, bool, float]:
     return open_, effect.contrast.kind != "contrast", -abs(effect.estimate.points or 0.0)
 
 
-def _is_told(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:
-    """Return True if an effect is a difference of two cells that was told before it."""
+def _stands_already(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:
+    """Return True if an effect is a difference of two cells that a sentence before it has."""
     compared = [each for each in (_main(analysis, group), group.next) if each is not None]
     return any({id(row) for row in rows} == {id(each.row), id(each.other)} for each in compared)
 
