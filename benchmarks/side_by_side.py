@@ -122,6 +122,7 @@ def machine() -> dict[str, Any]:
             "{model name} (family {cpu family}, model {model})".format_map(cpu) if len(cpu) == 3 else description["cpu"]
         )
         description["flags"] = [flag for flag in FLAGS if re.search(rf"\b{flag}\b", text)]
+    description["kernels"] = torch.backends.cpu.get_cpu_capability()
     description["threads"] = torch.get_num_threads()
     description["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     description["load"] = round(os.getloadavg()[0], 2)
@@ -133,9 +134,15 @@ def in_words(description: Mapping[str, Any]) -> str:
     """Return a description of a machine in one line."""
     gpu = f"{description['gpu']}; " if description["gpu"] else ""
     versions = ", ".join(f"{name} {number}" for name, number in description["versions"].items())
-    flags = " ".join(description["flags"]) or "no flag for bf16"
-    cpu = f"{description['cpu']}, {description['cores']} cores, {description['threads']} threads, {flags}"
+    cpu = f"{description['cpu']}, {description['cores']} cores, {description['threads']} threads, {bf16_by(description)}"
     return f"{gpu}{cpu}; load {description['load']} at the start; {versions}; source {description['code']['source']}"
+
+
+def bf16_by(description: Mapping[str, Any]) -> str:
+    """Return the instructions in which this processor multiplies in bf16, and torch's own name of its kernels."""
+    best = next((flag for flag in description["flags"] if flag.endswith("bf16")), "no instruction")
+    words = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 without AMX"}
+    return f"bf16 by {words.get(best, best)}, torch's kernels {description['kernels']}"
 
 
 def parser(doc: str | None, name: str) -> argparse.ArgumentParser:

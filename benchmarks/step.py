@@ -1,22 +1,19 @@
-"""Images per second of training steps in all eight cells: ours, the report's way, the limit, and peers.
+"""Images per second of training steps in all eight cells: ours, the report's way and the limit.
 
     python benchmarks/step.py                                       a CPU: 16 images a batch, 2 steps a turn
     python benchmarks/step.py --cells cbam-base --repeats 7
-    python benchmarks/step.py --device cuda --peers .venv-peers/bin/python
+    python benchmarks/step.py --device cuda
 
-All contenders of a cell take turns in this process (peers in one each, see peers/), so a disturbance affects all of them.
+All contenders of a cell take turns in this process, so a disturbance affects all of them. Other libraries: alone.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installation
 
@@ -24,12 +21,10 @@ import torch
 
 from benchmarks import reports_way
 from benchmarks.ours import CELLS, LR, Ours, constructed, of_cell
-from benchmarks.peers.process import Peer
 from benchmarks.side_by_side import NOT_MEASURED, Table, Turns, alternate, machine, parser, publish, ratio, spread
 
 PAPER = 128  # images a step; without a resizer a smaller batch would measure the optimizer's pass over the weights
-PEERS = {"Lightning": "lightning_loop", "timm": "timm_loop"}
-HEADER = ("cell", "ours, bf16", "report's way", "ratio", "share of the limit", "ours / report's way in fp32", "in bf16", *PEERS)
+HEADER = ("cell", "ours, bf16", "report's way", "ratio", "share of the limit", "ours / report's way in fp32", "in bf16")
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -41,7 +36,6 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--batch", type=int, help="images a step (default: 128 on a GPU, 16 on a CPU)")
     add("--steps", type=int, help="a turn (default: 50 on a GPU, 2 on a CPU; twice as many without a resizer)")
     add("--workers", type=int, nargs="+", default=[0, 2, 4], help="of the report's DataLoader; the best is quoted")
-    add("--peers", metavar="PYTHON", help="of the environment that has Lightning and timm")
     options = command_line.parse_args(arguments)
     on_gpu = options.device.startswith("cuda")
     options.batch = options.batch or (128 if on_gpu else 16)
@@ -49,23 +43,19 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def measure(cell: str, options: argparse.Namespace) -> tuple[Turns, dict[str, str]]:
-    """Return images a second of every contender's turns in one cell, and the versions of the peers."""
+def measure(cell: str, options: argparse.Namespace) -> Turns:
+    """Return images a second of every contender's turns in one cell."""
     steps, options = options.steps, argparse.Namespace(**vars(options))
     if cell.startswith("none"):
         steps, options.batch = 2 * steps, max(options.batch, PAPER)
-    with ExitStack() as stack:
-        ours = Ours(of_cell(cell, f"train.batch_size={options.batch}"), steps, options.device)
-        turns: dict[str, Callable[[], float]] = {}
-        turns["ours bf16"] = ours.training("bf16").__next__
-        turns["limit bf16"] = ours.limit("bf16").__next__
-        turns["ours fp32"] = ours.training("fp32").__next__
-        for name, generator in reports(cell, options, steps, ours.device):
-            turns[name] = generator.__next__
-        peers = peers_of(cell, options, steps, stack)
-        turns |= {name: peer.turn for name, peer in peers.items()}
-        measured = alternate(turns, options.repeats)
-    return measured, {name: peer.about for name, peer in peers.items()}
+    ours = Ours(of_cell(cell, f"train.batch_size={options.batch}"), steps, options.device)
+    turns: dict[str, Callable[[], float]] = {}
+    turns["ours bf16"] = ours.training("bf16").__next__
+    turns["limit bf16"] = ours.limit("bf16").__next__
+    turns["ours fp32"] = ours.training("fp32").__next__
+    for name, generator in reports(cell, options, steps, ours.device):
+        turns[name] = generator.__next__
+    return alternate(turns, options.repeats)
 
 
 def reports(cell: str, options: argparse.Namespace, steps: int, device: torch.device) -> Iterator[tuple[str, Iterator[float]]]:
@@ -84,17 +74,6 @@ def reports(cell: str, options: argparse.Namespace, steps: int, device: torch.de
             yield f"report {precision} {workers}", turns
 
 
-def peers_of(cell: str, options: argparse.Namespace, steps: int, stack: ExitStack) -> dict[str, Peer]:
-    """Start the peers of a cell, in bf16 like ours; none if no environment was given."""
-    resizer, aug = CELLS[cell]
-    job: dict[str, Any] = {"resizer": resizer, "aug": aug, "device": options.device, "batch": options.batch, "steps": steps}
-    job |= {"threads": torch.get_num_threads(), "precision": "bf16"}
-    job |= {"workers": min(max(options.workers), os.cpu_count() or 1)}  # one per core, as both advise
-    python = Path(options.peers).absolute() if options.peers else Path()
-    scripts = PEERS if options.peers else {}
-    return {name: stack.enter_context(Peer(str(python), script, job)) for name, script in scripts.items()}
-
-
 def best(turns: Turns, precision: str) -> str:
     """Return the name of the fastest report's way over the numbers of workers; on a CPU `fp32` is the default."""
     names = [name for name in turns if name.startswith(f"report {precision} ")]
@@ -108,10 +87,7 @@ def row(cell: str, turns: Turns | None) -> list[object]:
     headline, ours = best(turns, "default"), turns["ours bf16"]
     cells: list[object] = [cell, spread(ours), f"{spread(turns[headline])}, {headline.split()[-1]} workers"]
     cells += [f"**{ratio(ours, turns[headline])}**", ratio(ours, turns["limit bf16"])]
-    cells += [ratio(turns[f"ours {precision}"], turns[best(turns, precision)]) for precision in ("fp32", "bf16")]
-    return cells + [
-        f"{spread(turns[peer])}, ours / it {ratio(ours, turns[peer])}" if peer in turns else NOT_MEASURED for peer in PEERS
-    ]
+    return cells + [ratio(turns[f"ours {precision}"], turns[best(turns, precision)]) for precision in ("fp32", "bf16")]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -120,13 +96,11 @@ def main(arguments: list[str] | None = None) -> int:
     measured: dict[str, Turns] = {}
     for cell in options.cells:
         print(cell, file=sys.stderr)
-        measured[cell], versions = measure(cell, options)
+        measured[cell] = measure(cell, options)
         gc.collect()
-        about |= {"peers": versions}
         note = f"Images a second, median (lowest to highest) of {options.repeats} turns; batches of {options.batch},"
         note += f" {options.steps} steps a turn (none: {max(options.batch, PAPER)} and {2 * options.steps});"
         note += " VGG16 at 224 (none: 32)."
-        note += f" Peers: {'; '.join(versions.values()) or NOT_MEASURED}."
         publish("step", options, about, Table(HEADER, [row(name, measured.get(name)) for name in CELLS], [note]), measured)
     return 0
 

@@ -120,6 +120,7 @@ class LocalGpus(Launcher):
         from ablation.launch import forked, progress
         from ablation.launch.live_view import Screen
         from ablation.launch.queue import Queue, expected_work, skipped
+        from ablation.sweep import names
         from ablation.sweep.busy_gpus import wait
         from ablation.sweep.devices import VISIBLE, slots
         from ablation.sweep.signals import Preempted
@@ -133,7 +134,7 @@ class LocalGpus(Launcher):
         self.by_forking = bool(to_run) and forked.possible() and warm(to_run)
         with Screen(progress.planned(Path(self.config.paths.runs), Path(self.config.hydra.sweep.dir)), len(devices)) as screen:
             limits = {"retries": self.retries, "fail_fast": self.config.fail_fast}
-            queue = Queue(to_run, devices, self._start, **limits, tick=screen.show)
+            queue = Queue(to_run, devices, self._start, **limits, tick=screen.show, apart=names.of_command(runs))
             queue.work()
         if queue.stopped is not None:
             raise KeyboardInterrupt if queue.stopped == signal.SIGINT else Preempted("asked to stop")

@@ -19,7 +19,8 @@ import hydra
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig
 
-from ablation.sweep import exit_reason, frozen, planned_run, settings, signals
+from ablation.launch import other_code
+from ablation.sweep import commits, exit_reason, frozen, planned_run, settings, signals
 from ablation.sweep.command import report_errors, run_command
 from ablation.sweep.installation import CONF
 from ablation.sweep.planned_run import Planned
@@ -73,6 +74,9 @@ def run(planned: Planned) -> None:
             exit_reason.write("skipped", "has a result already")
             return
         frozen.check_unchanged(planned)
+        if planned.config["code"] not in (None, commits.HERE):
+            other_code.train(planned)
+            return
         with signals.watch(planned.config["fail_fast"]), record:
             train(planned, record)
     except Busy as busy:

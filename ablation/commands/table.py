@@ -204,7 +204,7 @@ def make(options: argparse.Namespace, selection: Selection, reading: Reading) ->
     done = [run["run_id"] for row in analysis.rows for run in row.cell.done]
     folder = write.folder(options.out, selection.study["name"])
     if section := future_work.read(folder, done, options.metric):
-        table = replace(table, sections=[*table.sections, section])
+        table = replace(table, sections=[*table.sections, section], screen=[*table.screen, section])
     try:
         files = write.write(table, folder)
         page = write.write_page(analysis, table, options.runs, folder, reading.description)

@@ -20,6 +20,7 @@ from ablation.cost.estimate import FILES, CommandCost, RunCost, command_cost
 from ablation.cost.flops import DISK, PARAMETER_BYTES, PASSES, START
 from ablation.records.numbers import count, duration, exact, figures, gpu_hours, size
 from ablation.records.outcome import FINISHED
+from ablation.sweep import names
 
 if TYPE_CHECKING:
     from ablation.sweep.planned_run import Planned
@@ -44,7 +45,8 @@ COLOURS = {"done": "green", "diverged": "yellow", "running": "cyan"}
 def show(planned: Sequence[Planned]) -> int:
     """Print what a command would run and cost; return the exit code, 0."""
     cost = command_cost(planned)
-    _table([_row(item, cost) for item in cost.items], [item.state for item in cost.items])
+    told = names.of_command(planned)
+    _table([_row(item, cost, told[item.run_id]) for item in cost.items], [item.state for item in cost.items])
     estimated = any(item.cell.epoch.peak_memory is None for item in cost.items)
     lines = [*_basis(cost), *[("memory", _memory(cost))] * estimated, ("left", _left(cost))]
     if cost.jobs:
@@ -59,13 +61,13 @@ def show(planned: Sequence[Planned]) -> int:
     return 0
 
 
-def _row(item: RunCost, cost: CommandCost) -> dict[str, str]:
-    """Return the cells of one run by the names in COLUMNS."""
+def _row(item: RunCost, cost: CommandCost, apart: str = "") -> dict[str, str]:
+    """Return the cells of one run by the names in COLUMNS; `apart` tells it from the others."""
     so_far = f"{item.state} {item.done}/{item.done + item.left}" if item.done and item.state not in FINISHED else item.state
     epoch, memory = item.cell.epoch, item.cell.memory
     estimate = f"~{size(memory.peak + cost.resident)}" if memory.peak else "unknown"
     return {
-        "run": item.run_id,
+        "run": f"{item.run_id} ({apart})" if apart else item.run_id,
         "so far": so_far,
         "params": exact(item.cell.size.parameters),
         "MACs": count(item.cell.size.macs),

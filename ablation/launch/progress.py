@@ -5,18 +5,20 @@ Takes no lock and writes nothing, so it works on any host that can read the runs
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ablation.records import outcome
-from ablation.records.manifest import NAME, RUN_ID
+from ablation.records.manifest import NAME, RUN_ID, began
 from ablation.records.outcome import FINISHED
+from ablation.sweep import names
 
 RECENT = 5  # last epochs whose median time is an unfinished run's speed
 
@@ -30,6 +32,7 @@ class Sweep:
     planned: Mapping[str, Mapping[str, Any]]
     began: int
     same_speed: Sequence[str] = ()  # factors that do not change the time of an epoch, from the study
+    apart: Mapping[str, str] = field(default_factory=dict)  # what tells each run from the others, by run id
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,13 @@ class Row:
     seconds: float | None
     identity: Mapping[str, Any]
     same_speed: Sequence[str] = ()  # as in Sweep
+    apart: str = ""  # as in Sweep
 
     @property
     def label(self) -> str:
-        """The run id without its digest."""
-        return self.run_id.rpartition("-")[0]
+        """The run id without its digest, and what tells the run from the others."""
+        name = self.run_id.rpartition("-")[0]
+        return f"{name} ({self.apart})" if self.apart else name
 
     @property
     def shown(self) -> str:
@@ -69,11 +74,19 @@ def find(runs: Path, sweep: str = "last") -> Sweep:
     Raises:
         LookupError: there is no such sweep (the message lists the others), or its manifest cannot be read.
     """
-    ids = sorted(file.parent.name for file in (runs / "sweeps").glob(f"*/{NAME}"))  # ids begin with the time
-    sweep_id = ids[-1] if sweep == "last" and ids else sweep
+    ids = sorted(file.parent.name for file in (runs / "sweeps").glob(f"*/{NAME}"))
+    sweep_id = max(ids, key=lambda name: (_began(runs / "sweeps" / name), name)) if sweep == "last" and ids else sweep
     if sweep_id not in ids:
         raise LookupError(f"no sweep {sweep} in {runs / 'sweeps'}; it holds {', '.join(ids) or 'none'}")
     return planned(runs, runs / "sweeps" / sweep_id)
+
+
+def _began(folder: Path) -> float:
+    """Return when a sweep began; an unreadable manifest counts by its id."""
+    with contextlib.suppress(OSError, ValueError):
+        if isinstance(manifest := json.loads((folder / NAME).read_bytes()), dict):
+            return began(folder, manifest)
+    return began(folder, {})
 
 
 def planned(runs: Path, folder: Path) -> Sweep:
@@ -89,7 +102,8 @@ def planned(runs: Path, folder: Path) -> Sweep:
         if invalid := [run_id for run_id in plan if not RUN_ID.fullmatch(run_id)]:
             raise ValueError(f"{invalid[0]!r} is no run id")
         same_speed = tuple((manifest.get("study") or {}).get("same_speed") or ())
-        return Sweep(runs, folder, plan, file.stat().st_mtime_ns, same_speed)
+        apart = names.apart([run["config"] | (run.get("words") or {}) for run in manifest["runs"]])
+        return Sweep(runs, folder, plan, file.stat().st_mtime_ns, same_speed, dict(zip(plan, apart, strict=True)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LookupError(f"{file}: cannot be read ({type(error).__name__}: {error})") from None
 
@@ -123,6 +137,7 @@ def _row(sweep: Sweep, run_id: str, identity: Mapping[str, Any]) -> Row:
         seconds=seconds or None,
         identity=identity,
         same_speed=sweep.same_speed,
+        apart=sweep.apart.get(run_id, ""),
     )
 
 

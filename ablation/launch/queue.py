@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -38,6 +38,7 @@ class Queue:
             another device. Failed, refused and diverged runs are not retried: they would end the same way.
         fail_fast: after the first run without a result no more runs start; running ones continue to their end.
         tick: called between two checks of the processes.
+        apart: by run id, what tells a run from the others.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Queue:
         retries: int = 0,
         fail_fast: bool = False,
         tick: Callable[[], object] = lambda: None,
+        apart: Mapping[str, str] | None = None,
     ) -> None:
         self.waiting, self.free, self.running = deque(runs), deque(slots), list[Child]()
         self.errors: dict[Path, RuntimeError] = {}  # by the run's folder
         self._start, self._retries, self._fail_fast, self._tick = start, retries, fail_fast, tick
+        self._apart = apart or {}
         self._starts: Counter[Path] = Counter()  # by the run's folder
         self._received: list[int] = []  # signals, in order
         self._passed_on = 0  # number of received signals that the runs were told of, at most 2
@@ -98,7 +101,12 @@ class Queue:
             self.running.append(child)
             retry = self._starts[run.folder]
             self._starts[run.folder] += 1
-            say(f"{run.folder.name}: on {slot.name}{f', retry {retry} of {self._retries}' if retry else ''}")
+            say(f"{self._name(run)}: on {slot.name}{f', retry {retry} of {self._retries}' if retry else ''}")
+
+    def _name(self, run: Planned) -> str:
+        """Return the run id, and what tells the run from the others."""
+        apart = self._apart.get(run.folder.name)
+        return f"{run.folder.name} ({apart})" if apart else run.folder.name
 
     def _show(self) -> None:
         """Update the view of the sweep; an error there ends the view, not the runs."""
@@ -115,16 +123,16 @@ class Queue:
             self.free.append(child.slot)
             run, ending = child.run, child.ending()
             if ending.good:
-                say(f"{run.folder.name}: {ending.sentence}")
+                say(f"{self._name(run)}: {ending.sentence}")
             elif ending.crashed and self._starts[run.folder] <= self._retries and not self._closed:
                 self.waiting.append(run)
-                say(f"{run.folder.name}: {ending.sentence}, will be retried ({shown(child.log)})")
+                say(f"{self._name(run)}: {ending.sentence}, will be retried ({shown(child.log)})")
             else:
                 self._fail(run, f"{ending.sentence} ({shown(child.log)})")
 
     def _fail(self, run: Planned, sentence: str) -> None:
         """Print that a run has no result, and keep the error that Hydra raises at the end."""
-        say(f"{run.folder.name}: {sentence}")
+        say(f"{self._name(run)}: {sentence}")
         self.errors[run.folder] = error = RuntimeError(f"{run.folder.name}: {sentence}")
         error.printed = True  # type: ignore[attr-defined]  # command.py does not print it again
 

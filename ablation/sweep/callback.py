@@ -32,6 +32,7 @@ from ablation.sweep import (
     installation,
     known_keys,
     modes,
+    names,
     overrides,
     own_parts,
     security,
@@ -226,5 +227,6 @@ def _write(config: DictConfig) -> None:
         study=settings.plain(config.study),
         tracker=tracker,
         runs={run.run_id: run.identity for run in PLANNED},
+        words=names.words(PLANNED),
         rounds=settings.plain(config.rounds) if in_rounds(config) else None,
     )

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.records.outcome import FINISHED, changed
-from ablation.sweep import console, exit_reason, frozen, overrides, own_parts, security
+from ablation.sweep import commits, console, exit_reason, frozen, overrides, own_parts, security
 from ablation.sweep.modes import OtherMode
 from ablation.sweep.planned_run import PLANNED, Planned
 from ablation.sweep.refusal import NotStarted, Refused, one_line
@@ -36,6 +36,7 @@ def run_command(main: Callable[..., None], trial: Callable[[Planned], Any]) -> i
     """
     _flags(sys.argv)
     console.protect()
+    sys.argv[1:] = map(commits.quoted, sys.argv[1:])
     full = os.environ.setdefault("ABLATION_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own report
     listen()  # until the process ends: a signal between two runs stops the command, too

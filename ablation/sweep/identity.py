@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 GROUPS = ("data", "backbone", "resizer", "aug", "optimizer", "schedule")
+IN_ID = ("resizer", "aug", "backbone")  # groups whose options stand in a run id
 LONGEST = 64  # characters of a run id: W&B's limit is 128, a file name's 255
 
 
@@ -23,7 +24,7 @@ def digest(identity: dict[str, Any]) -> str:
 
 def run_id(identity: dict[str, Any]) -> str:
     """Return `<resizer>-<aug>-<backbone>-s<seed>-<digest>`: `[a-z0-9_-]`, at most 64 characters, the readable part cut."""
-    readable = "-".join(re.sub(r"[^a-z0-9_]", "_", str(identity[group]).lower()) for group in ("resizer", "aug", "backbone"))
+    readable = "-".join(re.sub(r"[^a-z0-9_]", "_", str(identity[group]).lower()) for group in IN_ID)
     tail = f"-s{identity['seed']}-{digest(identity)}"
     return readable[: LONGEST - len(tail)] + tail
 

@@ -20,6 +20,7 @@ SCRIPTS = {
     "ensemble": "reports/make_ensemble.py",
     "export": "-m ablation.export",
     "predict": "predict.py",
+    "reproduce": "reproduce.py",
 }
 
 

@@ -31,7 +31,9 @@ def check_has_key(config: DictConfig, override: Override) -> None:
     """
     group, _, key = override.key_or_group.partition(".")
     plainly_set = not (override.is_add() or override.is_force_add() or override.is_delete())
-    if not key or group not in GROUPS or not plainly_set or key.partition(".")[0] in config[group]:
+    if not key or group not in GROUPS or not plainly_set:
+        return
+    if key.partition(".")[0] in set(config[group]):  # also of a key whose value is missing, which `in` alone denies
         return
     option, legal = settings.choices(config)[group], sorted(map(str, config[group]))
     adds = key in _arguments(str(OmegaConf.to_container(config[group], resolve=False)["_target_"]))  # type: ignore[index, call-overload]

@@ -21,7 +21,7 @@ from ablation.data.listing import listing
 from ablation.records import outcome
 from ablation.records.outcome import FINISHED, changed, folder_of
 from ablation.records.provenance import digest_of, same_code, source_digest
-from ablation.sweep import installation, own_parts, settings
+from ablation.sweep import commits, installation, own_parts, settings
 from ablation.sweep.identity import GROUPS, cell, digest, run_id
 from ablation.sweep.refusal import Refused
 
@@ -190,6 +190,8 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
     weights = values["backbone"]["weights"]
     if weights not in ("imagenet", "none"):
         flat["backbone.weights"] = weights_digest(weights)
+    if values["code"] is not None:  # only then, so that all other identities stay what they are
+        flat["code"] = commits.resolved(values["code"])
     return flat
 
 

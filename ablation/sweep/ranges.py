@@ -113,6 +113,7 @@ RULES: dict[str, Rule] = {
     "fetch": BOOLEAN,
     "cache": Rule("true, false or clean", lambda value: isinstance(value, bool) or value == "clean"),
     "fail_fast": BOOLEAN,
+    "code": or_null(TEXT),
     "rerun": one_of("never", "stale"),
     "data.root": TEXT,
     "data.cache": TEXT,

@@ -40,6 +40,7 @@ TOP = (
     "tracker",
     "study",
     *MODES,
+    "code",
     "plan_gpu",
     "rerun",
     "fail_fast",
@@ -221,8 +222,8 @@ def choices(config: DictConfig) -> dict[str, str]:
 
 
 def sweep_id() -> str:
-    """Return a new sweep's id: the local time and four hex digits."""
-    return time.strftime("%Y%m%d-%H%M%S") + f"-{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:4]}"
+    """Return a new sweep's id: the time (UTC) and four hex digits."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + f"-{hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:4]}"
 
 
 def build(config: Mapping[str, Any], group: str, **further: Any) -> Any:

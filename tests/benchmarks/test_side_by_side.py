@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # `benchmarks` is no part of
 
 from ablation.data.images import Images
 from ablation.models.resizer import Resizer
-from benchmarks import ours, reports_way, side_by_side
+from benchmarks import alone, ours, reports_way, side_by_side
 from benchmarks.peers import process
 
 
@@ -67,6 +68,35 @@ def test_a_peer_ends_when_told_to_though_its_pipe_stays_open() -> None:
         assert peer.wait(timeout=300) == 0
 
 
+def test_a_contender_is_alone_while_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process has warmed up, and none of another contender lives; all are given the same job."""
+    events: list[str] = []
+    jobs: list[dict[str, object]] = []
+
+    class Pretended:
+        def __init__(self, python: str, script: str, job: dict[str, object]) -> None:
+            self.script = script
+            jobs.append(job)
+
+        def __enter__(self) -> Pretended:
+            events.append(f"{self.script} starts")
+            return self
+
+        def turn(self) -> float:
+            events.append(self.script)
+            return 2.0 if events[-2:] == [self.script] * 2 else 1.0
+
+        def __exit__(self, *_: object) -> None:
+            events.append(f"{self.script} ends")
+
+    monkeypatch.setattr(alone, "Peer", Pretended)
+    options = argparse.Namespace(device="cpu", batch=16, steps=2, peers="python", repeats=1)
+    turns = alone.measure("bilinear-base", options)
+    scripts = [*alone.HERE.values(), *alone.PEERS.values()]
+    assert events == [event for one in scripts for event in (f"{one} starts", one, one, f"{one} ends")] * 2
+    assert turns == {name: [2.0] for name in (*alone.HERE, *alone.PEERS)} and all(job == jobs[0] for job in jobs)
+
+
 def test_contenders_alternate_and_the_first_round_is_thrown_away() -> None:
     """A B A B; a value of the warm-up is in no result."""
     order: list[str] = []
@@ -84,6 +114,6 @@ def test_contenders_alternate_and_the_first_round_is_thrown_away() -> None:
 def test_the_readme_has_a_place_for_every_benchmark() -> None:
     """`--write` finds its markers, and a table that nobody measured says so."""
     text = side_by_side.README.read_text()
-    for name in ("step", "memory", "input", "epoch", "sweep", "report", "resizer", "gpu"):
+    for name in ("step", "alone", "memory", "input", "epoch", "sweep", "report", "resizer", "gpu"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- end of {name} -->") == 1
         assert f"`python benchmarks/{name}.py" in text.split(f"<!-- {name} -->")[1].split("<!-- end")[0]

@@ -31,8 +31,8 @@ TEX = {  # what our LaTeX may call, and what of it is read
     "textasciitilde": "~",
     "textasciicircum": "^",
     "pm": "\u00b1",
-    "rightarrow": "->",
-    "times": "x",
+    "rightarrow": "\u2192",
+    "times": "\u00d7",
     "\\": "\n",
     **{sign: sign for sign in "{}$&#%_"},
 }
@@ -95,7 +95,7 @@ def csv_problems(text: str, name: str, table: Table) -> list[str]:
 
 def tex_problems(text: str, name: str, table: Table) -> list[str]:
     """Only our commands, no comment; every row as wide as its grid's header; labels come back."""
-    text = SIGN.sub(r"\1", text.partition("\n")[2])  # after our own comment
+    text = SIGN.sub(lambda sign: "\u2212" if sign[1] == "-" else sign[1], text.partition("\n")[2])  # after our own comment
     tokens = list(TEX_TOKEN.finditer(text))
     live = {token["call"] for token in tokens if token["call"]} - TEX.keys()
     live |= {token["other"] for token in tokens if token["other"]} & set("%$#^_")
@@ -103,7 +103,8 @@ def tex_problems(text: str, name: str, table: Table) -> list[str]:
     found += [] if not CONTROL.search(text) else ["characters"]
     grids = re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL)
     rows = [_cells(row) for grid in grids for row in re.split(r"\\\\\n(?:\\addlinespace\[[^]]*\]\n)?", grid) if row.strip()]
-    widths = [len(row) for section in table.sections for row in section.rows]
+    written = [*table.sections, *([table.reported] if table.reported else [])]
+    widths = [len(row) for section in written for row in section.rows]
     found += [] if [len(row) for row in rows] == widths else [f"{[len(row) for row in rows]} cells, not {widths}"]
     found += [] if plain(name) in printed(text) else ["the name is not there"]
     return found + lost([row[0] for row in rows].count(plain(name)), labels(table, name))

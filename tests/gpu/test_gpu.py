@@ -196,6 +196,18 @@ def test_two_runs_share_a_card(tmp_path: Path) -> None:
     assert words == ["done", "done"] and outcome_of(expected)["device"] == torch.cuda.get_device_name()
 
 
+def test_a_queue_forks_its_runs_and_fills_the_card(tmp_path: Path) -> None:
+    """The launcher leaves CUDA to its runs; small ones share the card by its memory."""
+    queue = ["hydra/launcher=local_gpus", "hydra.launcher.jobs_per_device=auto"]
+    options = [*TINY, *ON_GPU, "study=none", "resizer=none,plain", "seed=0,1", f"paths.runs={tmp_path}", *queue]
+    done = subprocess.run([sys.executable, "run.py", "-m", *options], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hydra.launcher.jobs_per_device=auto: " in done.stdout
+    records = [outcome_of(file.parent) for file in tmp_path.glob("*/outcome.json")]
+    assert [record["outcome"] for record in records] == ["done"] * 4
+    assert {record["device"] for record in records} == {torch.cuda.get_device_name()}
+
+
 @pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
 def test_a_compiled_run_has_the_losses_of_the_other(composed: Callable[..., DictConfig], mode: str) -> None:
     """Two epochs of a small network with dropout, up to the rounding of fused kernels; three batches of logits stay apart."""

@@ -114,12 +114,21 @@ class Runs:
         planned: Iterable[dict[str, Any]],
         sweep: str = "20260101-000000-aaaa",
         tracker: dict[str, Any] | None = None,
+        words: dict[str, dict[str, str]] | None = None,
+        **further: Any,
     ) -> None:
-        """Plan runs."""
+        """Plan runs; `words` by run id."""
         file = self.folder / "sweeps" / sweep / "manifest.json"
         file.parent.mkdir(parents=True)
-        runs = [{"run_id": run_id(flat), "config": flat} for flat in planned]
-        content = {"sweep_id": sweep, "command": "constructed", "study": study, "tracker": tracker or {}, "runs": runs}
+        runs = [{"run_id": run_id(flat), "config": flat, "words": (words or {}).get(run_id(flat), {})} for flat in planned]
+        content = {
+            "sweep_id": sweep,
+            "command": "constructed",
+            "study": study,
+            "tracker": tracker or {},
+            "runs": runs,
+            **further,
+        }
         file.write_text(json.dumps(content))
 
     def record(self, content: dict[str, Any]) -> Path:

@@ -106,5 +106,6 @@ def test_without_a_tracker_nothing_of_wandb_is_read(tmp_path: Path) -> None:
 def test_the_helper_process_does_not_log_to_the_console(variable: str, tmp_path: Path) -> None:
     """Where its log folder cannot be made: it would print a dozen lines a run."""
     done = train(tmp_path / "runs", **{variable: "/dev/null/no", "WANDB_SILENT": "true"})
-    assert done.returncode == 0 and done.stderr == "" and "INFO" not in done.stdout, done.stdout + done.stderr
-    assert len(done.stdout.splitlines()) == 1 + 2 * 3  # the plan; of each run its id, its epoch, its result
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    words = ("plan: ", "none-base-", "1/2 none-base-", "2/2 none-base-", "  epoch ", "  done: ")  # ours
+    assert [line for line in done.stdout.splitlines() if not line.startswith(words)] == []

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ablation.records.numbers import percent
 from ablation.reporting.document.picture import WORDS, Line, Picture, Said, difference, legend, more_rows, tested
+from ablation.reporting.document.reported import paper
 from ablation.reporting.document.sections import estimated, first, mean_text
 from ablation.reporting.document.strips import Mark, Scale, Strip, ends, scale
 from ablation.reporting.document.verdict import when
@@ -50,7 +51,9 @@ def _cells(analysis: Analysis, group: Group, chosen: set[int], place: int) -> Pi
     rest = [line(row) for row in others]
     more = Picture(f"{key}-more", name, columns, on, rest, []) if rest else None
     title = f"{group.name}: accuracy {when(analysis)}" if group.name else f"Accuracy {when(analysis)}"
-    return Picture(key, title, columns, on, lines, legend([*lines, *rest], f"mean of {named}"), more)
+    return Picture(
+        key, title, columns, on, lines, legend([*lines, *rest], f"mean of {named}", f"{paper(analysis)}, best epoch"), more
+    )
 
 
 def _values(analysis: Analysis, rows: Sequence[Row]) -> Iterator[float]:
@@ -76,7 +79,7 @@ def _seeds(analysis: Analysis, row: Row, on: Scale, line: float | None, decided:
         mean=on.at(mean) if known and mean is not None and len(found) > 1 else None,
         ends=ends(_bounds(analysis, row), on),
         decided=decided,
-        report=None if report is None else Mark(on.at(report), f"the report: {percent(report)} %"),
+        report=None if report is None else Mark(on.at(report), f"{paper(analysis)}: {percent(report)} %"),
         line=None if line is None or math.isnan(line) else on.at(line),
     )
 
@@ -103,5 +106,5 @@ def _cell_details(analysis: Analysis, row: Row, compared: Comparison | None) -> 
         where = (
             "" if inside is None else f", {'inside' if inside else 'outside'} of where one more run of ours would lie (95 %)"
         )
-        parts.append(f"the report: {percent(row.cell.report)} % at its best epoch{where}")
+        parts.append(f"{paper(analysis)}: {percent(row.cell.report)} % at its best epoch{where}")
     return parts

@@ -1,6 +1,6 @@
 """What one comparison or effect decides, as a sentence: the difference with its interval, or what would decide it.
 
-Owns the words for each answer. Every number is the analysis'; nothing is said beyond its interval.
+Owns the words for each answer. Every number is the analysis'; no sentence claims more than its interval.
 """
 
 from __future__ import annotations
@@ -157,5 +157,5 @@ def _in_brackets(*parts: str) -> str:
 
 
 def holds(estimate: Estimate, known: Scope | None = None) -> str:
-    """Return for what a claim holds, unless that is all or was said before."""
+    """Return for what a claim holds, unless that is all, or the headline says it."""
     return "" if estimate.scope is None or estimate.scope is known else SCOPES[estimate.scope]

@@ -95,7 +95,7 @@ def _words(estimate: Estimate) -> tuple[str | None, str | None]:
 
 
 def difference_values(analysis: Analysis) -> list[dict[str, Any]]:
-    """Return every difference: to the baseline, and to the cell that was asked for."""
+    """Return every difference: to the baseline, and to the cell of --against."""
     return [
         {
             "cell": each.row.cell.label,

@@ -1,4 +1,4 @@
-"""What is said under a grid: which test its numbers are of, for what they hold, how much seeds scatter.
+"""The lines under a grid: which test its numbers are of, for what they hold, how much seeds scatter.
 
 Owns these words; the numbers are the analysis'.
 """
@@ -64,19 +64,21 @@ def effect_lines(effects: Sequence[Effect]) -> list[str]:
 
 def spread_line(analysis: Analysis) -> list[str]:
     """Say how much an accuracy scatters over seeds."""
-    found = analysis.spread
-    if found is None:
+    spread = analysis.spread
+    if spread is None:
         return []
-    bounds = f"{percent(found.interval.low)} to {percent(found.interval.high)}"
-    return [f"an accuracy scatters over seeds by {percent(found.sd)} points (sd of {found.runs} runs, pooled; 95 %: {bounds})"]
+    bounds = f"{percent(spread.interval.low)} to {percent(spread.interval.high)}"
+    return [
+        f"an accuracy scatters over seeds by {percent(spread.sd)} points (sd of {spread.runs} runs, pooled; 95 %: {bounds})"
+    ]
 
 
 def _scopes(estimates: Sequence[Estimate]) -> list[str]:
     """Say for what the tests of some estimates hold, with how many of each where they differ."""
     scopes = [estimate.scope for estimate in estimates if estimate.scope]
-    found = [scope for scope in Scope if scope in scopes]
-    counts = {scope: f" ({scopes.count(scope)})" if len(found) > 1 else "" for scope in found}
-    return [f"test{counts[scope]}: {TESTS[scope]}" for scope in found]
+    distinct = [scope for scope in Scope if scope in scopes]
+    counts = {scope: f" ({scopes.count(scope)})" if len(distinct) > 1 else "" for scope in distinct}
+    return [f"test{counts[scope]}: {TESTS[scope]}" for scope in distinct]
 
 
 def reason_lines(comparisons: Sequence[Comparison]) -> list[str]:
@@ -85,10 +87,10 @@ def reason_lines(comparisons: Sequence[Comparison]) -> list[str]:
     for reason in dict.fromkeys(each.estimate.reason for each in comparisons if each.estimate.reason):
         cells = [each.row.cell.label for each in comparisons if each.estimate.reason is reason]
         apart = dict.fromkeys(
-            f"{found.kind.value} {found.one} and {found.other}"
+            f"{mismatch.kind.value} {mismatch.one} and {mismatch.other}"
             for each in comparisons
             if each.estimate.reason is reason
-            for found in each.mismatches
+            for mismatch in each.mismatches
         )
         lines.append(f"no test of {_some(cells)}: {reason.value}{f' ({_some(list(apart))})' if apart else ''}")
     return lines

@@ -80,8 +80,8 @@ def more_rows(rows: Sequence[Row], what: str) -> tuple[Sequence[Row], str]:
     return rows[:MOST], f"{exact(len(rows))} more {what}" + (f", the first {MOST} of them" if len(rows) > MOST else "")
 
 
-def legend(lines: Sequence[Line], line: str) -> list[tuple[str, str]]:
-    """Return the marks that some row has, with what they mean."""
+def legend(lines: Sequence[Line], line: str, report: str = "") -> list[tuple[str, str]]:
+    """Return the marks that some row has, with what they mean: `line` of the dashed one, `report` of the published number."""
     strips = [each.strip for each in lines]
     mark, name = ("mean", "mean with 95 % interval") if any(strip.ends for strip in strips) else ("point", "mean")
     open_ = any(strip.mean is not None and not strip.decided for strip in strips)
@@ -93,7 +93,7 @@ def legend(lines: Sequence[Line], line: str) -> list[tuple[str, str]]:
             "decided" if open_ else f"{name}, decided",
             any(strip.mean is not None and strip.decided for strip in strips),
         ),
-        ("report", "the report, best epoch", any(strip.report for strip in strips)),
+        ("report", report, any(strip.report for strip in strips)),
         ("line", line, any(strip.line is not None for strip in strips)),
     ]
     return [(mark, words) for mark, words, there in entries if there]

@@ -67,7 +67,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Look:
-    """How a cell is drawn wherever it is drawn: told apart by mark and dash as well as by colour."""
+    """A cell's style in every plot: mark and dash as well as colour."""
 
     colour: str
     mark: str

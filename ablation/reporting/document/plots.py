@@ -33,7 +33,7 @@ from ablation.reporting.statistics.cells import Cell
 from ablation.reporting.statistics.estimate import Interval
 from ablation.reporting.statistics.factors import factors
 
-CELLS = 12  # cells in one panel of curves, or of cost: beyond, nobody can tell them apart
+CELLS = 12  # cells in one panel of curves, or of cost: more cannot be distinguished
 PANEL, LEFT, BELOW, ABOVE = 300.0, 40.0, 46.0, 26.0  # units of a pixel: height without the legend, what the axes leave
 COSTS: dict[str, Callable[[Cell], list[Any]]] = {
     "seconds": seconds_per_epoch,

@@ -38,10 +38,10 @@ class Scale:
 
     def strip(self, row: Row) -> str:
         """Return a cell's line; empty without an accuracy, or where all accuracies are equal."""
-        found = _ends(row, self.metric)
-        if found is None or self.high - self.low < 1e-6:
+        ends = _ends(row, self.metric)
+        if ends is None or self.high - self.low < 1e-6:
             return ""
-        low, mean, high = (self._place(value) for value in found)
+        low, mean, high = (self._place(value) for value in ends)
         line = [" "] * WIDTH
         line[low : high + 1] = "─" * (high + 1 - low)
         if self.baseline is not None and self.baseline == self.baseline:

@@ -72,11 +72,11 @@ def _compared_columns(name: str) -> list[Column]:
 
 
 def _compared(comparison: Comparison) -> list[Entry]:
-    found, won_lost = comparison.estimate, comparison.won_lost
+    estimate, won_lost = comparison.estimate, comparison.won_lost
     return [
-        Entry("other images") if comparison.mismatches else Entry(plus_minus(found), found.points),
+        Entry("other images") if comparison.mismatches else Entry(plus_minus(estimate), estimate.points),
         Entry(probability(comparison.p), comparison.p),
-        Entry("-" if found.better is None else f"{found.better:.3f}", found.better),
+        Entry("-" if estimate.better is None else f"{estimate.better:.3f}", estimate.better),
         Entry(f"{exact(won_lost[0])} : {exact(won_lost[1])}", won_lost[0]) if won_lost else DASH,
     ]
 
@@ -95,10 +95,10 @@ def _baseline(row: Row, baselines: dict[int, Row]) -> Entry:
 
 def _report(row: Row) -> list[Entry]:
     """Return the report's accuracy and how far our mean at the best epoch lies from it."""
-    number, found = row.cell.report, row.report
-    if number is None or found is None:
+    number, beside = row.cell.report, row.report
+    if number is None or beside is None:
         return [DASH, DASH]
-    return [Entry(percent(number), number), DASH if found.gap is None else Entry(points(found.gap), found.gap)]
+    return [Entry(percent(number), number), DASH if beside.gap is None else Entry(points(beside.gap), beside.gap)]
 
 
 def _cell_lines(analysis: Analysis, rows: Sequence[Row], baselines: Sequence[Row]) -> list[str]:

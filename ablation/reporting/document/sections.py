@@ -86,51 +86,51 @@ def _any(analysis: Analysis, metric: str) -> bool:
 
 def _accuracy(row: Row, metric: str, first: bool) -> str:
     """Return `94.02 ± 0.31 (n=3 of 4; 1 failed)`: the first metric says what is lacking; of two seeds the values stand."""
-    found, planned, why = row.samples[metric], len(row.cell.runs), lacking(row.cell)
-    parts = [f"n={found.n}" + (f" of {planned}" if first and found.n < planned else "")]
-    parts += [why] if first and found.n and found.n < planned and why else []
-    parts += [", ".join(percent(value) for value in row.cell.accuracies(metric).values())] if found.n == 2 else []
-    return f"{mean_text(row, metric) if found.n else why or f'no {metric}'} ({'; '.join(parts)})"
+    sample, planned, why = row.samples[metric], len(row.cell.runs), lacking(row.cell)
+    parts = [f"n={sample.n}" + (f" of {planned}" if first and sample.n < planned else "")]
+    parts += [why] if first and sample.n and sample.n < planned and why else []
+    parts += [", ".join(percent(value) for value in row.cell.accuracies(metric).values())] if sample.n == 2 else []
+    return f"{mean_text(row, metric) if sample.n else why or f'no {metric}'} ({'; '.join(parts)})"
 
 
 def mean_text(row: Row, metric: str) -> str:
     """Return a mean with its interval from three seeds on: as ± where symmetric, as both ends where the scale clips it."""
-    mean, found = row.samples[metric].mean or 0.0, row.means[metric].interval()
-    if found is None or row.samples[metric].n < 3:
+    mean, bounds = row.samples[metric].mean or 0.0, row.means[metric].interval()
+    if bounds is None or row.samples[metric].n < 3:
         return percent(mean)
-    low, high = mean - found.low, found.high - mean
+    low, high = mean - bounds.low, bounds.high - mean
     if math.isclose(low, high, abs_tol=0.005):
         return f"{percent(mean)} ± {percent(high)}"
-    return f"{percent(mean)} [{percent(found.low)}, {percent(found.high)}]"
+    return f"{percent(mean)} [{percent(bounds.low)}, {percent(bounds.high)}]"
 
 
-def estimated(found: Estimate) -> str:
+def estimated(estimate: Estimate) -> str:
     """Return a difference with its interval where there is one: `+0.50 [+0.12, +0.88]`."""
-    bounds = found.interval()
-    return points(found.points) + (f" {interval(bounds.low, bounds.high)}" if bounds else "")
+    bounds = estimate.interval()
+    return points(estimate.points) + (f" {interval(bounds.low, bounds.high)}" if bounds else "")
 
 
-def plus_minus(found: Estimate) -> str:
+def plus_minus(estimate: Estimate) -> str:
     """Return a difference with its interval: `+0.50 ± 0.38`, and both ends where what is possible clips one."""
-    bounds = found.interval()
-    if bounds is None or found.points is None:
-        return points(found.points)
-    if math.isclose(found.points - bounds.low, bounds.high - found.points, abs_tol=0.005):
-        return f"{points(found.points)} ± {percent(bounds.high - found.points)}"
-    return estimated(found)
+    bounds = estimate.interval()
+    if bounds is None or estimate.points is None:
+        return points(estimate.points)
+    if math.isclose(estimate.points - bounds.low, bounds.high - estimate.points, abs_tol=0.005):
+        return f"{points(estimate.points)} ± {percent(bounds.high - estimate.points)}"
+    return estimated(estimate)
 
 
 def _report(row: Row) -> list[Entry]:
     """Return the report's accuracy, how far our mean at the best epoch is from it, and where one more run would lie."""
-    number, found = row.cell.report, row.report
-    if number is None or found is None:
+    number, beside = row.cell.report, row.report
+    if number is None or beside is None:
         return [DASH] * 3
-    gap = Entry(points(found.gap), found.gap) if found.gap is not None else Entry(lacking(row.cell) or "-")
-    if found.interval is None:
+    gap = Entry(points(beside.gap), beside.gap) if beside.gap is not None else Entry(lacking(row.cell) or "-")
+    if beside.interval is None:
         return [Entry(percent(number), number), gap, DASH]
-    bounds = f"{percent(found.interval.low)} to {percent(found.interval.high)}"
-    word = "inside" if found.inside else "outside"
-    return [Entry(percent(number), number), gap, Entry(f"{bounds}: {word}", found.interval.low)]
+    bounds = f"{percent(beside.interval.low)} to {percent(beside.interval.high)}"
+    word = "inside" if beside.inside else "outside"
+    return [Entry(percent(number), number), gap, Entry(f"{bounds}: {word}", beside.interval.low)]
 
 
 def _differences(analysis: Analysis, key: str, comparisons: Sequence[Comparison]) -> Section:
@@ -147,14 +147,14 @@ def _differences(analysis: Analysis, key: str, comparisons: Sequence[Comparison]
 
 
 def _difference(comparison: Comparison) -> list[Entry]:
-    found, won_lost = comparison.estimate, comparison.won_lost
-    limit = detectable(found, comparison.level)
+    estimate, won_lost = comparison.estimate, comparison.won_lost
+    limit = detectable(estimate, comparison.level)
     answer = comparison.decision.answer
     return [
-        Entry(points(found.points), found.points),
-        _interval(found),
+        Entry(points(estimate.points), estimate.points),
+        _interval(estimate),
         Entry(probability(comparison.p), comparison.p),
-        Entry("-" if found.better is None else f"{found.better:.3f}", found.better),
+        Entry("-" if estimate.better is None else f"{estimate.better:.3f}", estimate.better),
         Entry(answer.value, answer.value),
         Entry(f"{exact(won_lost[0])} : {exact(won_lost[1])}", won_lost[0]) if won_lost else DASH,
         Entry(percent(limit.points), limit.points) if limit else DASH,
@@ -167,9 +167,9 @@ def filled(columns: Sequence[Column], rows: Sequence[list[Entry]]) -> tuple[list
     return [columns[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
 
-def _interval(found: Estimate) -> Entry:
+def _interval(estimate: Estimate) -> Entry:
     """Return an interval, sorted by its lower end."""
-    bounds = found.interval()
+    bounds = estimate.interval()
     return Entry(interval(bounds.low, bounds.high), bounds.low) if bounds else DASH
 
 
@@ -186,15 +186,15 @@ def _factorial(analysis: Analysis) -> Section:
 
 
 def _effect(effect: Effect, several: bool) -> list[Entry]:
-    found, adjusted = effect.estimate, effect.adjusted
-    p = found.p if adjusted is None else adjusted.adjusted
+    estimate, adjusted = effect.estimate, effect.adjusted
+    p = estimate.p if adjusted is None else adjusted.adjusted
     answer = effect.decision.answer.value if adjusted else f"exploratory: {effect.decision.answer.value}"
     of = f"{effect.contrast.of}, {effect.tested_on}" if several else effect.contrast.of
     return [
         Entry(effect.contrast.name, effect.contrast.name),
         Entry(of, of),
-        Entry(points(found.points), found.points),
-        _interval(found),
+        Entry(points(estimate.points), estimate.points),
+        _interval(estimate),
         Entry(probability(p), p),
         Entry(answer, answer),
     ]
@@ -210,7 +210,7 @@ def cost(rows: Sequence[Row]) -> Section:
 
 
 def _costs(cell: Cell) -> list[Entry]:
-    found = costs(cell)
+    values = costs(cell)
     epochs = sorted(set(done(cell, "best_epoch")))
     span = f"{epochs[0]}-{epochs[-1]}" if len(epochs) > 1 else str(epochs[0]) if epochs else "-"
     texts: dict[str, Callable[[float], str]] = {
@@ -220,7 +220,7 @@ def _costs(cell: Cell) -> list[Entry]:
         "parameters": exact,
         "macs": count,
     }
-    entries = [Entry("-" if found[key] is None else text(found[key]), found[key]) for key, text in texts.items()]
+    entries = [Entry("-" if values[key] is None else text(values[key]), values[key]) for key, text in texts.items()]
     return [*entries, Entry(span, epochs[0] if epochs else None)]
 
 

@@ -5,10 +5,12 @@ Owns the title. A study's own title and note stand only over runs that are what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ablation.records.numbers import exact
 from ablation.reporting.statistics.analysis import Analysis
+from ablation.reporting.statistics.config_keys import FOLDER, Config
 
 NAMED = 3  # values that a title lists before it only counts
 
@@ -23,29 +25,32 @@ def title(analysis: Analysis) -> str:
     own = analysis.study.get("title")
     if own and holds(analysis):
         return str(own)
-    runs = [run for row in analysis.rows for run in row.cell.runs]
     configs = [row.cell.config for row in analysis.rows]
-    sizes = {value for config in configs for key, value in config.items() if key.endswith(".size")}
+    sizes = {_pixels(config) for config in configs}
     parts = [
-        _listed((_data(run) for run in runs), "data sets"),
+        _listed((_data(row.cell.config, run) for row in analysis.rows for run in row.cell.runs), "data sets"),
         _listed((str(config["backbone"]) for config in configs if "backbone" in config), "backbones"),
-        f"{sizes.pop()} px" if len(sizes) == 1 else "",
+        f"{next(iter(sizes))} px" if len(sizes) == 1 and None not in sizes else "",
         f"{exact(analysis.images)} test images" if analysis.images else "",
     ]
     return ", ".join(["Accuracy (%)", *filter(None, parts)])
 
 
-def _data(run: dict[str, object]) -> str:
+def _pixels(config: Config) -> Any:
+    """Return the size of the images that the network sees: of the model's resizing, else of the data; None if not known."""
+    inside = [value for key, value in config.items() if key.endswith(".size") and key != "data.size" and value]
+    return inside[0] if inside else config.get("data.size")
+
+
+def _data(config: Config, run: Mapping[str, Any]) -> str:
     """Return the data of a run in words: of a folder of one's own its name and its classes."""
-    config = run["config"]
-    assert isinstance(config, dict)
     option = str(config.get("data") or "")
-    if not config.get("data.listing"):
+    if FOLDER not in config:
         return option
-    name = str(run["dataset"] or option)
+    name = str(config[FOLDER])
     return f"{run['classes']} classes of {name}" if run["classes"] else name
 
 
 def _listed(values: Iterable[str], what: str) -> str:
-    found = list(dict.fromkeys(filter(None, values)))
-    return ", ".join(found) if len(found) <= NAMED else f"{len(found)} {what}"
+    distinct = list(dict.fromkeys(filter(None, values)))
+    return ", ".join(distinct) if len(distinct) <= NAMED else f"{len(distinct)} {what}"

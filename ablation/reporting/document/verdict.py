@@ -1,6 +1,6 @@
 """The verdict: a headline and at most four sentences, one fact each, that a paper could print.
 
-Owns which facts are told, and in which order. Their words are `claims`'; every number is the analysis'.
+Owns which facts stand in it, and in which order. Their words are `claims`'; every number is the analysis'.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ablation.reporting.statistics.estimate import Scope
 from ablation.reporting.statistics.sameness import Answer
 
 MOST = 4  # sentences under the headline
-EFFECTS = 3  # of them that tell effects
+EFFECTS = 3  # of them that are about effects
 NAMED = 3  # cells or kinds of images that a sentence lists before it only counts
 WHEN = {
     "last": "at the last epoch",
@@ -35,7 +35,7 @@ def when(analysis: Analysis) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the numbers allow to be said."""
+    """The headline, the sentences and the command for what is open."""
 
     headline: str
     sentences: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ def verdict(analysis: Analysis) -> Verdict:
     if len(groups) > 1:
         names = _listed([group.name for group in groups])
         headline = _Fact(f"Results on different test images are not compared ({names}).")
-        facts = [_lead(analysis, group, prefix=f"{group.name}: ") for group in groups]
+        facts = [_joined(f"{group.name}: ", _lead(analysis, group)) for group in groups]
     else:
         headline, *facts = _argued(analysis, groups[0])
     chosen = [*facts[: max(0, MOST - len(warnings))], *warnings][:MOST]
@@ -74,7 +74,7 @@ def _argued(analysis: Analysis, group: Group) -> list[_Fact]:
     """Return the headline and the further facts of cells that were tested on the same images, the weightiest first."""
     if group.winner is None:
         return _one_seed(analysis, group)
-    facts, known = [_lead(analysis, group)], _known(analysis, group)
+    facts, known = _lead(analysis, group), _known(analysis, group)
     planned = _planned(analysis, group.winner)
     if planned is not None and group.next is not None and group.next.other is not planned.other:
         facts.append(_judged(analysis, group.next, next_one=True, known=known))
@@ -98,8 +98,12 @@ def _planned(analysis: Analysis, row: Row) -> Comparison | None:
     return next((each for each in analysis.comparisons if each.row is row), None)
 
 
-def _lead(analysis: Analysis, group: Group, prefix: str = "") -> _Fact:
-    """Say whether the best cell beats its baseline, or the next where it has none or is one."""
+def _joined(prefix: str, facts: Sequence[_Fact]) -> _Fact:
+    return _Fact(prefix + " ".join(fact.text for fact in facts), facts[-1].step)
+
+
+def _lead(analysis: Analysis, group: Group) -> list[_Fact]:
+    """Say whether the best cell beats its baseline, or the next where it has none or is one; then what is not decided."""
     best = group.winner or group.ranked[0]
     main = _planned(analysis, best) or group.next or group.single_next
     if main is None or group.winner is None:
@@ -107,14 +111,19 @@ def _lead(analysis: Analysis, group: Group, prefix: str = "") -> _Fact:
         if len(analysis.rows) > 1:
             others = "no other cell has two seeds" if len(group.ranked) > 1 else "no other cell has a result"
         more = f"; {others}" if main is None or main.estimate.points is None else ""
-        return _Fact(f"{prefix}{best.cell.label} reaches {_mean(analysis, best)}{more}.")
-    fact = _judged(analysis, main, next_one=main is group.next, lead=True)
-    return _Fact(f"{prefix}{fact.text}", fact.step)
+        return [_Fact(f"{best.cell.label} reaches {_mean(analysis, best)}{more}.")]
+    if main.decision.answer not in (Answer.CANNOT_TELL, Answer.NO_TEST):
+        return [_judged(analysis, main, next_one=main is group.next)]
+    other = f"the next, {main.other.cell.label}" if main is group.next else main.other.cell.label
+    would, step = claims.decides(analysis, main.estimate, main.level, [main.row, main.other])
+    detail = f"{claims.undecided(analysis, main)}{would}."
+    return [
+        _Fact(f"{best.cell.label} is highest with {_mean(analysis, best)}, but not shown to beat {other}."),
+        _Fact(f"{detail[:1].upper()}{detail[1:]}", step),
+    ]
 
 
-def _judged(
-    analysis: Analysis, found: Comparison, next_one: bool = False, lead: bool = False, known: Scope | None = None
-) -> _Fact:
+def _judged(analysis: Analysis, found: Comparison, next_one: bool = False, known: Scope | None = None) -> _Fact:
     """Say what a comparison decides, or what would decide it."""
     if found.decision.answer in (Answer.BETTER, Answer.WORSE):
         return _Fact(claims.better(found, next_one, known))
@@ -122,11 +131,8 @@ def _judged(
         return _Fact(claims.same(found))
     would, step = claims.decides(analysis, found.estimate, found.level, [found.row, found.other])
     other = f"the next, {found.other.cell.label}" if next_one else found.other.cell.label
-    known_of_it = claims.undecided(analysis, found, known)
-    if lead:
-        best = f"{found.row.cell.label} is highest with {_mean(analysis, found.row)}"
-        return _Fact(f"{best}, but it is undecided whether it beats {other}: {known_of_it}{would}.", step)
-    return _Fact(f"It is undecided whether {found.row.cell.label} beats {other}: {known_of_it}{would}.", step)
+    bounds = claims.undecided(analysis, found, known)
+    return _Fact(f"It is undecided whether {found.row.cell.label} beats {other}: {bounds}{would}.", step)
 
 
 def _mean(analysis: Analysis, row: Row) -> str:
@@ -139,7 +145,7 @@ def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
     """Say what one seed a cell can: which is highest, and image by image what holds of these trained models."""
     best = group.ranked[0]
     if len(group.ranked) == 1:
-        return [_lead(analysis, group)]
+        return _lead(analysis, group)
     highest = percent(best.samples[analysis.metric].mean or 0.0)
     headline = _Fact(f"One seed a cell decides nothing: {best.cell.label} is highest, {highest} %.")
     found = _planned(analysis, best) or group.single_next
@@ -152,7 +158,7 @@ def _one_seed(analysis: Analysis, group: Group) -> list[_Fact]:
 
 
 def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missing_alone: bool = False) -> list[_Fact]:
-    """Tell the study's headline contrast, its other contrasts, main effects; of each kind the decided ones first, by size."""
+    """Tell the study's headline contrast, then what is decided, then what is open; contrasts before main effects, by size."""
     wanted = analysis.study.get("headline")
     found = [effect for effect in analysis.effects if effect.tested_on == group.name]
     first = next((effect for effect in found if effect.contrast.kind == "contrast" and effect.contrast.name == wanted), None)
@@ -165,18 +171,18 @@ def _effects(analysis: Analysis, group: Group, known: Scope | None = None, missi
     rest = [*(effect for effect in rest if effect in largest), *(effect for effect in rest if effect not in largest)]
     for effect in [*([first] if first else []), *rest]:
         rows = [group.rows[cell] for cell in effect.contrast.weights]
-        if rows and effect.estimate.points is not None and not _is_told(analysis, group, rows):
+        if rows and effect.estimate.points is not None and not _stands_already(analysis, group, rows):
             facts.append(_Fact(*claims.effect(analysis, effect, rows, known)))
     return facts[:EFFECTS]
 
 
 def _weight(effect: Effect) -> tuple[bool, bool, float]:
     open_ = effect.decision.answer in (Answer.CANNOT_TELL, Answer.NO_TEST)
-    return effect.contrast.kind != "contrast", open_, -abs(effect.estimate.points or 0.0)
+    return open_, effect.contrast.kind != "contrast", -abs(effect.estimate.points or 0.0)
 
 
-def _is_told(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:
-    """Return True if an effect is a difference of two cells that was told before it."""
+def _stands_already(analysis: Analysis, group: Group, rows: Sequence[Row]) -> bool:
+    """Return True if an effect is a difference of two cells that a sentence before it has."""
     compared = [each for each in (_main(analysis, group), group.next) if each is not None]
     return any({id(row) for row in rows} == {id(each.row), id(each.other)} for each in compared)
 

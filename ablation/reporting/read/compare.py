@@ -13,7 +13,7 @@ import pandas as pd
 
 from ablation.reporting.read.frame import COLUMNS, ENDED
 
-VALUES = tuple(column for column in COLUMNS if column not in ("run_id", "config", "problem"))
+VALUES = tuple(column for column in COLUMNS if column not in ("run_id", "config", "words", "problem"))
 ABSENT = "nothing"
 Row = dict[str, Any]
 NO_ROW: Row = {"outcome": "missing", "problem": None}

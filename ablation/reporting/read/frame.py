@@ -49,7 +49,7 @@ TEXT = {
     "code_own": "code/own",
     "mixed": "mixed",
 }
-COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "problem")
+COLUMNS = ("run_id", "outcome", "seed", "digest", *DECIMAL, *WHOLE, *TEXT, "config", "words", "problem")
 
 Values = dict[str, dict[str, Any]]  # flat values by run id, with `outcome` and `config`; or only `problem`
 
@@ -84,7 +84,7 @@ def join(runs: Path, selection: Selection, values: Values) -> pd.DataFrame:
     """
     planned = selection.planned
     names = sorted({*planned, *values} if selection.others else planned)
-    rows = [_row(runs / name, planned.get(name), values.get(name)) for name in names]
+    rows = [_row(runs / name, planned.get(name), values.get(name)) | {"words": selection.words.get(name, {})} for name in names]
     unneeded = set((selection.rounds or {}).get("not_needed", ()))
     for row in rows:
         if row["outcome"] == "missing" and row["run_id"] in unneeded:

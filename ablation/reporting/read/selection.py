@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ablation.records.manifest import NAME, ROUNDS, RUN_ID
+from ablation.records.manifest import NAME, ROUNDS, RUN_ID, began
 
 NO_STUDY: dict[str, Any] = {"name": "runs", "title": None}
 
@@ -28,6 +28,7 @@ class Selection:
     command: str | None = None  # of the newest sweep
     rounds: dict[str, Any] | None = None  # content of the newest sweep's rounds.json
     grown: bool = False  # an earlier sweep of this study had fewer seeds of the same cells
+    words: dict[str, dict[str, str]] = field(default_factory=dict)  # by run id, names of values that its config has as digests
 
 
 def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Selection:
@@ -50,18 +51,18 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
         raise LookupError(f"no sweep of study {study} in {runs / 'sweeps'}; it holds {_studies(manifests)}")
     wanted = sweep or ("all" if study else "last")
     if wanted == "last":
-        chosen = {max(chosen): chosen[max(chosen)]}  # ids begin with the time
+        chosen = dict([[*chosen.items()][-1]])
     elif wanted != "all":
         if wanted not in chosen:
             raise LookupError(f"no sweep {wanted} in {runs / 'sweeps'}; it holds {', '.join(sorted(manifests)) or 'none'}")
         chosen = {wanted: chosen[wanted]}
     if len({manifest["study"]["name"] for manifest in chosen.values()}) > 1:
         raise LookupError(f"{runs / 'sweeps'} holds {_studies(chosen)}: choose with --study NAME or --sweep ID")
-    planned = {run["run_id"]: run["config"] for name in sorted(chosen) for run in chosen[name]["runs"]}
+    planned = {run["run_id"]: run["config"] for name in chosen for run in chosen[name]["runs"]}
     others = wanted == "all" and not study
     sweeps = f"sweep {next(iter(chosen))}" if len(chosen) == 1 else f"{len(chosen)} sweeps"
     description = f"{sweeps}{' and every other run' if others else ''} of {runs}"
-    newest = chosen[max(chosen)]
+    newest_id, newest = [*chosen.items()][-1]
     return Selection(
         newest["study"],
         planned,
@@ -70,8 +71,9 @@ def select(runs: Path, sweep: str | None = None, study: str | None = None) -> Se
         warnings,
         newest.get("tracker") or {},
         newest.get("command"),
-        _rounds(runs / "sweeps" / max(chosen), warnings),
+        _rounds(runs / "sweeps" / newest_id, warnings),
         _grown(manifests, newest),
+        {run["run_id"]: run["words"] for manifest in chosen.values() for run in manifest["runs"] if run.get("words")},
     )
 
 
@@ -111,7 +113,7 @@ def _studies(manifests: dict[str, dict[str, Any]]) -> str:
 
 
 def _manifests(folder: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return the manifests by sweep id, sorted, and a line for each that cannot be read."""
+    """Return the manifests by sweep id, the newest last, and a line for each that cannot be read."""
     manifests, warnings = {}, []
     for file in sorted(folder.glob(f"*/{NAME}")):
         try:
@@ -121,7 +123,8 @@ def _manifests(folder: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
             warnings.append(f"unreadable, left out: {file} ({type(error).__name__}: {error})")
         else:
             manifests[file.parent.name] = manifest
-    return manifests, warnings
+    order = sorted(manifests, key=lambda name: (began(folder / name, manifests[name]), name))
+    return {name: manifests[name] for name in order}, warnings
 
 
 def _check(manifest: dict[str, Any]) -> None:
@@ -134,6 +137,8 @@ def _check(manifest: dict[str, Any]) -> None:
         if not RUN_ID.fullmatch(run["run_id"]):
             raise ValueError(f"{run['run_id']!r} is no run id")
         run["config"].items()
+        if any(not isinstance(word, str) for word in (run.get("words") or {}).values()):
+            raise TypeError(f"words of {run['run_id']} are no texts")
 
 
 def check_study(study: dict[str, Any]) -> None:

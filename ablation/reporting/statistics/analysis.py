@@ -201,12 +201,14 @@ def _names(groups: Sequence[Sequence[Row]]) -> list[str]:
     apart: dict[str, Difference] = {}
     for other in firsts[1:]:
         apart |= {each.kind.value: each for each in mismatch(firsts[0], other)}
-    fields = {"data": "data", "number of test images": "count", "test_limit": "limit", "labels": "labels", "listing": "listing"}
+    fields = {"data": "data", "number of test images": "count", "test_limit": "limit", "labels": "labels", "folder": "folder"}
     kind = next((kind for kind in fields if kind in apart), "labels")
     values = [getattr(row.tested_on[0], fields[kind]) for row in firsts]
     if len({*values}) < len(values):
         return [f"test images {place}" for place, _ in enumerate(values, 1)]
-    return [f"{kind} {str(value)[:12]}" if kind != "number of test images" else f"{value} test images" for value in values]
+    if kind == "number of test images":
+        return [f"{value} test images" for value in values]
+    return [f"{kind} {str(value)[:12] if kind == 'labels' else value}" for value in values]
 
 
 def _led(name: str, rows: list[Row], metric: str, margin: float | None, generator: np.random.Generator) -> Group:

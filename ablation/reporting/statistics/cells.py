@@ -16,6 +16,7 @@ import pandas as pd
 
 from ablation.reporting.read.frame import WORDS, plain
 from ablation.reporting.statistics.config_keys import ABSENT, Config, sortable
+from ablation.reporting.statistics.digests import named
 from ablation.reporting.statistics.labels import labels
 
 
@@ -24,7 +25,7 @@ class Cell:
     """One configuration and its runs, a seed each."""
 
     label: str
-    config: dict[str, Any]  # flat, without the seed
+    config: dict[str, Any]  # flat, without the seed, names in place of digests
     runs: list[dict[str, Any]]  # rows of the DataFrame, sorted by seed
     report: float | None  # the report's accuracy, where its protocol is this cell's
     published: bool  # the study has a published accuracy for it, of whatever protocol
@@ -60,8 +61,10 @@ def cells(frame: pd.DataFrame, study: Config) -> list[Cell]:
         The study's cells in its order, others after them, sorted.
     """
     groups: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
-    for row in frame.to_dict("records"):
-        config = {key: value for key, value in row["config"].items() if key != "seed"}
+    rows = frame.to_dict("records")
+    configs = named([row["config"] for row in rows], [{**_recorded(row), **(row["words"] or {})} for row in rows])
+    for row, named_config in zip(rows, configs, strict=True):
+        config = {key: value for key, value in named_config.items() if key != "seed"}
         _, runs = groups.setdefault(json.dumps(config, sort_keys=True), (config, []))
         runs.append({str(key): value for key, value in row.items()})
     listed = study.get("cells") or []
@@ -71,6 +74,11 @@ def cells(frame: pd.DataFrame, study: Config) -> list[Cell]:
     names = [str(listed[place]["label"]) if place < len(listed) else None for place in places]
     cell_labels = labels([config for config, _ in ordered], names, [str(runs[0]["run_id"]) for _, runs in ordered], study)
     return [_cell(label, config, runs, study) for label, (config, runs) in zip(cell_labels, ordered, strict=True)]
+
+
+def _recorded(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the name that a record gives its image folder."""
+    return dict.fromkeys(("data.content", "data.listing"), row["dataset"]) if row["dataset"] else {}
 
 
 def absent(frame: Sequence[Cell], study: Config) -> list[str]:

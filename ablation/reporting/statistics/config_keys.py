@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Config = Mapping[str, Any]
+FOLDER = "data.folder"  # in a cell: the name of the image folder, in place of the digest of its content
 ABSENT = object()  # a key that a cell does not have: an argument of another option
 
 
@@ -54,5 +55,6 @@ def units(keys: Sequence[str]) -> list[str]:
     """Return what stands before a value of each key: `lr ` of optimizer.lr, where that is clear; nothing of an option."""
     last = [key.rpartition(".")[2] for key in keys]
     return [
-        "" if "." not in key else f"{part if last.count(part) == 1 else key} " for key, part in zip(keys, last, strict=True)
+        "" if "." not in key or key == FOLDER else f"{part if last.count(part) == 1 else key} "
+        for key, part in zip(keys, last, strict=True)
     ]

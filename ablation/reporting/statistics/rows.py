@@ -13,6 +13,7 @@ import numpy as np
 
 from ablation.records.correctness import CorrectImages
 from ablation.reporting.statistics.cells import Cell
+from ablation.reporting.statistics.config_keys import FOLDER
 from ablation.reporting.statistics.estimate import Estimate
 from ablation.reporting.statistics.published_number import OneMoreRun, one_more_run
 from ablation.reporting.statistics.same_images import Difference, ImageSet, differences
@@ -97,7 +98,7 @@ def _fits(found: CorrectImages, run: dict[str, object]) -> bool:
 
 def _tested_on(cell: Cell, correct: dict[str, CorrectImages]) -> tuple[ImageSet, ...]:
     config = cell.config
-    named = ImageSet(config.get("data"), config.get("data.listing"), config.get("data.test_limit"), None, None)
+    named = ImageSet(config.get("data"), config.get(FOLDER), config.get("data.test_limit"), None, None)
     sets: dict[ImageSet, None] = {}
     for run in cell.done:
         kept, count = correct.get(run["run_id"]), run["test_images"]

@@ -10,7 +10,7 @@ class Mismatch(Enum):
     """In what two cells' test images differ, or what is not known of them."""
 
     DATA = "data"
-    LISTING = "listing"
+    FOLDER = "folder"
     LIMIT = "test_limit"
     COUNT = "number of test images"
     LABELS = "labels"
@@ -19,13 +19,13 @@ class Mismatch(Enum):
 
 @dataclass(frozen=True)
 class ImageSet:
-    """What identifies a cell's test images; None is not recorded, but for `listing` and `limit`, where it is a value.
+    """What identifies a cell's test images; None is not recorded, but for `folder` and `limit`, where it is a value.
 
     Equal labels do not make equal images (the same photographs in another compression), nor do equal names: all must agree.
     """
 
     data: str | None  # the data option's name, cifar10
-    listing: str | None  # digest of the file list of a folder; None for a data set that has none
+    folder: str | None  # name of the image folder, another for other content; None for a data set that has none
     limit: int | None  # data.test_limit; None: all images
     count: int | None
     labels: str | None  # SHA-256 of the labels in test order
@@ -42,12 +42,12 @@ class Difference:
 
 KINDS = {
     "data": Mismatch.DATA,
-    "listing": Mismatch.LISTING,
+    "folder": Mismatch.FOLDER,
     "limit": Mismatch.LIMIT,
     "count": Mismatch.COUNT,
     "labels": Mismatch.LABELS,
 }
-MAY_BE_NONE = ("listing", "limit")
+MAY_BE_NONE = ("folder", "limit")
 
 
 def differences(one: ImageSet, other: ImageSet) -> tuple[Difference, ...]:

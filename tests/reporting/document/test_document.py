@@ -358,6 +358,46 @@ def test_a_title_is_of_what_was_trained(runs: Runs, make_table: Callable[..., in
     assert "<title>Accuracy (%), 3 classes of shapes, resnet18, 64 px, 60 test images</title>" in page
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words", "datasets", "apart"),
+    [
+        ("data.content", "", {}, ("pets", "pets_grey"), ("pets", "pets_grey")),
+        ("data.content", "", {}, ("pets", "pets"), ("pets 1", "pets 2")),
+        ("data.content", "", {"data.content": ("a/pets", "b/pets")}, ("pets", "pets"), ("a/pets", "b/pets")),
+        ("data.listing", "", {}, ("pets", "pets_grey"), ("pets", "pets_grey")),
+        (
+            "backbone.weights",
+            "sha256:",
+            {"backbone.weights": ("one.pth", "two.pth")},
+            (None, None),
+            ("weights one.pth", "weights two.pth"),
+        ),
+    ],
+)
+def test_no_digest_tells_rows_apart(
+    runs: Runs,
+    make_table: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    key: str,
+    value: str,
+    words: dict[str, tuple[str, str]],
+    datasets: tuple[str | None, str | None],
+    apart: tuple[str, str],
+) -> None:
+    """Folders of images and files of weights; of runs that are missing too, if a manifest names them."""
+    digests = ["a" * 64, "b" * 64]
+    planned = [config("plain", seed=seed) | {key: value + digest} for digest in digests for seed in range(2)]
+    named = {run_id(flat): {name: pair[place // 2] for name, pair in words.items()} for place, flat in enumerate(planned)}
+    runs.manifest({"name": "table1", "title": None}, planned, words=named)
+    for place, flat in enumerate(planned if not words else planned[:3]):
+        runs.record(outcome(flat, dataset=datasets[place // 2], classes=3))
+    make_table("--all")
+    written = capsys.readouterr().out + table(runs).read_text() + table(runs, "index.html").read_text()
+    assert all(name in written for name in apart), written[:2000]
+    assert "aaaaaaaa" not in re.sub(r"\w+-s[01]-\w+", "", written) and "bbbbbbbb" not in written
+    assert "a" * 64 in table(runs, "runs.csv").read_text(), "programs have the digest"
+
+
 def test_correct_images_are_published_with_the_table(runs: Runs, make_table: Callable[..., int]) -> None:
     """Every won : lost can be counted again from them."""
     by_images(runs, {SIX[0]: [[6, 7], [6]], SIX[2]: [[0, 1, 2], [0, 6]]}, 10)

@@ -70,6 +70,12 @@ def test_the_reports_number_is_marked_only_where_its_protocol_is_ours(tmp_path: 
     assert "report" not in dict(found.legend)
 
 
+def test_a_papers_name_stands_for_the_reports(tmp_path: Path) -> None:
+    found = one(argued(six_cells(tmp_path, TABLE1 | {"paper": "Zhang et al. 2018"})))
+    assert dict(found.legend)["report"] == "Zhang et al. 2018, best epoch"
+    assert by_label(found)["+ Resizer"].details[-1].startswith("Zhang et al. 2018: 95.68 % at its best epoch")
+
+
 def test_a_difference_stands_at_its_points(study: Argued) -> None:
     found = differences(study.analysis.comparisons, "differences")
     assert found and len(found.lines) == 5

@@ -289,7 +289,8 @@ def two_sets(runs: Runs, **changes: tuple[Any, Any]) -> Analysis:
     [
         ({"data": ("cifar10", "cifar100")}, ["data cifar10", "data cifar100"]),
         ({"data__test_limit": (60, 360)}, ["test_limit 360", "test_limit 60"]),
-        ({"data__listing": ("a" * 64, "b" * 64)}, [f"listing {'a' * 12}", f"listing {'b' * 12}"]),
+        ({"data__listing": ("a" * 64, "b" * 64)}, ["folder aaaaaaaa", "folder bbbbbbbb"]),
+        ({"data__content": ("a" * 64, "b" * 64)}, ["folder aaaaaaaa", "folder bbbbbbbb"]),
     ],
 )
 def test_no_cell_leads_over_one_of_other_test_images(runs: Runs, changes: dict[str, tuple[Any, Any]], names: list[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ablation.reporting.statistics.same_images import Difference, ImageSet, Mismatch, comparable, differences
 
-OURS = ImageSet(data="cifar10", listing=None, limit=None, count=10_000, labels="a" * 64)
+OURS = ImageSet(data="cifar10", folder=None, limit=None, count=10_000, labels="a" * 64)
 
 
 def test_the_same_images_may_be_compared() -> None:
@@ -20,7 +20,7 @@ def test_the_same_images_may_be_compared() -> None:
     ("changes", "kind", "one", "other"),
     [
         ({"data": "cifar100"}, Mismatch.DATA, "cifar10", "cifar100"),
-        ({"listing": "b" * 64}, Mismatch.LISTING, None, "b" * 64),
+        ({"folder": "b" * 64}, Mismatch.FOLDER, None, "b" * 64),
         ({"limit": 1_000}, Mismatch.LIMIT, None, 1_000),
         ({"count": 1_000}, Mismatch.COUNT, 10_000, 1_000),
         ({"labels": "c" * 64}, Mismatch.LABELS, "a" * 64, "c" * 64),
@@ -44,7 +44,7 @@ def test_another_data_set_is_several_reasons() -> None:
 
 def test_equal_labels_alone_do_not_make_equal_images() -> None:
     """The same photographs re-encoded: one label order, other images."""
-    assert not comparable(OURS, replace(OURS, data="imagefolder", listing="e" * 64))
+    assert not comparable(OURS, replace(OURS, data="imagefolder", folder="e" * 64))
 
 
 def test_what_is_not_recorded_does_not_count_but_for_the_data_set() -> None:
