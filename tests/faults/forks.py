@@ -67,8 +67,8 @@ def composed(*overrides: str) -> Run:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("config", [*TINY, *overrides], return_hydra_config=True)
     HydraConfig.instance().set_config(config)
-    task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    OmegaConf.resolve(task)
+    unresolved = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    task = OmegaConf.create(OmegaConf.to_container(unresolved, resolve=True))  # OmegaConf.resolve knows no list by default
     model_size.size(planned_run.plan(task))
     settings.build(task, "data")
     provenance.provenance()
