@@ -57,7 +57,7 @@ def test_each_run_is_trained_once(tmp_path: Path, figure: Callable[[str, str], N
     assert all(outcome_of(folder)["outcome"] == "done" for folder in folders)
     assert len(trained) == PROCESSES and sum(trained) == 6 * 3 * 2
     assert sum(count > 0 for count in trained) > 1, "only one process ever trained: no race"
-    assert codes == [0] * PROCESSES, "\n".join(said.values())
+    assert 0 in codes and set(codes) <= {0, 75}, "\n".join(said.values())  # 75: a run was still held when it ended
     assert any("skipped" in text for text in said.values())
     assert not any("Traceback" in text for text in said.values()), "\n".join(said.values())
 
