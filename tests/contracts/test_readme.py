@@ -25,6 +25,7 @@ COMMANDS = {
     "python run.py -m resizer=none,plain,cbam aug=base,cutmix": PLAN,
     "python run.py -m resizer=none,bilinear,plain,cbam aug=base,cutmix seed=0,1,2": PLAN,
     "python run.py -m resizer=plain,cbam seed=0,1,2 plan=true": "",
+    "python run.py -m resizer=none,bilinear,plain hydra/sweeper=rounds": PLAN,
     "python run.py -m profile=laptop": PLAN,
     "python run.py -m data=imagefolder data.root=DIR data.size=64 resizer=none,bilinear study=none": PLAN,
     "python reports/make_table.py": "",  # of a tiny sweep
