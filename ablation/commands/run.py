@@ -19,7 +19,6 @@ import hydra
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig
 
-from ablation.launch import other_code
 from ablation.sweep import commits, exit_reason, frozen, planned_run, settings, signals
 from ablation.sweep.command import report_errors, run_command
 from ablation.sweep.installation import CONF
@@ -75,6 +74,8 @@ def run(planned: Planned) -> None:
             return
         frozen.check_unchanged(planned)
         if planned.config["code"] not in (None, commits.HERE):
+            from ablation.launch import other_code
+
             other_code.train(planned)
             return
         with signals.watch(planned.config["fail_fast"]), record:

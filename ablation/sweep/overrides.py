@@ -19,7 +19,7 @@ from ablation.sweep.identity import GROUPS
 from ablation.sweep.installation import CONF
 from ablation.sweep.refusal import Refused, suggestion
 
-OPTIONAL = ("resizer", "aug", "optimizer", "schedule", "backbone")  # nodes whose keys may be deleted: the class has a default
+OPTIONAL = tuple(group for group in GROUPS if group != "data")  # nodes whose keys may be deleted: the class has a default
 READ = ("backbone.weights", "backbone.mean", "backbone.std")  # but for these, which others read
 FIXED = {  # parts of Hydra's own node that would move records away from where tables look for them
     "hydra.run": "say paths.runs=FOLDER",

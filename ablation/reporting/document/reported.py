@@ -50,13 +50,16 @@ def paper(analysis: Analysis) -> str:
 
 
 def section(analysis: Analysis) -> Section | None:
-    """Return the published cells as a section of a table, None where `as_reported` has none."""
+    """Return the published cells as a section, a row a cell so that it fits a page; None where `as_reported` has none."""
     reported = as_reported(analysis)
     if reported is None:
         return None
-    columns = [Column(""), *(Column(label) for label in reported.labels)]
-    rows = [[Entry(name, name), *(Entry(text) for text in texts)] for name, texts in reported.rows]
-    return Section("reported", reported.title, columns, rows)
+    columns = [Column("cell"), *(Column(name) for name, _ in reported.rows)]
+    rows = [
+        [Entry(label, label), *(Entry(texts[index]) for _, texts in reported.rows)]
+        for index, label in enumerate(reported.labels)
+    ]
+    return Section("reported", f"{paper(analysis).removeprefix('the ')} and these runs", columns, rows)
 
 
 def _mean(row: Row, metric: str) -> str:

@@ -91,12 +91,12 @@ def test_a_study_compiles_and_fits_the_page(engine: str, tmp_path: Path) -> None
 
 
 def test_a_korean_study_is_printed_in_korean(tmp_path: Path) -> None:
-    """The baseline's label, 기준선: in the verdict, in two grids and in a caption."""
+    """The baseline's label, 기준선: in the verdict, in three grids and in a caption."""
     log, text = compiled(tmp_path, latex(argued(six_cells(tmp_path, KOREAN)).table))
     assert "Overfull" not in log
     assert "Missing character" not in log
     assert "표 1: CIFAR-10 정확도 (%)" in text
-    assert text.count("기준선") == 4
+    assert text.count("기준선") == 5
 
 
 def test_hostile_names_compile_and_are_printed(tmp_path: Path) -> None:
