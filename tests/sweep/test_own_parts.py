@@ -108,7 +108,7 @@ REFUSED = {  # arguments -> what the line begins with, and the way out in it
     TRUSTED + "resizer._target_=mypkg.other.Sharp": ("resizer._target_=mypkg.other.Sharp: not allowed", "mypkg.*"),
     TRUSTED + "resizer._target_=mypkg": ("resizer._target_=mypkg: not allowed", "mypkg.*"),
     TRUSTED + "data.facts.height=wide": ("data.facts={", "whole numbers > 0"),
-    TRUSTED + "~data.facts": ("~data.facts: cannot be left out; give it a value", "facts: {name, train"),
+    TRUSTED + "~data.facts": ("~data.facts: cannot be left out", "give it a value"),
 }
 
 
