@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -107,6 +108,7 @@ def _take_over(argv: Sequence[str], environment: Mapping[str, str], console: int
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = list(argv)
+    _leave_to_launcher()
     GlobalHydra.instance().clear()
     logging.getLogger().handlers.clear()  # they write to the launcher's console
     signal.set_wakeup_fd(-1)
@@ -114,6 +116,14 @@ def _take_over(argv: Sequence[str], environment: Mapping[str, str], console: int
         if signal.getsignal(number) is not signal.SIG_IGN:  # it stays ignored, as after exec
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
+def _leave_to_launcher() -> None:
+    """Forget what the launcher does when it ends: its temporary folders and its W&B helper are its own, and others use them."""
+    atexit._clear()
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        finalizer.atexit = False
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]  # the run's own are called again
 
 
 def _run(script: str) -> int:

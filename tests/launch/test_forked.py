@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 import types
 from collections.abc import Callable
@@ -113,3 +115,20 @@ def test_nothing_is_forked_from_a_process_that_has_cuda(
     assert run.warm(runs) is not torch.cuda.is_initialized()
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     assert run.warm(runs) is False
+
+
+def test_the_launchers_folders_and_exits_stay_its_own(fork: Callable[..., tuple[Forked, Path]], tmp_path: Path) -> None:
+    """W&B keeps a temporary folder a process: the first run to end must not delete it under the others. The run's own go."""
+    folder = tempfile.TemporaryDirectory(dir=tmp_path)
+    ended = tmp_path / "ended"
+    atexit.register(ended.touch)
+    own = "import atexit, tempfile\natexit.register(print, 'end')\nfolder = tempfile.TemporaryDirectory()\nprint(folder.name)\n"
+    try:
+        process, console = fork(own)
+        assert process.wait() == 0
+    finally:
+        atexit.unregister(ended.touch)
+    name, end = console.read_text().split()
+    assert end == "end" and not Path(name).exists()
+    assert Path(folder.name).is_dir() and not ended.exists()
+    folder.cleanup()
