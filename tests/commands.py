@@ -104,5 +104,6 @@ def script(
         environment: set besides the test's own environment.
     """
     argv = [str(ROOT / name), *arguments]
-    code, out, error = server().run(argv, cwd, {**os.environ, **(environment or {})}, timeout)
+    own = {key: value for key, value in os.environ.items() if key != "WANDB_SERVICE"}  # W&B's helper of this process
+    code, out, error = server().run(argv, cwd, {**own, **(environment or {})}, timeout)
     return subprocess.CompletedProcess(argv, code, out, error)
