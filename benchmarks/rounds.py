@@ -70,7 +70,7 @@ def fixed(correct: Sequence[NDArray[np.bool_]]) -> list[bool]:
     return [each.shown for each in holm([compare(cell, samples[0]).p for cell in samples[1:]])]
 
 
-def simulated(sds: Sequence[float], gains: Sequence[float], tables: int) -> dict[str, float]:
+def simulated(sds: Sequence[float], gains: Sequence[float], tables: int) -> dict[str, float | None]:
     """Return shares over studies: with a false claim, of true differences that are found, of runs saved."""
     rng = np.random.default_rng(0)
     true = np.array(gains[1:]) != 0
@@ -91,7 +91,8 @@ def simulated(sds: Sequence[float], gains: Sequence[float], tables: int) -> dict
             )
         )
     names = ("false_claims", "false_claims_fixed", "found", "found_fixed", "lost", "runs_saved")
-    return {name: round(float(value), 4) for name, value in zip(names, np.mean(rows, axis=0), strict=True)}
+    means = zip(names, np.mean(rows, axis=0), strict=True)
+    return {name: None if math.isnan(value) else round(float(value), 4) for name, value in means}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,7 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
         result = simulated(sds, gains, options.tables)
         results.append({"study": name, **result})
         values = list(result.values())
-        print(f"{name:30s}" + "".join(f"{value:8.3f}" for value in values[:5]) + f"{values[5]:12.3f}", flush=True)
+        texts = ["-" if value is None else f"{value:.3f}" for value in values]
+        print(f"{name:30s}" + "".join(f"{text:>8s}" for text in texts[:5]) + f"{texts[5]:>12s}", flush=True)
     error = math.sqrt(LEVEL * (1 - LEVEL) / options.tables)
     seconds = time.perf_counter() - began
     print(f"{options.tables} studies each (standard error of an error rate of 0.05: {error:.3f}), {seconds:.0f} s")

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from ablation.sweep import console
 from ablation.sweep.installation import CONF, description
 
 
@@ -26,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def main(arguments: list[str] | None = None) -> int:
+@console.command
+def main(arguments: Sequence[str] | None = None) -> int:
     """Read the study, compute, print; return the exit code."""
     options = parser().parse_args(arguments)
     from rich.console import Console

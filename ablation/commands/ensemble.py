@@ -15,12 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablation.sweep import console
 from ablation.sweep.installation import description
 
 if TYPE_CHECKING:
     from ablation.trained.ensemble import Combined
 
 
+@console.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compute, print and write; return the exit code: 1 if nothing could be combined."""
     parser = argparse.ArgumentParser(description=description(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -10,12 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ablation.sweep import console
 from ablation.sweep.installation import command
 from ablation.trained import model_card
 from ablation.trained.export import WRITERS, export
 from ablation.trained.load import Unusable, load
 
 
+@console.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, or 1 if the run cannot be exported or the check fails."""
     parser = argparse.ArgumentParser(prog=command("export"), description="Export a trained run.")

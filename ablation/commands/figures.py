@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from ablation.sweep import console
 from ablation.sweep.installation import description
 
 COUNT = 8
@@ -54,7 +56,8 @@ def parser() -> Parser:
     return result
 
 
-def main(arguments: list[str] | None = None) -> int:
+@console.command
+def main(arguments: Sequence[str] | None = None) -> int:
     """Select a run, draw its figures and write their captions; return the exit code."""
     options = parser().parse_args(arguments)
     from ablation.figures import captions, draw, trained_run

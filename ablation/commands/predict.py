@@ -15,11 +15,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ablation.sweep import console
 from ablation.sweep.installation import command
 from ablation.trained.load import Unusable, load
 from ablation.trained.predict import Prediction, predict
 
 
+@console.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0, or 1 if the run or a picture cannot be used."""
     parser = argparse.ArgumentParser(prog=command("predict"), description="Classify pictures with a trained run.")

@@ -14,11 +14,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ablation.sweep import console
 from ablation.sweep.installation import description
 from ablation.sweep.refusal import Refused, one_line
 from ablation.sweep.signals import Preempted, listen
 
 
+@console.command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, compare and print; return the exit code."""
     parser = argparse.ArgumentParser(description=description(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)

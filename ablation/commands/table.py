@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ablation.sweep import console
 from ablation.sweep.installation import command, description
 
 if TYPE_CHECKING:
@@ -80,7 +82,8 @@ def parser() -> Parser:
     return result
 
 
-def main(arguments: list[str] | None = None) -> int:
+@console.command
+def main(arguments: Sequence[str] | None = None) -> int:
     """Select the runs, then check their sources or make the table; return the exit code."""
     command_line = parser()
     options = command_line.parse_args(arguments)

@@ -15,8 +15,10 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from ablation.sweep import console
 from ablation.sweep.installation import description
 
 
@@ -30,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def main(arguments: list[str] | None = None) -> int:
+@console.command
+def main(arguments: Sequence[str] | None = None) -> int:
     """Show the sweep; return the exit code."""
     options = parser().parse_args(arguments)
     if not options.every > 0:

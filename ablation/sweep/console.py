@@ -6,10 +6,11 @@ The record of a run has everything that is printed, so what cannot be printed is
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO
 
 
@@ -29,6 +30,18 @@ def protect() -> None:
                 stream.reconfigure(errors="backslashreplace")  # a class name that the terminal's encoding lacks
         if not isinstance(stream, _Dropping):
             setattr(sys, name, _Dropping(stream))
+
+
+def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
+    """Protect a command's output, as `make_table.py | head`; not where its `main` is called with arguments by other code."""
+
+    @functools.wraps(main)
+    def protected(arguments: Sequence[str] | None = None) -> int:
+        if arguments is None:
+            protect()
+        return main(arguments)
+
+    return protected
 
 
 class _Dropping(io.TextIOBase):

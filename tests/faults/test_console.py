@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, TINY, outcome_of
+from tests.reporting.argued import six_cells
 
 RUN = shlex.join([sys.executable, str(ROOT / "run.py"), *TINY, "resizer=none"])
 CONSOLES = {
@@ -84,3 +85,16 @@ def test_a_lost_session(tmp_path: Path, launcher: list[str], ignored: bool) -> N
     (file,) = tmp_path.glob("*/outcome.json")
     outcome = outcome_of(file.parent)
     assert outcome["outcome"] == ("done" if ignored else "preempted") and outcome["epochs"] > 0
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("script", ["reports/make_table.py", "reports/audit.py"])
+@pytest.mark.parametrize("console", ["2>error | true", ">/dev/full 2>error", ">&- 2>error"])
+def test_a_report_is_written_whatever_its_console_does(tmp_path: Path, script: str, console: str) -> None:
+    """Its files and its exit code are those of a good console; nothing is said about the bad one."""
+    six_cells(tmp_path)
+    command = f"{shlex.join([sys.executable, str(ROOT / script)])} {console}"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=tmp_path, timeout=300)
+    assert done.returncode == 0 and (tmp_path / "error").read_text() == ""
+    if "table" in script:
+        assert (tmp_path / "reports" / "table1" / "table.csv").is_file()
