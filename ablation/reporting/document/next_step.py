@@ -5,6 +5,7 @@ Owns the rewriting of a command line. Runs nothing.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from math import prod
 from ablation.reporting.statistics.analysis import Analysis, Row
 from ablation.reporting.statistics.config_keys import named_keys, shown
 
+BRACKETS = re.compile(r"\[[^\]]*\]")  # a list is one value: its commas are no axis
 LISTED = 12  # seeds that a command lists one by one; more are a range
 
 
@@ -31,13 +33,13 @@ def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int) -> Step:
     Its command trains no other cells where the cells are a grid of options; else the grid that holds them.
     """
     wall = [row.wall_seconds for row in rows if row.wall_seconds]
-    if analysis.command is None:
+    if analysis.command is None or analysis.looked is not None:  # a sweep in rounds chooses its own seeds
         return Step(seeds, seeds * sum(wall) if len(wall) == len(rows) else None, None)
     taken = [run["seed"] for row in rows for run in row.cell.runs if isinstance(run["seed"], int)]
     first = max(taken, default=-1) + 1
     whole = len(rows) == len(analysis.rows)
     words = [word for word in shlex.split(analysis.command) if not word.startswith(("seed=", "hydra.verbose="))]
-    typed = [word for word in words if "," in word and "=" in word]
+    typed = [word for word in words if "," in BRACKETS.sub("", word) and "=" in word]
     wanted = {word.partition("=")[0]: word if whole else _narrowed(word, rows) for word in typed}
     named = (
         [] if whole else [key for key in named_keys(analysis.study) if not any(word.startswith(f"{key}=") for word in words)]
