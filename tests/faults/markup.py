@@ -11,6 +11,7 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def tex_problems(text: str, name: str, table: Table) -> list[str]:
     widths = [len(row) for section in written for row in section.rows]
     found += [] if [len(row) for row in rows] == widths else [f"{[len(row) for row in rows]} cells, not {widths}"]
     found += [] if plain(name) in printed(text) else ["the name is not there"]
-    return found + lost([row[0] for row in rows].count(plain(name)), labels(table, name))
+    return found + lost([row[0] for row in rows].count(plain(name)), labels(replace(table, sections=written), name))
 
 
 def _cells(row: str) -> list[str]:

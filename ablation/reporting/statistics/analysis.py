@@ -240,7 +240,7 @@ def _effects(
     no_effect: dict[NoEffect, None] = {}
     for group in groups:
         samples = [row.samples[metric] for row in group.rows]
-        known = {name.removesuffix(f" {group.name}"): each for name, each in (looked.effects if looked else {}).items()}
+        known = {name.removesuffix(f" {group.name}"): each for name, each in looked.effects.items()} if looked else None
         tested, without = effects([row.cell.config for row in group.rows], samples, study, margin, known)
         estimated += [on(effect, group.name) for effect in tested]
         no_effect |= dict.fromkeys(without)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablation.reporting.statistics.estimate import LEVEL, Estimate, Reason
-from ablation.reporting.statistics.family import Adjusted, holm
+from ablation.reporting.statistics.family import Adjusted, at_look, holm
 from ablation.reporting.statistics.permutation import permutation_p
 from ablation.reporting.statistics.rows import Row, mismatch
 from ablation.reporting.statistics.same_images import Difference
-from ablation.reporting.statistics.sameness import Decision, decide
+from ablation.reporting.statistics.sameness import Decision, as_shown, decide
 from ablation.reporting.statistics.two_cells import compare, won_lost
 
 TOGETHER = 100  # comparisons whose permutations are looked at at once
@@ -86,16 +86,16 @@ def compared(
     ]
     adjusted = _family(pairs, estimates) if family else [None] * len(pairs)
     checks = _checks(pairs, estimates, metric, generator) if family else [None] * len(pairs)
-    if looked:
+    if looked is not None:
         names = [f"{row.cell.label} - {other.cell.label}" for row, other in pairs]
-        adjusted = [None if each is None else looked.get(name, each) for name, each in zip(names, adjusted, strict=True)]
+        adjusted = [None if each is None else at_look(looked, name, each) for name, each in zip(names, adjusted, strict=True)]
     return [
         Comparison(
             row=row,
             other=other,
             estimate=estimate,
             adjusted=holms,
-            decision=decide(estimate, LEVEL if holms is None else holms.level, margin),
+            decision=as_shown(decide(estimate, LEVEL if holms is None else holms.level, margin), holms, estimate.points),
             mismatches=apart,
             won_lost=None if apart else won_lost(row.samples[metric], other.samples[metric]),
             check=check,

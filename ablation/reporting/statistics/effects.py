@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from ablation.reporting.statistics.config_keys import Config
 from ablation.reporting.statistics.contrasts import Contrast, NoEffect, contrasts
 from ablation.reporting.statistics.estimate import LEVEL, Estimate, Reason
-from ablation.reporting.statistics.family import Adjusted, holm
-from ablation.reporting.statistics.sameness import Decision, decide
+from ablation.reporting.statistics.family import Adjusted, at_look, holm
+from ablation.reporting.statistics.sameness import Decision, as_shown, decide
 from ablation.reporting.statistics.sample import Sample
 from ablation.reporting.statistics.weighted_sum import contrast
 
@@ -67,17 +67,18 @@ def effects(
     planned = [place for place, each in enumerate(found) if each in wanted and each.weights]
     to_come = max(0, sum(1 for each in whole if each.weights) - len(planned))
     adjusted = dict(zip(planned, holm([*(estimates[place].p for place in planned), *[None] * to_come]), strict=False))
-    if looked:
-        adjusted = {place: looked.get(f"{found[place].name} {found[place].of}", each) for place, each in adjusted.items()}
+    if looked is not None:
+        adjusted = {place: at_look(looked, f"{found[place].name} {found[place].of}", each) for place, each in adjusted.items()}
     result = [
-        Effect(each, estimate, adjusted.get(place), decide(estimate, _level(adjusted.get(place)), margin))
+        Effect(each, estimate, adjusted.get(place), _decision(estimate, adjusted.get(place), margin))
         for place, (each, estimate) in enumerate(zip(found, estimates, strict=True))
     ]
     return sorted(result, key=_rank), no_effect
 
 
-def _level(adjusted: Adjusted | None) -> float:
-    return LEVEL if adjusted is None else adjusted.level
+def _decision(estimate: Estimate, adjusted: Adjusted | None, margin: float | None) -> Decision:
+    level = LEVEL if adjusted is None else adjusted.level
+    return as_shown(decide(estimate, level, margin), adjusted, estimate.points)
 
 
 def _estimate(each: Contrast, samples: Sequence[Sample]) -> Estimate:

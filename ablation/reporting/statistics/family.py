@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ablation.reporting.statistics.estimate import LEVEL
@@ -46,6 +46,11 @@ def holm(p_values: Sequence[float | None], level: float = LEVEL) -> list[Adjuste
             shown[index] = level / (count - step)
     rest = level / max(1, count - len(shown))
     return [Adjusted(p, adjusted.get(at), shown.get(at, rest), at in shown) for at, p in enumerate(p_values)]
+
+
+def at_look(looked: Mapping[str, Adjusted], name: str, now: Adjusted) -> Adjusted:
+    """Return what the last look of a sweep in rounds made of a comparison; what it did not judge is not shown."""
+    return looked.get(name, Adjusted(now.p, None, now.level, shown=False))
 
 
 @dataclass(frozen=True)

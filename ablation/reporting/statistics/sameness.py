@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from scipy import special
 
 from ablation.reporting.statistics.estimate import LEVEL, Estimate, Interval
+from ablation.reporting.statistics.family import Adjusted
 
 
 class Answer(Enum):
@@ -35,6 +36,18 @@ class Decision:
     margin: float | None  # points, as stated
     same_p: float | None  # of the two one-sided tests, the larger; None without a margin
     within: bool | None  # the difference is smaller than the margin; may be so of a difference that is shown
+
+
+def as_shown(decision: Decision, adjusted: Adjusted | None, points: float | None) -> Decision:
+    """Return a decision that agrees with its family's: of a sweep in rounds, seeds after the look decide nothing."""
+    if adjusted is None or points is None or decision.answer is Answer.NO_TEST:
+        return decision
+    claimed = decision.answer in (Answer.BETTER, Answer.WORSE)
+    if adjusted.shown and not claimed:
+        return replace(decision, answer=Answer.BETTER if points > 0 else Answer.WORSE)
+    if claimed and not adjusted.shown:
+        return replace(decision, answer=Answer.SAME if decision.within else Answer.CANNOT_TELL)
+    return decision
 
 
 def decide(estimate: Estimate, level: float = LEVEL, margin: float | None = None) -> Decision:

@@ -15,6 +15,7 @@ from ablation.reporting.statistics.estimate import LEVEL, Estimate, Reason
 from ablation.reporting.statistics.family import Adjusted
 from ablation.reporting.statistics.looks import LOOKS, Judged, Status, chance_left, shares
 from ablation.reporting.statistics.power import planned
+from ablation.reporting.statistics.sameness import Answer, as_shown, decide
 from ablation.reporting.statistics.sample import summarise
 from ablation.reporting.statistics.two_cells import compare
 from benchmarks.rounds import CELLS, simulated
@@ -118,3 +119,12 @@ def test_simulated_studies() -> None:
     assert null["false_claims"] is not None and null["false_claims"] <= 0.1
     large = simulated((2.1,) * CELLS, (0.0, *(20.0,) * 7), 10)
     assert large["found"] == 1 and large["runs_saved"] is not None and large["runs_saved"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("shown", "points", "answer"), [(True, 0.1, Answer.BETTER), (True, -0.1, Answer.WORSE), (False, 9.0, Answer.CANNOT_TELL)]
+)
+def test_seeds_after_a_look_decide_nothing(shown: bool, points: float, answer: Answer) -> None:
+    """A claim stands where more seeds would no longer make it, and none is made between two looks."""
+    decision = decide(estimate(points, 8), 0.01)
+    assert as_shown(decision, Adjusted(0.5, None, 0.01, shown), points).answer is answer
