@@ -77,7 +77,7 @@ def wandb_runs(project: str) -> list[Run]:
         raise Unavailable(f"W&B {project}: no run")
     ids = _distinct(page.id for page in pages)
     return [
-        Run(run_id, page.state, frozenset(page.tags or ()), flat(page.config), flat(page.summary_metrics))
+        Run(run_id, page.state, frozenset(page.tags or ()), _sorted(page.config), _sorted(page.summary_metrics))
         for run_id, page in zip(ids, pages, strict=True)
     ]
 
@@ -105,6 +105,11 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
                 {"NaN": math.nan, "Infinity": math.inf}.get(value, value) if isinstance(value, str) else value
             )
     return result
+
+
+def _sorted(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a flat dictionary in the order of its keys: W&B's own changes from one answer to the next."""
+    return dict(sorted(flat(tree).items()))
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

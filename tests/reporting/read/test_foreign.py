@@ -108,7 +108,7 @@ def test_a_wandb_project_gives_the_same(
     assert printed.err.startswith("nothing written: ") and printed.err.count("\n") == 1 and "--study mine.yaml" in printed.err
     proposed = yaml.safe_load(printed.out)
     assert proposed["metric"] == {"key": "val/acc", "scale": "fraction"} and proposed["seed"] == "seed"
-    assert proposed["factors"] == ["model", "aug", "epochs"] and proposed["where"]["state"] == ["finished"]
+    assert proposed["factors"] == ["aug", "epochs", "model"] and proposed["where"]["state"] == ["finished"]
     assert not (tmp_path / "reports" / "runs").exists()
 
 
