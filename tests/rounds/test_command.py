@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.commands import script
+from tests.reporting.conftest import make_table, runs
+from tests.reporting.constructed_records import Runs, config, outcome
+from tests.reporting.studies import NO_STUDY
 
+__all__ = ["make_table", "runs"]  # fixtures
+Printed = pytest.CaptureFixture[str]
 TINY = ("profile=demo", "study=none", "tracker=none", "data.limit=40", "data.test_limit=20", "train.epochs=1", "aug=base")
 ROUNDS = ("hydra/sweeper=rounds", "rounds.looks=[2,3]", "resizer=none,bilinear")
 
@@ -26,6 +32,29 @@ def test_rounds_train_judge_and_are_tabled(tmp_path: Path) -> None:
     table = script("reports/make_table.py", cwd=tmp_path)
     assert table.returncode == 0, table.stdout + table.stderr
     assert "seeds in rounds" in " ".join(table.stdout.split()) and "missing" not in table.stdout
+
+
+@pytest.mark.faults
+def test_rounds_go_through_the_queue(tmp_path: Path) -> None:
+    """Each round is a batch of its own; the same runs as under the basic launcher."""
+    queue = ("hydra/launcher=local_gpus", "hydra.launcher.devices=cpu", "hydra.launcher.jobs_per_device=2")
+    done = script("run.py", "-m", *TINY, *ROUNDS, *queue, cwd=tmp_path)
+    assert done.returncode == 0 and "round 1 (2 seeds)" in done.stdout, done.stdout + done.stderr
+    assert len(list((tmp_path / "runs").glob("*-s*/predictions.npz"))) in (4, 6)
+
+
+def test_seeds_added_by_hand_are_said_not_to_pay_for_looking(
+    runs: Runs, make_table: Callable[..., int], capsys: Printed
+) -> None:
+    """Two sweeps of one study, the second with more seeds of the same cells; one sweep alone says nothing."""
+    first, second = ([config(resizer, "base", seed) for resizer in ("none", "plain") for seed in range(n)] for n in (2, 3))
+    for flat in second:
+        runs.record(outcome(flat))
+    runs.manifest(NO_STUDY, second, sweep="20260102-000000-bbbb")
+    assert make_table() == 0 and "seeds were added" not in capsys.readouterr().out
+    runs.manifest(NO_STUDY, first, sweep="20260101-000000-aaaa")
+    assert make_table() == 0
+    assert "seeds were added since an earlier sweep of this study" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
