@@ -23,6 +23,7 @@ from rich.text import Text
 from ablation.launch import progress
 from ablation.launch.progress import Row, Sweep
 from ablation.records.numbers import duration, figures, percent
+from ablation.records.outcome import FINISHED
 
 COLUMNS: dict[str, Literal["left", "right"]] = {  # text is aligned left, numbers right
     "run": "left",
@@ -52,7 +53,9 @@ def remaining(rows: Sequence[Row], slots: int | None = None) -> str:
     """
     running = sum(row.state == "running" for row in rows)
     if not any(row.open for row in rows):
-        return "nothing left to run"
+        unfinished = sum(row.state not in FINISHED for row in rows)
+        ended = f"{unfinished} without a result, with which the sweep's command goes on if typed again"
+        return ended if unfinished else "nothing left to run"
     idle = "" if running or slots else "; no run is running now"
     if (seconds := progress.seconds_left(rows, slots)) is None:
         return f"left: unknown before the first epoch{idle}"
