@@ -85,7 +85,7 @@ def _seeds(analysis: Analysis, row: Row, on: Scale, line: float | None, decided:
 
 
 def _accuracy(analysis: Analysis, row: Row) -> Said:
-    found, planned, why = row.samples[analysis.metric], len(row.cell.runs), lacking(row.cell)
+    found, planned, why = row.samples[analysis.metric], row.cell.planned, lacking(row.cell)
     if not found.n:
         return Said(why or f"no {analysis.metric}")
     counted = f"n = {found.n}" + (f" of {planned}" if found.n < planned else "")

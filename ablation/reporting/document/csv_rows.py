@@ -31,7 +31,7 @@ def _cell(row: Row, comparison: Comparison | None) -> dict[str, Any]:
     return {
         "cell": row.cell.label,
         "outcome": lacking(row.cell) or "done",
-        "planned": len(row.cell.runs),
+        "planned": row.cell.planned,
         **{word: outcomes[word] for word in WORDS},
         **{f"{metric}_acc": row.samples[metric].mean for metric in METRICS},
         **costs(row.cell),

@@ -83,7 +83,7 @@ def _compared(comparison: Comparison) -> list[Entry]:
 
 def _accuracy(row: Row, metric: str) -> list[Entry]:
     """Return the mean, or in a word why there is none, and the number of seeds that it is of."""
-    n, planned = row.samples[metric].n, len(row.cell.runs)
+    n, planned = row.samples[metric].n, row.cell.planned
     why = lacking(row.cell) or f"no {metric}"
     mean = Entry(mean_text(row, metric), row.samples[metric].mean) if n else Entry(why if " " not in why else "no result")
     return [mean, Entry(f"{n} of {planned}" if n < planned else str(n), n)]

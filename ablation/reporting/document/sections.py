@@ -86,7 +86,7 @@ def _any(analysis: Analysis, metric: str) -> bool:
 
 def _accuracy(row: Row, metric: str, first: bool) -> str:
     """Return `94.02 ± 0.31 (n=3 of 4; 1 failed)`: the first metric says what is lacking; of two seeds the values stand."""
-    sample, planned, why = row.samples[metric], len(row.cell.runs), lacking(row.cell)
+    sample, planned, why = row.samples[metric], row.cell.planned, lacking(row.cell)
     parts = [f"n={sample.n}" + (f" of {planned}" if first and sample.n < planned else "")]
     parts += [why] if first and sample.n and sample.n < planned and why else []
     parts += [", ".join(percent(value) for value in row.cell.accuracies(metric).values())] if sample.n == 2 else []

@@ -228,10 +228,11 @@ def _warnings(analysis: Analysis, groups: Sequence[Group]) -> Iterator[str]:
 
 def _lacking(analysis: Analysis) -> Iterator[str]:
     """Say which runs have no result yet, and which cells diverged: a result, but no part of any mean."""
-    lacking = {word: number for word, number in sorted(analysis.outcomes.items()) if word not in ("done", "diverged")}
-    total, missing = analysis.outcomes.total(), sum(lacking.values())
+    results = ("done", "diverged", "unneeded")  # of the last a sweep in rounds needs none
+    lacking = {word: number for word, number in sorted(analysis.outcomes.items()) if word not in results}
+    total, missing = analysis.outcomes.total() - analysis.outcomes["unneeded"], sum(lacking.values())
     diverged = [
-        f"{row.cell.label} diverged in {number} of {len(row.cell.runs)} runs"
+        f"{row.cell.label} diverged in {number} of {row.cell.planned} runs"
         for row in analysis.rows
         if (number := sum(run["outcome"] == "diverged" for run in row.cell.runs))
     ]

@@ -39,6 +39,11 @@ class Cell:
             run for run in self.runs if run["outcome"] == "done" and isinstance(run["seed"], int) and seeds[run["seed"]] == 1
         ]
 
+    @property
+    def planned(self) -> int:
+        """Number of runs that it was planned to have; those that a sweep in rounds did not need are none of them."""
+        return sum(run["outcome"] != "unneeded" for run in self.runs)
+
     @cached_property
     def uncounted(self) -> list[str]:
         """The run ids of done runs that do not count: a seed that stands in two records, or a record without a seed."""
@@ -91,7 +96,7 @@ def absent(frame: Sequence[Cell], study: Config) -> list[str]:
 def lacking(cell: Cell) -> str:
     """Return why runs of the cell have no number: `failed`, or `1 failed, 2 missing`; nothing if all are done."""
     outcomes = Counter(run["outcome"] for run in cell.runs)
-    others = [word for word in WORDS if outcomes[word] and word != "done"]
+    others = [word for word in WORDS if outcomes[word] and word not in ("done", "unneeded")]
     if len(others) == 1 and not outcomes["done"]:
         return others[0]
     return ", ".join(f"{outcomes[word]} {word}" for word in others)
