@@ -9,20 +9,18 @@ when the socket is closed. Clients call tests/commands.py.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import json
 import os
 import pkgutil
-import runpy
 import socket
 import sys
 import tempfile
 import threading
-import traceback
 from pathlib import Path
-from typing import NoReturn
+
+from ablation.launch import forked
 
 PACKAGES = ("ablation", "hydra_plugins")
 IMPORTED_LATE = (  # not wandb: it makes a folder as it is imported, which the first child to end would take from the others
@@ -76,28 +74,9 @@ def become(request: bytes, files: list[int]) -> str:
     return sys.argv[0]
 
 
-def run_to_the_end(script: str) -> NoReturn:
-    """Run a script as `__main__` and end as Python does, but for taking its modules apart: that copies all shared memory."""
-    code: object = 0
-    try:
-        runpy.run_path(script, run_name="__main__")
-    except SystemExit as ending:
-        code = ending.code
-    except BaseException:
-        code = 1
-        traceback.print_exc()
-    if code is not None and not isinstance(code, int):
-        print(code, file=sys.stderr)
-        code = 1
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    sys.stdout.flush(), sys.stderr.flush()
-    os._exit(code or 0)
-
-
 if __name__ == "__main__":
     listening = socket.socket(fileno=int(sys.argv[1]))
     import_everything()
     gc.collect()
     gc.freeze()  # a child's first collection would copy the memory that it shares
-    run_to_the_end(serve(listening))
+    os._exit(forked.run_script(serve(listening)))

@@ -91,7 +91,7 @@ def _live(argv: Sequence[str], environment: Mapping[str, str], console: int, lau
         _take_over(argv, environment, console)
         os.write(ready, b"1")
         os.close(ready)
-        code = _run(argv[0])
+        code = run_script(argv[0])
     finally:
         os._exit(code if isinstance(code, int) else 1)
 
@@ -126,8 +126,11 @@ def _leave_to_launcher() -> None:
     weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]  # the run's own are called again
 
 
-def _run(script: str) -> int:
-    """Run a script as `__main__` to its end, as Python does, but for taking modules apart, which copies shared memory."""
+def run_script(script: str) -> int:
+    """Run a script as `__main__` to its end and return the exit code, as Python does, but for taking modules apart.
+
+    That would copy the memory that a forked process shares; the caller ends with `os._exit`.
+    """
     code: object = 0
     try:
         runpy.run_path(script, run_name="__main__")

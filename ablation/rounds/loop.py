@@ -59,9 +59,9 @@ class Rounds:
         for look, seeds in enumerate(self.looks):
             self.trained |= dict.fromkeys(open_cells, seeds)
             batch = [run for run in self.needed() if run.state not in FINISHED]
-            price = self._seconds(self.needed())
-            if self.hours is not None and price > HOUR * self.hours:
+            if self.hours is not None and (price := self._price(self.needed())) > HOUR * self.hours:
                 self.trained |= dict.fromkeys(open_cells, self.looks[look - 1] if look else 0)
+                journal.write(self.sweep, self.looks, look, self.judged, self._beyond(()))
                 self.say(f"round {look + 1}: {duration(price)} in all would exceed rounds.hours={self.hours:g}: ended here")
                 break
             if batch:
@@ -107,12 +107,15 @@ class Rounds:
                     cell(rows[effect.tested_on][index].cell.config) for index in effect.contrast.weights
                 )
         going_on = [name for name in dict.fromkeys(run.cell for run in self.planned) if name in open_cells]
-        kept = {run.run_id for run in self.needed()} | {run.run_id for run in self.planned if run.cell in open_cells}
         if look == len(self.looks) - 1:
             going_on = []
-        not_needed = [run.run_id for run in self.planned if run.run_id not in kept]
-        journal.write(self.sweep, self.looks, look + 1, self.judged, not_needed)
+        journal.write(self.sweep, self.looks, look + 1, self.judged, self._beyond(going_on))
         return going_on
+
+    def _beyond(self, open_cells: Iterable[str]) -> list[str]:
+        """Return the ids of the runs beyond each cell's present number of seeds, of the cells that do not go on."""
+        kept, goes_on = {run.run_id for run in self.needed()}, set(open_cells)
+        return [run.run_id for run in self.planned if run.run_id not in kept and run.cell not in goes_on]
 
     def _analysis(self) -> Analysis:
         """Analyse the needed runs alone: a look that is judged again sees what it saw."""
@@ -122,20 +125,26 @@ class Rounds:
         runs = first.folder.parent
         return analyse(local(runs, selection), study, np.random.default_rng(0), METRIC, correct=CorrectReader(runs))
 
-    def _seconds(self, runs: Iterable[Planned]) -> float:
-        """Return the price of runs, trained or not: their epochs at the plan's seconds per epoch."""
-        ids = {run.run_id: run for run in runs}
-        items = command_cost(self.planned).items
-        return sum(ids[item.run_id].train.epochs * item.cell.epoch.seconds for item in items if item.run_id in ids)
+    def _price(self, runs: Sequence[Planned]) -> float:
+        """Return the price of runs in seconds, trained or not: their epochs at the plan's seconds per epoch."""
+        prices = self._prices()
+        return sum(prices[run.run_id] for run in runs)
+
+    def _prices(self) -> dict[str, float]:
+        """Return each run's price in seconds; read again from the records in each round."""
+        items = zip(self.planned, command_cost(self.planned).items, strict=True)
+        return {run.run_id: run.train.epochs * item.cell.epoch.seconds for run, item in items}
 
     def _line(self, look: int, open_cells: Sequence[str]) -> str:
         """Return the line of a round: what was decided, what goes on, time spent and saved."""
         everything = [each for named in self.judged.values() for each in named.values()]
         counts = _counts(everything)
-        spent, full = self._seconds(self.needed()), self._seconds(self.planned)
-        saved = "" if open_cells else f", {duration(full - spent)} saved of {duration(full)}"
+        prices = self._prices()
+        spent = sum(prices[run.run_id] for run in self.needed())
+        saved, full = sum(prices[name] for name in self._beyond(open_cells)), sum(prices.values())
         goes_on = f"{len(open_cells)} of {len(self.trained)} cells go on" if open_cells else "no cell goes on"
-        return f"round {look + 1} ({self.looks[look]} seeds): {counts}; {goes_on}; {duration(spent)} spent{saved}"
+        time = f"{duration(spent)} spent, {duration(saved)} saved of {duration(full)}"
+        return f"round {look + 1} ({self.looks[look]} seeds): {counts}; {goes_on}; {time}"
 
 
 def _counts(judged: Sequence[Judged]) -> str:

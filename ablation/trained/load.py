@@ -24,6 +24,7 @@ from ablation.records import outcome
 from ablation.records.checkpoint import load_weights
 from ablation.records.outcome import CHOSEN
 from ablation.sweep import settings
+from ablation.sweep.refusal import Refused, one_line
 from ablation.training.engine import Engine
 
 
@@ -119,11 +120,14 @@ def load(run: str | Path, kind: str | None = None, device: str = "auto") -> Trai
     folder = Path(run)
     record, config = _read(folder)
     weights = _weights(folder, record, (kind,) if kind else CHOSEN)
-    engine: Engine = settings.build(config, "engine", precision=config["train"]["precision"], device=device, compile=False)
     initial = {"weights": "none"} if "weights" in config["backbone"] else {}  # those that the run kept replace them
-    with torch.random.fork_rng(devices=[]):
-        backbone = settings.build(config, "backbone", num_classes=record["classes"], **initial)
-        module = Classifier(settings.build(config, "resizer"), backbone)
+    try:
+        engine: Engine = settings.build(config, "engine", precision=config["train"]["precision"], device=device, compile=False)
+        with torch.random.fork_rng(devices=[]):
+            backbone = settings.build(config, "backbone", num_classes=record["classes"], **initial)
+            module = Classifier(settings.build(config, "resizer"), backbone)
+    except (Refused, ImportError, OSError, ValueError) as error:
+        raise Unusable(f"{folder}: {one_line(error)}") from None
     try:
         module.load_state_dict(weights["model"])
     except RuntimeError as error:
@@ -146,8 +150,8 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise Unusable(f"{folder}: the run is {outcome.state(folder)}, so it kept no weights; only a done run can be used")
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        assert isinstance(config, dict)
-    except (OSError, ValueError, AssertionError, yaml.YAMLError) as error:
+        config["backbone"], config["train"]["precision"]
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise Unusable(f"{folder / 'config.yaml'}: cannot be read ({type(error).__name__})") from None
     return record, config
 

@@ -105,7 +105,7 @@ def test_an_orientation_that_there_is_not_turns_nothing(value: int) -> None:
 )
 @pytest.mark.parametrize("kind", ["RGBA", "LA", "WEBP", "palette", "GIF", "grey key", "colour key", "deep grey key"])
 def test_what_is_transparent_shows_the_background(kind: str, background: str, colour: tuple[int, int, int]) -> None:
-    """Left half opaque 200, right half transparent over a colour that nobody should ever see."""
+    """Left half opaque 200, right half transparent over a colour that must not be seen."""
     alpha = Image.new("L", (8, 4), 255)
     alpha.paste(0, (4, 0, 8, 4))
     rgba = Image.new("RGB", (8, 4), (200, 200, 200))

@@ -148,3 +148,13 @@ def test_cells_that_diverge_are_not_waited_for(sweep: Callable[..., Rounds]) -> 
     trainer = Trainer(outcome="diverged")
     sweep(trainer).run()
     assert len(trainer.batches) == 1
+
+
+def test_a_budget_that_ends_it_later_leaves_nothing_missing(sweep: Callable[..., Rounds]) -> None:
+    """12 runs of 10 s each fit, the second round does not: what it would have trained is unneeded, too."""
+    trainer = Trainer()
+    rounds = sweep(trainer, hours=125 / 3600)
+    assert len(rounds.run()) == 12 and len(trainer.batches) == 1
+    content = json.loads((rounds.sweep / "rounds.json").read_text())
+    assert content["complete"] == 1 and len(content["not_needed"]) == len(rounds.planned) - 12
+    assert {each["look"] for each in content["comparisons"].values()} == {0}

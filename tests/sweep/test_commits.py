@@ -79,8 +79,9 @@ def test_two_versions_are_trained_and_tabled(tmp_path: Path) -> None:
     table = script("reports/make_table.py", cwd=tmp_path)
     assert table.returncode == 0, table.stderr
     rows = list(csv.DictReader((tmp_path / "reports" / "none" / "table.csv").open()))
-    assert len(rows) == 2 and all(row["last_n"] == "2" or "2" in row.values() for row in rows)
     head = commits.resolved("HEAD")
+    assert [(row["planned"], row["done"]) for row in rows] == [("2", "2")] * 2
+    assert {row["code"] for row in rows} == {head, commits.resolved(".")} and rows[0]["last_acc"] == rows[1]["last_acc"]
     folders = [folder.parent for folder in (tmp_path / "runs").glob("*-s*/outcome.json")]
     records = {folder: json.loads((folder / "outcome.json").read_text()) for folder in folders}
     taken = [folder for folder, record in records.items() if record["config"].get("code") == head]

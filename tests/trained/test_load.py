@@ -76,7 +76,7 @@ def _foreign_part(folder: Path) -> None:
         (_diverged, "the run is diverged, so it kept no weights"),
         (_another_run, "weights are of run "),
         (lambda folder: (folder / "config.yaml").write_text("a: ["), "config.yaml: cannot be read (ParserError)"),
-        (lambda folder: (folder / "config.yaml").write_text("[]"), "config.yaml: cannot be read (AssertionError)"),
+        (lambda folder: (folder / "config.yaml").write_text("[]"), "config.yaml: cannot be read (TypeError)"),
         (lambda folder: (folder / "outcome.json").write_text("{"), "outcome.json is not JSON"),
         (lambda folder: (folder / "outcome.json").unlink(), "no run there (no outcome.json)"),
     ],
@@ -91,8 +91,13 @@ def test_what_cannot_be_used_is_named_in_one_line(copied: Path, change: Callable
 def test_code_in_a_record_is_not_run(copied: Path) -> None:
     """config.yaml of somebody else's run may name parts of this package alone."""
     _foreign_part(copied)
-    with pytest.raises(Exception, match=r"resizer\._target_=os\.system"):
+    with pytest.raises(Unusable, match=r"resizer\._target_=os\.system"):
         load(copied, device="cpu")
+
+
+def test_a_device_that_is_not_here_is_named(finished: Path) -> None:
+    with pytest.raises(Unusable, match=r"engine\.device=cuda:99: not available on this machine"):
+        load(finished, device="cuda:99")
 
 
 def test_the_runs_of_a_folder_are_a_frame(copied: Path) -> None:

@@ -20,7 +20,6 @@ from ablation.reporting.read.frame import COLUMNS, with_plan
 from ablation.reporting.read.selection import Selection
 from ablation.reporting.read.wandb_online import Unavailable
 
-SOURCES = ("auto", "local", "wandb", "offline")
 SHOWN = 10  # most disagreements printed with a table; --check prints all
 LOCAL, OFFLINE = "local records", "W&B offline files"
 
@@ -51,7 +50,8 @@ def read(runs: Path, selection: Selection, source: str = "auto", named: str | No
     Args:
         runs: the runs folder.
         selection: which runs.
-        source: of SOURCES. `auto`: W&B and the local records if W&B tracked the sweep online, else the local records alone.
+        source: `local`, `wandb`, `offline`, or `auto`: W&B and the local records if W&B tracked the sweep online, else these
+            alone.
         named: the W&B project, NAME or ENTITY/NAME; None is the project of the sweep.
 
     Raises:
