@@ -2,7 +2,7 @@
 
     python run.py                        the report's baseline
     python run.py -m                     its Table 1: six cells
-    python run.py -m profile=demo        the same shape on handwritten digits, a minute on two CPU cores
+    python run.py -m profile=demo        eight cells on handwritten digits, two minutes on a CPU
 
 config -> parts -> fit -> record. Everything below this file takes plain arguments.
 """
