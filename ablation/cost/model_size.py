@@ -146,7 +146,7 @@ def check_machine(run: Planned) -> None:
     if device == "auto" and not _accelerated() and (needed := too_large(run)):
         raise Refused(
             f"engine.device=auto: no GPU here, and {run.run_id} needs {needed:.1e} multiply-accumulates"
-            f" (a CPU gets at most {TOO_LARGE:.0e}): profile=demo (a minute), profile=laptop (half an hour), or"
+            f" (a CPU gets at most {TOO_LARGE:.0e}): profile=demo (two minutes), profile=laptop (half an hour), or"
             " engine.device=cpu to train on the CPU anyway"
         )
 

@@ -9,9 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ablation.records.files import write_json
-from ablation.records.manifest import ROUNDS
+from ablation.records.files import read_json, write_json
+from ablation.records.manifest import NAME, ROUNDS
 from ablation.reporting.statistics.looks import Judged, shares
+
+
+def begin(sweep: Path, looks: Sequence[int]) -> None:
+    """Write the shares of the level into the sweep's manifest and a journal without a look, before the first run starts."""
+    manifest = read_json(sweep / NAME)
+    assert manifest is not None  # written when the command was planned
+    write_json(sweep / NAME, manifest | {"rounds": {**manifest["rounds"], "shares": list(shares(looks))}})
+    write(sweep, looks, 0, {"comparisons": {}, "effects": {}}, [])
 
 
 def write(

@@ -55,7 +55,7 @@ class Rounds:
     def run(self) -> list[Planned]:
         """Run rounds until nothing is open, the last look or the budget; return the runs that were needed."""
         open_cells = list(dict.fromkeys(run.cell for run in self.planned))
-        journal.write(self.sweep, self.looks, 0, self.judged, [])  # the shares of the level stand there before the first run
+        journal.begin(self.sweep, self.looks)
         for look, seeds in enumerate(self.looks):
             self.trained |= dict.fromkeys(open_cells, seeds)
             batch = [run for run in self.needed() if run.state not in FINISHED]

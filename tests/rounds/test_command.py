@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ablation.reporting.statistics.looks import shares
 from tests.commands import script
 from tests.reporting.conftest import make_table, runs
 from tests.reporting.constructed_records import Runs, config, outcome
@@ -26,7 +27,7 @@ def test_rounds_train_judge_and_are_tabled(tmp_path: Path) -> None:
     assert "plan: 6 runs: 6 to do, at most: looks at 2, 3 seeds a cell" in done.stdout
     assert "round 1 (2 seeds): of 1 planned comparisons" in done.stdout
     (manifest,) = (tmp_path / "runs" / "sweeps").glob("*/manifest.json")
-    assert json.loads(manifest.read_text())["rounds"] == {"looks": [2, 3], "hours": None}
+    assert json.loads(manifest.read_text())["rounds"] == {"looks": [2, 3], "hours": None, "shares": list(shares((2, 3)))}
     again = script("run.py", "-m", *TINY, *ROUNDS, cwd=tmp_path)
     assert again.returncode == 0 and "epoch 1/1" not in again.stdout and "round 1 (2 seeds)" in again.stdout
     table = script("reports/make_table.py", cwd=tmp_path)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig
 
+from ablation.records.manifest import write_manifest
 from ablation.reporting.read.local_files import local
 from ablation.reporting.read.selection import Selection
 from ablation.reporting.statistics.looks import Looked
@@ -68,6 +69,7 @@ def sweep(composed: Compose, tmp_path: Path) -> Callable[..., Rounds]:
         lines: list[str] = []
         folder = tmp_path / "runs" / "sweeps" / name
         folder.mkdir(parents=True, exist_ok=True)
+        write_manifest(folder, command="", study={}, tracker={}, runs={}, rounds={"looks": LOOKS, "hours": hours})
         rounds = Rounds(runs, LOOKS, folder, hours, trainer, lines.append)
         rounds.lines = lines  # type: ignore[attr-defined]
         return rounds

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation.commands.ensemble import main
+from ablation.data.augment import Augment
 from ablation.reporting.document import future_work
 from ablation.reporting.formats.csv_files import comma_separated
 from ablation.reporting.statistics.cells import Cell
 from ablation.sweep import settings
 from ablation.trained.ensemble import augmented, combine, ensembles, views
-from ablation.trained.load import load
+from ablation.trained.load import Trained, load
 
 LABELS = np.array([0, 1, 1, 0])
 
@@ -141,3 +144,15 @@ def test_tta_needs_the_weights(two_seeds: Path, capsys: pytest.CaptureFixture[st
         file.unlink()
     assert main(["--runs", str(two_seeds), "--out", str(two_seeds / "out"), "--tta"]) == 0
     assert "no last weights were kept; records.keep_weights=[last] keeps them" in capsys.readouterr().err
+
+
+def test_pictures_of_a_run_with_flips_are_mirrored_too() -> None:
+    """Two views, and ten: five shifts by half the padding, each as it is and mirrored."""
+    augment = Augment(padding=4, flip=True, mean=(0.5,) * 3, std=(0.5,) * 3)
+    pixels = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    (mirror, two), (shifts, ten) = views(cast(Trained, SimpleNamespace(augment=augment)))
+    assert (mirror, shifts, len(two), len(ten)) == ("mirror", "mirror x 5 shifts", 2, 10)
+    assert torch.equal(two[0](pixels), pixels) and torch.equal(two[1](pixels), pixels.flip(3))
+    up = torch.zeros_like(pixels)
+    up[:, :, 2:] = pixels[:, :, :-2]
+    assert torch.equal(ten[2](pixels), up) and torch.equal(ten[3](pixels), up.flip(3))
