@@ -96,12 +96,14 @@ def test_a_killed_holders_run_is_taken_over_at_once(tmp_path: Path, figure: Call
         text = (tmp_path / "bystander.said").read_text()
         assert f"held by process {first} on " in text and "skipped" in text
         os.kill(first, signal.SIGKILL)
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)  # dead, not only told to die; still a zombie
         killed = time.monotonic()
         assert forks.forked(heir, tmp_path / "heir.said") == 0, (tmp_path / "heir.said").read_text()
         os.kill(orphan, 0)  # it lives
     finally:
         os.kill(orphan, signal.SIGKILL)
     assert forks.end(first) == -signal.SIGKILL
+    assert taken.exists(), (tmp_path / "heir.said").read_text()
     seconds = float(taken.read_text()) - killed
     figure("R7", f"a killed holder's run was trained again by another process {seconds:.2f} s later")
     folder = forks.folder_of(config, runs)
