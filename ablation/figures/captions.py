@@ -131,13 +131,27 @@ def weights(row: Mapping[str, Any], kind: str) -> str:
     return f"run {row['run_id']}, epoch {epoch} of {row['epochs']} ({how}), accuracy {accuracy:.2f} % on {images}"
 
 
-def resized(data: str, name: str, checkpoint: str, size: Sequence[int], measured: Comparison) -> Caption:
-    """Describe figure 8, and what the numbers say to the report's reading of it."""
+@dataclass(frozen=True)
+class Learned:
+    """A learned resizer of figure 8."""
+
+    name: str
+    weights: str  # run, epoch and accuracy, in words
+    size: Sequence[int]  # of its output: height, width
+    measured: Comparison
+
+
+def resized(data: str, learned: Sequence[Learned]) -> Caption:
+    """Describe figure 8, and what the numbers of each resizer, the best first, say to the report's reading of it."""
+    best, *others = learned
     text = (
-        f"Test images of {data} at the model's {size[0]}x{size[1]} pixels: bilinear interpolation; {name}; the magnitude of "
-        "their difference, the mean over the channels (its white is each picture's 99th percentile, given below it on the "
-        f"scale of the pictures above, black 0 to white 1). {name} of {checkpoint}. Shown de-normalised and clipped, measured "
-        f"unclipped. The report reads in its figure that the Resizer is sharper and emphasises edges. Here: "
-        f"{' '.join(sentences(measured, name))}"
+        f"Test images of {data} at the model's {best.size[0]}x{best.size[1]} pixels: bilinear interpolation; "
+        f"{'; '.join(each.name for each in learned)}, each clipped, as a display shows it, and normalised, its 1st and 99th "
+        "percentile, given below each picture on a scale of black 0 to white 1, drawn as black and white; the magnitude of the "
+        f"difference between {best.name} and bilinear, the mean over the channels, from 0 to its 99th percentile. Measured "
+        "neither clipped nor normalised. The report reads in its figure that the Resizer is sharper and emphasises edges. "
+        f"Here, {best.name}, {best.weights}: {' '.join(sentences(best.measured, best.name))}"
     )
-    return Caption(8, f"Bilinear, {name}, difference", text, asdict(measured))
+    text += "".join(f" {each.name}, {each.weights}: {' '.join(sentences(each.measured, each.name)[:2])}" for each in others)
+    numbers = asdict(best.measured) | {"others": {each.name: asdict(each.measured) for each in others}}
+    return Caption(8, f"Bilinear and {', '.join(each.name for each in learned)}", text, numbers)

@@ -17,6 +17,7 @@ from ablation.figures.captions import Caption
 from ablation.figures.module_graph import anatomy
 from ablation.figures.trained_run import Refusal, TrainedRun, stand_in
 from ablation.models.cbam import CBAM, ChannelAttention, SpatialAttention
+from ablation.models.resizer import Resizer
 from ablation.sweep.installation import CONF
 from ablation.sweep.refusal import Refused
 
@@ -24,6 +25,7 @@ COLUMNS = 6  # images side by side in figures 5 to 8
 MEASURED = 500  # test images measured for figure 8, or all if there are fewer
 BATCH = 20  # images per forward pass of figure 8
 ROWS = 20  # most classes in figure 4
+NORMAL = (0.01, 0.99)  # quantiles of a picture's values that are black and white where it is normalised
 
 
 def draw(run: TrainedRun, folder: Path, numbers: Sequence[int], seed: int) -> tuple[list[tuple[str, Caption]], list[str]]:
@@ -105,33 +107,54 @@ def cutmix(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> C
 
 
 def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> Caption:
-    """Draw figure 8: test images by plain interpolation, by the trained resizer, and their difference, with measurements."""
-    resizer, kind = run.trained_resizer()
-    assert run.row is not None
-    test, name = run.dataset.test, "Resizer_CBAM" if run.attends else "Resizer"
-    drawn = samples.one_each(test, COLUMNS, generator)
-    chosen = test.pixels[torch.randperm(len(test), generator=generator)[:MEASURED]]
+    """Draw figure 8: test images by plain interpolation and by each learned resizer, with measurements.
+
+    Each resizer has two rows: clipped as a display shows it, and normalised image by image, so that its structure is seen. The
+    last row is the difference between the best one and interpolation.
+    """
+    shown = run.learned or [run]
+    data, augment = shown[0].dataset, shown[0].augment
+    drawn = samples.one_each(data.test, COLUMNS, generator)
+    chosen = data.test.pixels[torch.randperm(len(data.test), generator=generator)[:MEASURED]]
 
     @torch.inference_mode()
-    def resize_both(pixels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        images = run.augment.test(pixels)
-        return samples.pictures(resizer.resize(images), run.augment), samples.pictures(resizer(images), run.augment)
+    def resize_both(resizer: Resizer, pixels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        images = augment.test(pixels)
+        return samples.pictures(resizer.resize(images), augment), samples.pictures(resizer(images), augment)
 
-    measured = sharpness.summary([sharpness.measure(*resize_both(pixels)) for pixels in chosen.split(BATCH)])
-    bilinear, learned = resize_both(drawn.pixels)
-    difference = np.abs(learned - bilinear).mean(-1)
-    whites = np.quantile(difference, 0.99, axis=(1, 2))
-    rows = [bilinear.clip(0, 1), learned.clip(0, 1), difference / np.maximum(whites, 1e-6)[:, None, None]]
-    weights = captions.weights(run.row, kind)
+    learned: list[captions.Learned] = []
+    rows: list[sheet.Row] = []
+    for each in shown:
+        resizer, kind = each.trained_resizer()
+        assert each.row is not None
+        measured = sharpness.summary([sharpness.measure(*resize_both(resizer, pixels)) for pixels in chosen.split(BATCH)])
+        learned.append(captions.Learned(each.name, captions.weights(each.row, kind), resizer.resize.size, measured))
+        bilinear, pictures = resize_both(resizer, drawn.pixels)
+        if not rows:
+            first = np.abs(pictures - bilinear).mean(-1)
+            rows.append(sheet.Row("bilinear", bilinear))
+        name = each.name.replace(", ", ",\n")
+        rows += [sheet.Row(f"{name},\nclipped", pictures), _normalised(f"{name},\nnormalised", pictures)]
+    rows.append(_normalised("difference\nof the first", first, black=0.0))
+    heads = [data.classes[label] for label in drawn.labels]
     sheet.sheet(
         stem,
-        [list(row) for row in rows],
-        labels=["bilinear", name, "difference"],
-        heads=[run.dataset.classes[label] for label in drawn.labels],
-        notes=[[], [], [f"white = {white:.2f}" if white else "none" for white in whites]],
-        foot=weights,
+        [list(row.pictures.clip(0, 1)) for row in rows],
+        labels=[row.label for row in rows],
+        heads=heads,
+        notes=[row.notes or [""] * len(heads) for row in rows],
+        foot=f"{learned[0].name}: {learned[0].weights}",
     )
-    return captions.resized(run.data, name, weights, resizer.resize.size, measured)
+    return captions.resized(shown[0].data, learned)
+
+
+def _normalised(label: str, pictures: np.ndarray, black: float | None = None) -> sheet.Row:
+    """Return pictures (N, H, W[, 3]) scaled one by one, with the values that are black and white below each."""
+    axes = tuple(range(1, pictures.ndim))
+    low, high = (np.quantile(pictures, share, axis=axes, keepdims=True) for share in NORMAL)
+    low = low if black is None else np.full_like(low, black)
+    notes = [f"{one:.2f} to {other:.2f}" for one, other in zip(low.ravel(), high.ravel(), strict=True)]
+    return sheet.Row(label, (pictures - low) / np.maximum(high - low, 1e-6), notes)
 
 
 FIGURES = (  # figures 1 to 8: file name and drawing function

@@ -10,6 +10,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ STYLE: dict[str, Any] = {
     "savefig.facecolor": "white",
 }
 Window = tuple[int, int, int, int]  # top, left, height, width in pixels of the image
+
+
+@dataclass(frozen=True)
+class Row:
+    """A labelled row of a sheet."""
+
+    label: str
+    pictures: np.ndarray  # (N, H, W) or (N, H, W, 3); 0 black, 1 white
+    notes: Sequence[str] = ()  # below each picture
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Owns the way back from runs/<run id>/ to objects. Draws nothing, writes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -39,10 +40,12 @@ class TrainedRun:
     Args:
         runs: the folder.
         row: of `local_files.local`, with the flat identity; None where there is no run: then there are modules alone.
+        learned: the runs that figure 8 shows: of each learned resizer the best one, the best first.
     """
 
     runs: Path
     row: dict[str, Any] | None
+    learned: Sequence[TrainedRun] = ()
 
     @cached_property
     def config(self) -> Any:
@@ -68,6 +71,12 @@ class TrainedRun:
     def attends(self) -> bool:
         """True if the run's resizer is the learnable one with CBAM in it."""
         return self.row is not None and self.row["config"].get("resizer.position", "none") != "none" and self.learns
+
+    @property
+    def name(self) -> str:
+        """The run's resizer as figure 8 names it: `Resizer`, `Resizer_CBAM`, with the start of its last convolution."""
+        zero = self.row is not None and self.row["config"].get("resizer.zero_init") is True
+        return ("Resizer_CBAM" if self.attends else "Resizer") + (", zero start" if zero else "")
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -178,9 +187,24 @@ def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = 
         return TrainedRun(runs, None), name, f"none found ({description})"
     attending, learning = (run for run in ranked if run.attends), (run for run in ranked if run.learns)
     run = next(attending, None) or next(learning, ranked[0])
+    run.learned = _best_of_each(ranked)
     assert run.row is not None
     why = "as asked" if run_id else f"done before others, CBAM before Resizer, then the best accuracy; {description}"
     return run, name, f"{run.row['run_id']}, {run.row['outcome']} ({why})"
+
+
+def _best_of_each(ranked: Sequence[TrainedRun]) -> list[TrainedRun]:
+    """Return the first done run of each learned resizer, of those with the images and the output size of the very first."""
+    shown: dict[str, TrainedRun] = {}
+    images: Any = None
+    for run in ranked:
+        if run.row is not None and run.row["outcome"] == "done" and run.learns:
+            flat = run.row["config"]
+            own = {key: value for key, value in flat.items() if key.partition(".")[0] == "data" or key == "resizer.size"}
+            images = own if images is None else images
+            if own == images:
+                shown.setdefault(run.name, run)
+    return list(shown.values())
 
 
 @cache

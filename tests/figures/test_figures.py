@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def draw(runs: Path, out: Path, *arguments: str) -> int:
     return make_figures.main(["--runs", str(runs), "--out", str(out), *arguments])
 
 
-def entries(out: Path) -> dict[int, dict[str, object]]:
+def entries(out: Path) -> dict[int, dict[str, Any]]:
     """figures.json by number."""
     return {entry["number"]: entry for entry in json.loads((out / "runs/figures/figures.json").read_text())["figures"]}
 
@@ -347,6 +348,28 @@ def test_the_shown_resizer_is_the_one_whose_accuracy_is_named(done: Path) -> Non
     assert accuracy == pytest.approx(run.row[f"{kind}_acc"])
 
 
+def test_figure_8_has_every_learned_resizer_clipped_and_normalised(
+    trained: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each the best run, the best first; a Resizer that starts at zero is told from one that starts as noise."""
+    folders = [trained(f"resizer={name}", runs=tmp_path / "several") for name in ("cbam", "plain_zero")]
+    sheets: list[dict[str, Any]] = []
+    monkeypatch.setattr(sheet, "sheet", lambda *rows, **named: sheets.append({"rows": rows[1], **named}))
+    assert draw(tmp_path / "several", tmp_path, "--only", "8") == 0
+    labels = [label.replace("\n", " ") for label in sheets[0]["labels"]]
+    names = sorted(["Resizer_CBAM", "Resizer, zero start"], key=lambda name: labels.index(f"{name}, clipped"))
+    assert labels == [
+        "bilinear",
+        *(f"{name}, {how}" for name in names for how in ("clipped", "normalised")),
+        "difference of the first",
+    ]
+    normalised = sheets[0]["rows"][2]
+    assert all(picture.min() == 0 and picture.max() == 1 for picture in normalised)
+    caption = entries(tmp_path)[8]
+    assert all(folder.name in str(caption["caption"]) for folder in folders)
+    assert list(caption["numbers"]["others"]) == names[1:]
+
+
 def refused(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], others: str = "7") -> str:
     """Draw from a spoilt run: figure 8 is refused in one line, its old picture goes, the others are drawn. Returns the line."""
     old = out / "runs/figures/8-resized.png"
@@ -414,10 +437,10 @@ def test_without_any_run_the_modules_are_drawn_and_the_rest_is_refused(
 def test_cbam_comes_before_a_better_plain_resizer_and_the_better_of_two_is_taken(tmp_path: Path) -> None:
     runs = Runs(tmp_path / "runs")
 
-    def record(resizer: str, best: float, **changes: object) -> str:
+    def record(resizer: str, best: float, word: str = "done", **keys: object) -> str:
         target = "ablation.models.resizer.Resizer" if resizer != "none" else "torch.nn.Identity"
-        flat = config(resizer, seed=int(best), **({"resizer__position": "block"} if resizer == "cbam" else {}))
-        content = outcome(flat, best=best, **changes)
+        flat = config(resizer, seed=int(best), **({"resizer__position": "block"} if resizer == "cbam" else {}), **keys)
+        content = outcome(flat, word, best=best)
         (runs.record(content).parent / "config.yaml").write_text(f"resizer: {{_target_: {target}}}")
         return str(content["run_id"])
 
@@ -436,6 +459,14 @@ def test_cbam_comes_before_a_better_plain_resizer_and_the_better_of_two_is_taken
     better = record("cbam", 70.0)
     assert chosen() == better
     assert chosen(plain) == plain
+    zero = record("plain_zero", 75.0, resizer__zero_init=True)
+    learned = trained_run.find(runs.folder, None, None)[0].learned
+    assert [(run.row and run.row["run_id"], run.name) for run in learned] == [
+        (plain, "Resizer"),
+        (zero, "Resizer, zero start"),
+        (better, "Resizer_CBAM"),
+    ]
+    assert [run.name for run in trained_run.find(runs.folder, None, None, zero)[0].learned] == ["Resizer, zero start"]
     with pytest.raises(LookupError, match="no such run"):
         chosen("../evil")
 
