@@ -90,7 +90,7 @@ def test_a_profiles_optimizer_values_do_not_follow_another_optimizer(composed: C
     assert composed("profile=demo", "optimizer=adamw").optimizer.lr == composed("optimizer=adamw").optimizer.lr
 
 
-@pytest.mark.parametrize(("study", "cells"), [("table1", 6), ("controls", 8), ("demo", 8)])
+@pytest.mark.parametrize(("study", "cells"), [("table1", 6), ("controls", 8), ("demo", 8), ("resizers", 14)])
 def test_a_study_names_each_cell_of_its_grid(composed: Compose, study: str, cells: int) -> None:
     config = composed(f"study={study}")
     params = config.hydra.sweeper.params
@@ -99,7 +99,7 @@ def test_a_study_names_each_cell_of_its_grid(composed: Compose, study: str, cell
     assert set(named) == grid and len(named) == cells
 
 
-@pytest.mark.parametrize("study", ["table1", "controls", "demo"])
+@pytest.mark.parametrize("study", ["table1", "controls", "demo", "resizers", "longer"])
 def test_a_study_contrasts_options_that_there_are(composed: Compose, study: str) -> None:
     node = composed(f"study={study}").study
     assert node.headline in node.contrasts
