@@ -52,6 +52,7 @@ def test_the_same_ids_and_the_same_bits_as_the_basic_launcher(tmp_path: Path) ->
     }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("by_forking", [True, False])
 def test_a_hundred_processes_that_do_nothing(
     tmp_path: Path,

@@ -176,6 +176,7 @@ def test_training_goes_on_when_wandb_dies(tmp_path: Path, caplog: pytest.LogCapt
     assert (after.status["mode"], summary(tmp_path, "after")["state"]) == ("offline", "finished")
 
 
+@pytest.mark.faults
 def test_a_wandb_that_hangs_is_left_behind(tmp_path: Path, impatient: None) -> None:
     """A helper process that answers nothing (stopped): `close` comes back, the next run gets a fresh one."""
     tracker = opened(tmp_path, finish_timeout=0.5)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+from tests.commands import script
+
 TINY = ["profile=demo", "data=imagefolder", "train.epochs=1", "train.batch_size=4", "tracker=none"]
 
 
 def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     paths = [f"paths.runs={tmp_path}/runs", f"paths.cache={tmp_path}/cache"]
-    command = [sys.executable, "run.py", *arguments, *paths]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "200"})
+    return script("run.py", *arguments, *paths, environment={"COLUMNS": "200"})
 
 
 @pytest.fixture

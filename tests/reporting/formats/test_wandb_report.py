@@ -140,6 +140,7 @@ def test_without_a_key_it_stays_here(report: Path, runs: Runs, server: Server, m
     assert server.runs == {}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(("kind", "requests"), [("refuse", ()), ("hang", ("file_stream", "PUT"))])
 def test_a_server_in_trouble_costs_a_line(
     kind: str, requests: tuple[str, ...], report: Path, runs: Runs, server: Server, monkeypatch: pytest.MonkeyPatch

@@ -382,6 +382,7 @@ def hang_at_a_history(server: Server) -> None:
     server.fail("hang", "RunHistoryKeys")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", TROUBLE)
 def test_trouble_is_one_line_and_auto_goes_on_with_the_records(
     name: str, runs: Runs, make_table: Table, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: Printed
