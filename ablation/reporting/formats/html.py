@@ -22,7 +22,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from ablation.records.numbers import size
-from ablation.reporting.document import plots
+from ablation.reporting.document import cost_plot, curves
 from ablation.reporting.document.cell_pictures import cells
 from ablation.reporting.document.document import Table, counts
 from ablation.reporting.document.effect_pictures import differences, effects
@@ -94,8 +94,8 @@ def page(
         pictures={key: differences(found, f"{key}-picture") for key, found in _compared(analysis).items()},
         sections=shown,
         reported=as_reported(analysis),
-        curves=plots.curves(analysis, details.curves, details.words),
-        costs=[plots.cost(analysis, kind) for kind in plots.COSTS],
+        curves=[curves.accuracy(analysis, details.curves, details.words), curves.differences(analysis, details.curves)],
+        costs=[cost_plot.cost(analysis, kind) for kind in cost_plot.COSTS],
         runs=_runs(analysis),
         metric=analysis.metric,
         metrics=[kind for kind in METRICS if any(row.samples[kind].n for row in analysis.rows)],

@@ -11,13 +11,18 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from scipy import stats
 
-from ablation.reporting.document import plots
-from ablation.reporting.document.plot_style import FALLBACK, SERIES, looks
-from ablation.reporting.document.plots import cost, curves, pareto
+from ablation.reporting.document import cost_plot
+from ablation.reporting.document import curves as curves_module
+from ablation.reporting.document.cost_plot import cost, pareto
+from ablation.reporting.document.curves import accuracy as curves
+from ablation.reporting.document.curves import differences
+from ablation.reporting.document.plot_style import FALLBACK, SERIES, cell_styles
 from ablation.reporting.formats.html import figures_of
 from ablation.reporting.read import provenance
 from ablation.reporting.read.provenance import read
+from ablation.reporting.statistics.curve_difference import difference_by_epoch
 from tests.reporting.argued import Argued, argued, beside, six_cells
 from tests.reporting.constructed_records import SIX, Runs, config, outcome, run_id
 
@@ -80,6 +85,32 @@ def test_the_mean_of_curves_stops_with_the_shortest(tmp_path: Path) -> None:
     assert [line.count("L") + 1 for line in lines] == [2, 3]  # the mean; its line in the legend always has three
 
 
+def test_the_difference_to_the_baseline_by_hand(tmp_path: Path) -> None:
+    """Seeds 92.8, 93.05, 93.3 against 94.7, 94.9, 94.4: the band's ends are Welch's by scipy, at every epoch."""
+    found = argued(six_cells(tmp_path))
+    drawn = differences(found.analysis, found.details.curves)
+    assert drawn is not None and "Difference to Baseline, mean over seeds. Bands: 95 %" in drawn.caption
+    assert "Baseline" not in texts(drawn.svg) and "+ CutMix" in texts(drawn.svg)
+    ours, theirs = (
+        [found.details.curves[run_id(config("none", aug, seed))] for seed in range(3)] for aug in ("cutmix", "base")
+    )
+    estimates = difference_by_epoch(ours, theirs)
+    assert [epoch for epoch, _ in estimates] == [1, 2, 3]
+    for index, (_, estimate) in enumerate(estimates):
+        welch = stats.ttest_ind([each[index][1] for each in ours], [each[index][1] for each in theirs], equal_var=False)
+        bounds = estimate.interval()
+        assert bounds and (bounds.low, bounds.high) == pytest.approx(tuple(welch.confidence_interval()))
+
+
+def test_a_difference_ends_with_the_shortest_curve_and_needs_three_seeds(tmp_path: Path) -> None:
+    folder = six_cells(tmp_path, words={(*cell, 2): "diverged" for cell in SIX[1:]})
+    found = argued(folder)
+    assert differences(found.analysis, found.details.curves) is None  # a run that diverged is no third seed
+    assert difference_by_epoch([[(1, 50.0), (2, 60.0)]], [[(2, 55.0), (3, 70.0)]])[0][1].points == 5.0
+    assert [epoch for epoch, _ in difference_by_epoch([[(1, 50.0), (2, 60.0)]], [[(2, 55.0), (3, 70.0)]])] == [2]
+    assert difference_by_epoch([], [[(1, 50.0)]]) == []
+
+
 @pytest.mark.parametrize(
     ("points", "front"),
     [
@@ -118,10 +149,10 @@ def test_equal_drawings_are_equal_bytes(study: Argued, tmp_path: Path, monkeypat
 
 def test_cells_differ_in_more_than_colour() -> None:
     """Up to 32 cells: of two that share mark and dash none shares the colour too, and of six none shares mark and dash."""
-    six = looks([[resizer for resizer, _ in SIX], [aug for _, aug in SIX]])
+    six = cell_styles([[resizer for resizer, _ in SIX], [aug for _, aug in SIX]])
     assert all((first.mark, first.filled) != (second.mark, second.filled) for first, second in combinations(six, 2))
-    many = looks([[str(place) for place in range(32)]])
-    assert len({(look.colour, str(look.dash)) for look in many}) == 32
+    many = cell_styles([[str(place) for place in range(32)]])
+    assert len({(style.colour, str(style.dash)) for style in many}) == 32
 
 
 def test_a_label_is_drawn_as_it_is(tmp_path: Path) -> None:
@@ -212,7 +243,8 @@ def test_only_commands_that_planned_these_runs_are_shown(tmp_path: Path) -> None
 def test_more_cells_than_can_be_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some are drawn, and it is said: never a picture that looks whole."""
     found = argued(six_cells(tmp_path))
-    monkeypatch.setattr(plots, "CELLS", 4)
+    monkeypatch.setattr(curves_module, "CELLS", 4)
+    monkeypatch.setattr(cost_plot, "CELLS", 4)
     assert "The first 4 of 6 cells are drawn." in curves(found.analysis, found.details.curves).caption
     drawn = cost(found.analysis, "seconds")
     assert "4 of 6 cells are drawn, those of the front first." in drawn.caption
