@@ -54,15 +54,15 @@ def apart(identities: Sequence[Identity]) -> list[str]:
     options = [key for key in dict.fromkeys(key for each in identities for key in each) if "." not in key]
     shown = [key for key in options if key not in (*IN_ID, "seed") and len({str(each.get(key)) for each in identities}) > 1]
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for place, each in enumerate(identities):
-        alike[tuple(str(each.get(key)) for key in options if key != "seed")].append(place)
+    for index, each in enumerate(identities):
+        alike[tuple(str(each.get(key)) for key in options if key != "seed")].append(index)
     result = [[str(each[key]) for key in shown if key in each] for each in identities]
-    for places in alike.values():
-        keys = dict.fromkeys(key for place in places for key in identities[place] if "." in key)
-        varying = [key for key in keys if len({str(identities[place].get(key)) for place in places}) > 1]
+    for indices in alike.values():
+        keys = dict.fromkeys(key for index in indices for key in identities[index] if "." in key)
+        varying = [key for key in keys if len({str(identities[index].get(key)) for index in indices}) > 1]
         last = [key.rpartition(".")[2] for key in varying]
-        for place in places:
+        for index in indices:
             for key, name in zip(varying, last, strict=True):
                 unit = "" if key == "data.content" else f"{name if last.count(name) == 1 else key} "
-                result[place].append(f"{unit}{identities[place].get(key, 'not set')}")
+                result[index].append(f"{unit}{identities[index].get(key, 'not set')}")
     return [", ".join(parts) for parts in result]

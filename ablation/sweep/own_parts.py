@@ -84,10 +84,10 @@ def source(module: str) -> Path | None:
     name, *rest = module.split(".")
     if name not in trusted() or not all(part.isidentifier() for part in rest):
         return None
-    for place in _locations(name):
-        if place.is_file():
-            return place if not rest else None
-        inside = place.joinpath(*rest)
+    for path in _locations(name):
+        if path.is_file():
+            return path if not rest else None
+        inside = path.joinpath(*rest)
         for file in (inside / "__init__.py", inside.with_suffix(".py")):
             if file.is_file():
                 return file
@@ -101,13 +101,13 @@ def packages(config: dict[str, Any]) -> dict[str, list[tuple[str, Path]]]:
     """
     if not any(target.partition(".")[0] in trusted() for target in _targets(config)):
         return {}
-    return {name: [file for place in _locations(name) for file in _files(place)] for name in trusted()}
+    return {name: [file for path in _locations(name) for file in _files(path)] for name in trusted()}
 
 
-def _files(place: Path) -> list[tuple[str, Path]]:
-    if place.is_file():
-        return [(place.name, place)]
-    return [(file.relative_to(place).as_posix(), file) for file in sorted(place.rglob("*.py"))]
+def _files(path: Path) -> list[tuple[str, Path]]:
+    if path.is_file():
+        return [(path.name, path)]
+    return [(file.relative_to(path).as_posix(), file) for file in sorted(path.rglob("*.py"))]
 
 
 def _locations(name: str) -> list[Path]:
@@ -118,8 +118,8 @@ def _locations(name: str) -> list[Path]:
         return []
     if spec is None:
         return []
-    places = spec.submodule_search_locations or ([spec.origin] if spec.origin else [])
-    return [place for place in map(Path, places) if place.is_dir() or place.suffix == ".py"]
+    paths = spec.submodule_search_locations or ([spec.origin] if spec.origin else [])
+    return [path for path in map(Path, paths) if path.is_dir() or path.suffix == ".py"]
 
 
 def _targets(node: Any) -> Iterator[str]:
@@ -166,6 +166,6 @@ def check_hydra(config: DictConfig, expected: DictConfig) -> None:
         Refused: names the part of Hydra's node.
     """
     for name in CALLED_FIRST:
-        found, wanted = (OmegaConf.to_container(node.hydra[name], resolve=False) for node in (config, expected))
-        if found != wanted:
+        actual, wanted = (OmegaConf.to_container(node.hydra[name], resolve=False) for node in (config, expected))
+        if actual != wanted:
             raise Refused(f"hydra.{name}: changed by a configuration file; Hydra calls it before anything is checked")

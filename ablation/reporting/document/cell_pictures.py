@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ablation.records.numbers import percent
-from ablation.reporting.document.picture import WORDS, Line, Picture, Said, difference, legend, more_rows, tested
+from ablation.reporting.document.picture import ANSWER_CLASSES, Line, Picture, Value, difference, legend, more_rows, tested
 from ablation.reporting.document.reported import paper
 from ablation.reporting.document.sections import estimated, first, mean_text
 from ablation.reporting.document.strips import Mark, Scale, Strip, ends, scale
@@ -24,10 +24,10 @@ def cells(analysis: Analysis) -> list[Picture]:
     shown, _ = first(analysis)
     chosen = {id(row) for row in shown}
     several = len(analysis.groups) > 1
-    return [_cells(analysis, group, chosen, place if several else 0) for place, group in enumerate(analysis.groups, 1)]
+    return [_cells(analysis, group, chosen, index if several else 0) for index, group in enumerate(analysis.groups, 1)]
 
 
-def _cells(analysis: Analysis, group: Group, chosen: set[int], place: int) -> Picture:
+def _cells(analysis: Analysis, group: Group, chosen: set[int], index: int) -> Picture:
     against = {id(each.row): each for each in analysis.comparisons}
     baselines = list(dict.fromkeys(against[id(row)].other.cell.label for row in group.rows if id(row) in against))
     named = baselines[0] if len(baselines) == 1 else "its own baseline"
@@ -38,14 +38,14 @@ def _cells(analysis: Analysis, group: Group, chosen: set[int], place: int) -> Pi
 
     def line(row: Row) -> Line:
         compared = against.get(id(row))
-        said = [_accuracy(analysis, row), *([difference(compared)] if baselines else [])]
+        values = [_accuracy(analysis, row), *([difference(compared)] if baselines else [])]
         other = compared.other if compared else compared_with.get(id(row))
-        answer = WORDS.get(compared.decision.answer, "") if compared else ""
+        answer = ANSWER_CLASSES.get(compared.decision.answer, "") if compared else ""
         strip = _seeds(analysis, row, on, other.samples[analysis.metric].mean if other else None, bool(answer))
-        return Line(Said(row.cell.label), strip, said, answer, _cell_details(analysis, row, compared), row.cell.runs)
+        return Line(Value(row.cell.label), strip, values, answer, _cell_details(analysis, row, compared), row.cell.runs)
 
     columns = ["Cell", "", "Mean, %", *([f"Against {named}, points"] if baselines else [])]
-    key = f"cells-{place}" if place else "cells"
+    key = f"cells-{index}" if index else "cells"
     lines = [line(row) for row in rows if id(row) in chosen]
     others, name = more_rows([row for row in rows if id(row) not in chosen], "cells")
     rest = [line(row) for row in others]
@@ -84,12 +84,12 @@ def _seeds(analysis: Analysis, row: Row, on: Scale, line: float | None, decided:
     )
 
 
-def _accuracy(analysis: Analysis, row: Row) -> Said:
+def _accuracy(analysis: Analysis, row: Row) -> Value:
     found, planned, why = row.samples[analysis.metric], row.cell.planned, lacking(row.cell)
     if not found.n:
-        return Said(why or f"no {analysis.metric}")
+        return Value(why or f"no {analysis.metric}")
     counted = f"n = {found.n}" + (f" of {planned}" if found.n < planned else "")
-    return Said(mean_text(row, analysis.metric), f"{counted}; {why}" if why else counted)
+    return Value(mean_text(row, analysis.metric), f"{counted}; {why}" if why else counted)
 
 
 def _cell_details(analysis: Analysis, row: Row, compared: Comparison | None) -> list[str]:

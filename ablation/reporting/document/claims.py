@@ -39,8 +39,8 @@ def better(comparison: Comparison, next_one: bool = False, known: Scope | None =
 def same(comparison: Comparison) -> str:
     """Say that two cells are the same within the stated margin."""
     margin = comparison.decision.margin or 0.0
-    found = comparison.estimate.interval(SAME)
-    bounds = f" (90 %: {_between(found, ' to ')})" if found else ""
+    bounds_90 = comparison.estimate.interval(SAME)
+    bounds = f" (90 %: {_between(bounds_90, ' to ')})" if bounds_90 else ""
     return f"{comparison.row.cell.label} and {comparison.other.cell.label} are the same within {margin:g} points{bounds}."
 
 
@@ -65,28 +65,28 @@ def nothing(estimate: Estimate) -> str:
     return estimate.reason.value if estimate.reason else "no test"
 
 
-def effect(analysis: Analysis, found: Effect, rows: Sequence[Row], known: Scope | None = None) -> tuple[str, Step | None]:
+def effect(analysis: Analysis, result: Effect, rows: Sequence[Row], known: Scope | None = None) -> tuple[str, Step | None]:
     """Say what an effect comes to, and the step that would decide one that is open."""
-    contrast = found.contrast
+    contrast = result.contrast
     levels = contrast.of.removeprefix(contrast.change)  # of the other factors: ` (base, cutmix)`
     mean = f"mean of {levels[2:-1]}" if len(levels) <= LONGEST else "mean over the other factors"
     change = f"{contrast.change}, {mean}" if "," in levels else contrast.change
     name = f"{contrast.name[:1].upper()}{contrast.name[1:]}" if contrast.kind == "contrast" else f"Changing {contrast.name}"
     name = f"{name} ({change})"
-    estimate, size = found.estimate, spoken(abs(found.estimate.points or 0.0), _width(found.estimate))
-    if found.decision.answer in (Answer.BETTER, Answer.WORSE):
-        verb = "adds" if found.decision.answer is Answer.BETTER else "costs"
-        bounds = interval(estimate, turned=found.decision.answer is Answer.WORSE)
+    estimate, size = result.estimate, spoken(abs(result.estimate.points or 0.0), _width(result.estimate))
+    if result.decision.answer in (Answer.BETTER, Answer.WORSE):
+        verb = "adds" if result.decision.answer is Answer.BETTER else "costs"
+        bounds = interval(estimate, turned=result.decision.answer is Answer.WORSE)
         return f"{name} {verb} {size} points ({_listed(bounds, holds(estimate, known))}).", None
-    if found.decision.answer is Answer.SAME:
+    if result.decision.answer is Answer.SAME:
         bounds = f" (90 %: {_between(inner, ' to ')})" if (inner := estimate.interval(SAME)) else ""
-        return f"{name} changes less than {found.decision.margin:g} points{bounds}.", None
-    if found.decision.interval is None:
+        return f"{name} changes less than {result.decision.margin:g} points{bounds}.", None
+    if result.decision.interval is None:
         return f"{name}: cannot tell, {nothing(estimate)}.", None
-    level = LEVEL if found.adjusted is None else found.adjusted.level
+    level = LEVEL if result.adjusted is None else result.adjusted.level
     would, step = decides(analysis, estimate, level, list(rows))
     adjusted = _in_brackets("adjusted for all effects" if level < LEVEL else "", "")
-    return f"{name}: cannot tell, between {_between(found.decision.interval)} points{adjusted}{would}.", step
+    return f"{name}: cannot tell, between {_between(result.decision.interval)} points{adjusted}{would}.", step
 
 
 def decides(analysis: Analysis, estimate: Estimate, level: float, rows: Sequence[Row]) -> tuple[str, Step | None]:
@@ -133,19 +133,19 @@ def image_by_image(comparison: Comparison) -> str | None:
 
 def interval(estimate: Estimate, turned: bool = False) -> str:
     """Return `95 %: 20.1 to 24.3`, of the size of a difference if `turned`."""
-    found = estimate.interval()
-    assert found is not None
-    low, high = (-found.high, -found.low) if turned else (found.low, found.high)
+    bounds = estimate.interval()
+    assert bounds is not None
+    low, high = (-bounds.high, -bounds.low) if turned else (bounds.low, bounds.high)
     return f"95 %: {spoken(low, high - low)} to {spoken(high, high - low)}"
 
 
-def _between(found: Interval, word: str = " and ") -> str:
-    return word.join(spoken(end, found.high - found.low, sign=True) for end in (found.low, found.high))
+def _between(bounds: Interval, word: str = " and ") -> str:
+    return word.join(spoken(end, bounds.high - bounds.low, sign=True) for end in (bounds.low, bounds.high))
 
 
 def _width(estimate: Estimate) -> float:
-    found = estimate.interval()
-    return 0.0 if found is None else found.high - found.low
+    bounds = estimate.interval()
+    return 0.0 if bounds is None else bounds.high - bounds.low
 
 
 def _listed(*parts: str) -> str:

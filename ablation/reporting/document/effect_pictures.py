@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ablation.reporting.document.picture import (
-    WORDS,
+    ANSWER_CLASSES,
     Line,
     Picture,
-    Said,
+    Value,
     decided,
     difference,
     legend,
@@ -43,10 +43,10 @@ def differences(comparisons: Sequence[Comparison], key: str) -> Picture | None:
     on = scale([0.0, *_ends([each.estimate for each in comparisons])])
     lines = [
         Line(
-            Said(each.row.cell.label),
+            Value(each.row.cell.label),
             _interval(each.estimate, on, each.decision),
             [difference(each)],
-            WORDS.get(each.decision.answer, ""),
+            ANSWER_CLASSES.get(each.decision.answer, ""),
             [tested(each)],
         )
         for each in comparisons
@@ -85,9 +85,9 @@ def _effect(effect: Effect, on: Scale, rows: Sequence[Row], several: bool) -> Li
         for words, sign in ((f"{whole} of", 1), ("minus that of", -1))
     ]
     details = [f"{test} ({found.scope.value})" if found.scope else test, *sides]
-    answer = WORDS.get(effect.decision.answer, "")
-    label = Said(contrast.name[:1].upper() + contrast.name[1:], typeset_cell(f"{of}, {effect.tested_on}" if several else of))
-    return Line(label, _interval(found, on, effect.decision), [Said(plus_minus(found), test)], answer, details)
+    answer = ANSWER_CLASSES.get(effect.decision.answer, "")
+    label = Value(contrast.name[:1].upper() + contrast.name[1:], typeset_cell(f"{of}, {effect.tested_on}" if several else of))
+    return Line(label, _interval(found, on, effect.decision), [Value(plus_minus(found), test)], answer, details)
 
 
 def _listed(labels: Sequence[str]) -> str:
@@ -112,6 +112,6 @@ def _interval(found: Estimate, on: Scale, decision: Decision) -> Strip:
     return Strip(
         mean=on.at(found.points) if known and found.points is not None else None,
         ends=ends(found.interval(), on),
-        decided=decision.answer in WORDS,
+        decided=decision.answer in ANSWER_CLASSES,
         line=on.at(0.0),
     )

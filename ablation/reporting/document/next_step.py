@@ -38,40 +38,42 @@ def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int) -> Step:
     taken = [run["seed"] for row in rows for run in row.cell.runs if isinstance(run["seed"], int)]
     first = max(taken, default=-1) + 1
     whole = len(rows) == len(analysis.rows)
-    words = [word for word in shlex.split(analysis.command) if not word.startswith(("seed=", "hydra.verbose="))]
-    typed = [word for word in words if "," in BRACKETS.sub("", word) and "=" in word]
-    wanted = {word.partition("=")[0]: word if whole else _narrowed(word, rows) for word in typed}
+    arguments = [argument for argument in shlex.split(analysis.command) if not argument.startswith(("seed=", "hydra.verbose="))]
+    typed = [argument for argument in arguments if "," in BRACKETS.sub("", argument) and "=" in argument]
+    wanted = {argument.partition("=")[0]: argument if whole else _narrowed(argument, rows) for argument in typed}
     named = (
-        [] if whole else [key for key in named_keys(analysis.study) if not any(word.startswith(f"{key}=") for word in words)]
+        []
+        if whole
+        else [key for key in named_keys(analysis.study) if not any(argument.startswith(f"{key}=") for argument in arguments)]
     )
     added = {key: f"{key}={','.join(_values(key, rows))}" for key in named if _values(key, rows)}
-    words = [wanted.get(word.partition("=")[0], word) for word in words]
-    words += [] if {"-m", "--multirun"} & {*words} else ["-m"]
-    cells = len(rows) if whole else prod(word.count(",") + 1 for word in [*wanted.values(), *added.values()])
+    arguments = [wanted.get(argument.partition("=")[0], argument) for argument in arguments]
+    arguments += [] if {"-m", "--multirun"} & {*arguments} else ["-m"]
+    cells = len(rows) if whole else prod(argument.count(",") + 1 for argument in [*wanted.values(), *added.values()])
     new = ",".join(map(str, range(first, first + seeds))) if seeds <= LISTED else f"range({first},{first + seeds})"
     seconds = seeds * cells * sum(wall) / len(wall) if wall else None
-    return Step(seeds, seconds, shlex.join([*words, *added.values(), f"seed={new}"]))
+    return Step(seeds, seconds, shlex.join([*arguments, *added.values(), f"seed={new}"]))
 
 
 def new_cells(analysis: Analysis, values: Mapping[str, str]) -> Step:
     """Return the step that trains the sweep's grid and seeds with other values of some keys, `resizer: bilinear`."""
     if analysis.command is None:
         return Step(0, None, None)
-    words = [word for word in shlex.split(analysis.command) if word.partition("=")[0] not in values]
-    words += [] if {"-m", "--multirun"} & {*words} else ["-m"]
-    return Step(0, None, shlex.join([*words, *(f"{key}={shown(value)}" for key, value in values.items())]))
+    arguments = [argument for argument in shlex.split(analysis.command) if argument.partition("=")[0] not in values]
+    arguments += [] if {"-m", "--multirun"} & {*arguments} else ["-m"]
+    return Step(0, None, shlex.join([*arguments, *(f"{key}={shown(value)}" for key, value in values.items())]))
 
 
 def _values(key: str, rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(shown(row.cell.config[key]) for row in rows if key in row.cell.config))
 
 
-def _narrowed(word: str, rows: Sequence[Row]) -> str:
+def _narrowed(argument: str, rows: Sequence[Row]) -> str:
     """Return an override of several values with those alone that the cells have, as they were typed where they were."""
-    key, _, values = word.partition("=")
+    key, _, values = argument.partition("=")
     wanted = _values(key, rows)
     kept = [value for value in values.split(",") if any(_equal(value, other) for other in wanted)]
-    return f"{key}={','.join(kept if len(kept) == len(wanted) else wanted)}" if wanted else word
+    return f"{key}={','.join(kept if len(kept) == len(wanted) else wanted)}" if wanted else argument
 
 
 def _equal(typed: str, value: str) -> bool:

@@ -17,11 +17,11 @@ from ablation.reporting.statistics.sameness import Answer, Decision
 
 Row = TypeVar("Row")
 MOST = 40  # rows of a picture beyond those of the first screen: the tables have all
-WORDS = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.SAME: "same"}
+ANSWER_CLASSES = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.SAME: "same"}
 
 
 @dataclass(frozen=True)
-class Said:
+class Value:
     """A number with its interval, and in small what qualifies it."""
 
     text: str
@@ -32,9 +32,9 @@ class Said:
 class Line:
     """One row of a picture."""
 
-    label: Said
+    label: Value
     strip: Strip
-    said: Sequence[Said]  # as many as the picture's columns beyond label and strip
+    values: Sequence[Value]  # as many as the picture's columns beyond label and strip
     answer: str = ""  # better, worse, same; empty where nothing is decided
     details: Sequence[str] = ()  # sentences, shown when the row is pointed at
     runs: Sequence[dict[str, Any]] = ()  # of the cell
@@ -53,14 +53,14 @@ class Picture:
     more: Picture | None = None
 
 
-def difference(compared: Comparison | None) -> Said:
+def difference(compared: Comparison | None) -> Value:
     """Return the difference with its decision; of a cell without a result nothing, since its mean says why."""
     if compared is None:
-        return Said("")
-    found = compared.estimate
-    if found.points is None:
-        return Said(found.reason.value if found.reason and compared.row.cell.done else "")
-    return Said(plus_minus(found), decided(compared.decision, compared.p))
+        return Value("")
+    estimate = compared.estimate
+    if estimate.points is None:
+        return Value(estimate.reason.value if estimate.reason and compared.row.cell.done else "")
+    return Value(plus_minus(estimate), decided(compared.decision, compared.p))
 
 
 def decided(decision: Decision, p: float | None) -> str:
@@ -96,4 +96,4 @@ def legend(lines: Sequence[Line], line: str, report: str = "") -> list[tuple[str
         ("report", report, any(strip.report for strip in strips)),
         ("line", line, any(strip.line is not None for strip in strips)),
     ]
-    return [(mark, words) for mark, words, there in entries if there]
+    return [(mark, meaning) for mark, meaning, present in entries if present]

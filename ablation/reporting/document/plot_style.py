@@ -28,7 +28,7 @@ SERIES = [f"#0000{number:02x}" for number in range(0x10, 0x18)]
 # Okabe and Ito's colours (jfly.uni-koeln.de/color), the light ones darkened to 3:1 on white; the page has those for dark.
 LIGHT = ["#4d4d4d", "#0072b2", "#d55e00", "#00805c", "#b0528c", "#a36a00", "#2585b8", "#7a7000"]
 NAMES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
-    colour: f"series-{place}" for place, colour in enumerate(SERIES)
+    colour: f"series-{index}" for index, colour in enumerate(SERIES)
 }
 FALLBACK = {INK: "#1c2024", MUTED: "#5d656d", GRID: "#d9dde1", PAPER: "#ffffff"} | dict(zip(SERIES, LIGHT, strict=True))
 MARKS = ["o", "s", "^", "D", "v", "P", "X", "p"]
@@ -66,7 +66,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Look:
+class CellStyle:
     """A cell's style in every plot: mark and dash as well as colour."""
 
     colour: str
@@ -80,8 +80,8 @@ class Look:
         return {"color": self.colour, "linestyle": self.dash, "markerfacecolor": face, "markeredgecolor": self.colour, **more}
 
 
-def looks(levels: Sequence[Sequence[str | None]]) -> list[Look]:
-    """Give each cell its look: the first factor's colour and mark, the second's dash; by turns where that is not unique.
+def cell_styles(levels: Sequence[Sequence[str | None]]) -> list[CellStyle]:
+    """Give each cell its style: the first factor's colour and mark, the second's dash; by turns where that is not unique.
 
     Args:
         levels: of each factor that varies, the level of each cell.
@@ -90,11 +90,11 @@ def looks(levels: Sequence[Sequence[str | None]]) -> list[Look]:
     ordered = sorted(levels, key=lambda factor: -len(set(factor)))  # there are more colours than dashes
     first, second = (*ordered[:2], *[[None] * number] * 2)[:2]
     colours, dashes = list(dict.fromkeys(first)), list(dict.fromkeys(second))
-    places = [(colours.index(one), dashes.index(other)) for one, other in zip(first, second, strict=True)]
-    if len(set(places)) < len(places) or len(colours) > len(SERIES) or len(dashes) > len(DASHES):
-        turns = [(place, turn) for turn, place in product(range(len(DASHES)), range(len(SERIES)))]
-        places = [turns[place % len(turns)] for place in range(number)]
-    return [Look(SERIES[place], MARKS[place], DASHES[turn], filled=turn == 0) for place, turn in places]
+    indices = [(colours.index(one), dashes.index(other)) for one, other in zip(first, second, strict=True)]
+    if len(set(indices)) < len(indices) or len(colours) > len(SERIES) or len(dashes) > len(DASHES):
+        turns = [(index, turn) for turn, index in product(range(len(DASHES)), range(len(SERIES)))]
+        indices = [turns[index % len(turns)] for index in range(number)]
+    return [CellStyle(SERIES[index], MARKS[index], DASHES[turn], filled=turn == 0) for index, turn in indices]
 
 
 def draw(name: str, key: str, height: float, paint: Callable[[Figure], None]) -> str:
@@ -158,7 +158,7 @@ def logarithmic(axes: Axes) -> None:
 def legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Name the marks at the foot, in two columns where the names are short."""
     columns = legend_columns([label for label, _ in entries])
-    handles = [Line2D([], [], **{"label": short(label, 48 // columns), **look}) for label, look in entries]
+    handles = [Line2D([], [], **{"label": short(label, 48 // columns), **style}) for label, style in entries]
     figure.legend(
         handles=handles,
         loc="lower left",

@@ -123,16 +123,16 @@ def _lead(analysis: Analysis, group: Group) -> list[_Fact]:
     ]
 
 
-def _judged(analysis: Analysis, found: Comparison, next_one: bool = False, known: Scope | None = None) -> _Fact:
+def _judged(analysis: Analysis, compared: Comparison, next_one: bool = False, known: Scope | None = None) -> _Fact:
     """Say what a comparison decides, or what would decide it."""
-    if found.decision.answer in (Answer.BETTER, Answer.WORSE):
-        return _Fact(claims.better(found, next_one, known))
-    if found.decision.answer is Answer.SAME:
-        return _Fact(claims.same(found))
-    would, step = claims.decides(analysis, found.estimate, found.level, [found.row, found.other])
-    other = f"the next, {found.other.cell.label}" if next_one else found.other.cell.label
-    bounds = claims.undecided(analysis, found, known)
-    return _Fact(f"It is undecided whether {found.row.cell.label} beats {other}: {bounds}{would}.", step)
+    if compared.decision.answer in (Answer.BETTER, Answer.WORSE):
+        return _Fact(claims.better(compared, next_one, known))
+    if compared.decision.answer is Answer.SAME:
+        return _Fact(claims.same(compared))
+    would, step = claims.decides(analysis, compared.estimate, compared.level, [compared.row, compared.other])
+    other = f"the next, {compared.other.cell.label}" if next_one else compared.other.cell.label
+    bounds = claims.undecided(analysis, compared, known)
+    return _Fact(f"It is undecided whether {compared.row.cell.label} beats {other}: {bounds}{would}.", step)
 
 
 def _mean(analysis: Analysis, row: Row) -> str:

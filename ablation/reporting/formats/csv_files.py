@@ -69,7 +69,7 @@ def _value(value: Any) -> str | None:
     """Return numbers so that Python reads them back exactly, guarded text, other values as JSON."""
     if value is None:
         return None
-    if isinstance(value, float):
+    if isinstance(value, float) or type(value) is int:  # True is an int, and JSON's true
         return repr(value)
     return _text(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)
 

@@ -43,7 +43,7 @@ def show_section(section: Section, console: Console, titled: bool = True) -> Non
     show_lines([section.title] if titled else [], console, "bold")
     console.print(grid(section, console.width))
     kept = fitting(section.columns, widths(section), console.width)
-    left_out = [column.name for place, column in enumerate(section.columns) if place not in kept and column.kind != "text"]
+    left_out = [column.name for index, column in enumerate(section.columns) if index not in kept and column.kind != "text"]
     lines = [f"not in {console.width} columns: {', '.join(left_out)}"] if left_out else []
     show_lines([*section.lines, *lines], console, "dim")
 
@@ -52,24 +52,24 @@ def grid(section: Section, width: int) -> Grid:
     """Return a section's grid for a terminal of so many characters: numbers right-aligned, names left-aligned."""
     natural = widths(section)
     kept = fitting(section.columns, natural, width)
-    names = [place for place in kept if section.columns[place].kind != "number"]
-    room = width - sum(natural[place] for place in kept if place not in names) - GAP * (len(kept) - 1)
-    shown = {**dict(enumerate(natural)), **dict(zip(names, _narrowed([natural[place] for place in names], room), strict=True))}
+    names = [index for index in kept if section.columns[index].kind != "number"]
+    room = width - sum(natural[index] for index in kept if index not in names) - GAP * (len(kept) - 1)
+    shown = {**dict(enumerate(natural)), **dict(zip(names, _narrowed([natural[index] for index in names], room), strict=True))}
     result = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for place in kept:
-        side: Literal["left", "right"] = "left" if place in names else "right"
-        title = Text(visible(section.columns[place].name))
-        result.add_column(title, justify=side, no_wrap=True, overflow="ellipsis", width=shown[place])
+    for index in kept:
+        side: Literal["left", "right"] = "left" if index in names else "right"
+        title = Text(visible(section.columns[index].name))
+        result.add_column(title, justify=side, no_wrap=True, overflow="ellipsis", width=shown[index])
     for row in section.rows:
-        result.add_row(*(Text(visible(row[place].text)) for place in kept))
+        result.add_row(*(Text(visible(row[index].text)) for index in kept))
     return result
 
 
 def widths(section: Section) -> list[int]:
     """Return how many characters each column takes, its name included."""
     return [
-        max(cell_len(visible(column.name)), *(cell_len(visible(row[place].text)) for row in section.rows), 0)
-        for place, column in enumerate(section.columns)
+        max(cell_len(visible(column.name)), *(cell_len(visible(row[index].text)) for row in section.rows), 0)
+        for index, column in enumerate(section.columns)
     ]
 
 
@@ -82,8 +82,8 @@ def fitting(columns: Sequence[Column], widths: Sequence[int], width: int) -> lis
         width: of the terminal, characters.
     """
     kept = list(range(len(columns)))
-    while sum(widths[place] for place in kept) + GAP * (len(kept) - 1) > width:
-        spare = max(kept, key=lambda place: columns[place].spare)
+    while sum(widths[index] for index in kept) + GAP * (len(kept) - 1) > width:
+        spare = max(kept, key=lambda index: columns[index].spare)
         if not columns[spare].spare:
             break
         kept.remove(spare)

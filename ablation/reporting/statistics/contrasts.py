@@ -78,15 +78,15 @@ def contrasts(
     known = [{} if cell in foreign else config for cell, config in enumerate(configs)]
     mine = [cell for cell in (range(len(configs)) if done is None else done) if cell not in foreign]
     grid = _Grid(known, factors(known, study), mine)
-    found = [each for name, change in (study.get("contrasts") or {}).items() for each in _of_study(grid, name, change)]
+    chosen = [each for name, change in (study.get("contrasts") or {}).items() for each in _of_study(grid, name, change)]
     no_effect = [NoEffect(f"{len(foreign)} of {len(configs)} cells", "other keys")] if foreign else []
     crossed = []
-    for place, factor in enumerate(grid.factors):
+    for index, factor in enumerate(grid.factors):
         if len(factor.levels) > MOST:
             no_effect.append(NoEffect(factor.name, "many levels"))
-        elif _crossed(grid, place):
-            crossed.append(place)
-            found += _main_effects(grid, place)
+        elif _crossed(grid, index):
+            crossed.append(index)
+            chosen += _main_effects(grid, index)
         elif len(factor.levels) > 1:
             no_effect.append(NoEffect(factor.name, "not crossed"))
     for one, other in combinations(crossed, 2):
@@ -94,8 +94,8 @@ def contrasts(
         if (len(first.levels) - 1) * (len(second.levels) - 1) > MOST:
             no_effect.append(NoEffect(f"{first.name} x {second.name}", "many levels"))
         else:
-            found += _interactions(grid, one, other)
-    return found, no_effect
+            chosen += _interactions(grid, one, other)
+    return chosen, no_effect
 
 
 def _foreign(configs: Sequence[Config]) -> set[int]:
@@ -108,7 +108,7 @@ def _foreign(configs: Sequence[Config]) -> set[int]:
 
 def _of_study(grid: _Grid, name: str, change: Mapping[str, Sequence[Any]]) -> Iterator[Contrast]:
     """Yield a contrast of the study: over all levels of the other factors, then at each of them."""
-    own = {place for place, factor in enumerate(grid.factors) if factor.keys & change.keys()}
+    own = {index for index, factor in enumerate(grid.factors) if factor.keys & change.keys()}
     sides = []
     for sign, end in ((-1, 0), (1, 1)):
         wanted = {key: plain(levels[end]) for key, levels in change.items()}
@@ -124,23 +124,23 @@ def _of_study(grid: _Grid, name: str, change: Mapping[str, Sequence[Any]]) -> It
         yield _mean(grid, "contrast", name, of, sides, [{context: cells[context]} for cells in split])
 
 
-def _crossed(grid: _Grid, place: int) -> bool:
+def _crossed(grid: _Grid, index: int) -> bool:
     """Return True if some cells, with a result or without, differ from the reference level's in this factor alone."""
-    factor = grid.factors[place]
-    reference = _side(grid, 1, {place: factor.reference}, planned=True)
-    others = [_side(grid, 1, {place: level}, planned=True) for level in factor.levels if level != factor.reference]
-    pairs = (_split(grid, [reference, other], {place}) for other in others)
+    factor = grid.factors[index]
+    reference = _side(grid, 1, {index: factor.reference}, planned=True)
+    others = [_side(grid, 1, {index: level}, planned=True) for level in factor.levels if level != factor.reference]
+    pairs = (_split(grid, [reference, other], {index}) for other in others)
     return any(first.keys() & second.keys() for first, second in pairs)
 
 
-def _main_effects(grid: _Grid, place: int) -> Iterator[Contrast]:
+def _main_effects(grid: _Grid, index: int) -> Iterator[Contrast]:
     """Yield a factor's change from its reference level to each other level that has a result."""
-    factor = grid.factors[place]
-    reference = _side(grid, -1, {place: factor.reference})
+    factor = grid.factors[index]
+    reference = _side(grid, -1, {index: factor.reference})
     for level in factor.levels:
-        side = _side(grid, 1, {place: level})
+        side = _side(grid, 1, {index: level})
         if level != factor.reference and side.cells:
-            split = _split(grid, [reference, side], {place})
+            split = _split(grid, [reference, side], {index})
             yield _mean(grid, "main effect", factor.name, f"{factor.reference} -> {level}", [reference, side], split)
 
 
@@ -160,15 +160,15 @@ def _interactions(grid: _Grid, one: int, other: int) -> Iterator[Contrast]:
 def _side(grid: _Grid, sign: int, levels: Mapping[int, str], planned: bool = False) -> _Side:
     """Return the cells of these levels that have a result, or with `planned` all of them."""
     cells = range(len(grid.configs)) if planned else grid.done
-    having = [cell for cell in cells if all(grid.factors[place].cells[cell] == level for place, level in levels.items())]
+    having = [cell for cell in cells if all(grid.factors[index].cells[cell] == level for index, level in levels.items())]
     return _Side(sign, levels, having)
 
 
 def _split(grid: _Grid, sides: Sequence[_Side], own: set[int]) -> list[dict[Context, list[int]]]:
     """Return each side's cells by their levels of the factors that are not `own` and that all sides' cells have."""
     used = [
-        place not in own and all(factor.cells[cell] is not None for side in sides for cell in side.cells)
-        for place, factor in enumerate(grid.factors)
+        index not in own and all(factor.cells[cell] is not None for side in sides for cell in side.cells)
+        for index, factor in enumerate(grid.factors)
     ]
     split = []
     for side in sides:
@@ -182,7 +182,7 @@ def _split(grid: _Grid, sides: Sequence[_Side], own: set[int]) -> list[dict[Cont
 
 def _contexts(grid: _Grid, split: Sequence[Mapping[Context, Sequence[int]]]) -> list[Context]:
     """Return the levels of the other factors at which some side has a result, in the factors' order."""
-    orders = [{level: place for place, level in enumerate(factor.levels)} for factor in grid.factors]
+    orders = [{level: index for index, level in enumerate(factor.levels)} for factor in grid.factors]
     seen = {context for cells in split for context in cells}
     return sorted(seen, key=lambda context: [-1 if x is None else order[x] for order, x in zip(orders, context, strict=True)])
 
@@ -218,16 +218,16 @@ def _mean(
 
 def _place(grid: _Grid, context: Context, levels: Mapping[int, str]) -> str:
     """Return a place of the grid in words: levels in the order of the factors."""
-    others = {place: f"{grid.factors[place].unit}{level}" for place, level in enumerate(context) if level is not None}
-    own = {place: f"{grid.factors[place].unit if place >= 0 else ''}{level}" for place, level in levels.items()}
+    others = {index: f"{grid.factors[index].unit}{level}" for index, level in enumerate(context) if level is not None}
+    own = {index: f"{grid.factors[index].unit if index >= 0 else ''}{level}" for index, level in levels.items()}
     return " ".join(text for _, text in sorted({**others, **own}.items()))
 
 
 def _over(grid: _Grid, of: str, contexts: Sequence[Context]) -> str:
     """Add to a contrast's name the levels of the other factors that it is a mean over."""
     parts = []
-    for place, factor in enumerate(grid.factors):
-        levels = list(dict.fromkeys(level for context in contexts if (level := context[place]) is not None))
+    for index, factor in enumerate(grid.factors):
+        levels = list(dict.fromkeys(level for context in contexts if (level := context[index]) is not None))
         if levels:
             listed = f"{factor.unit}{', '.join(levels)}"
             parts.append(listed if len(levels) <= NAMED else f"{len(levels)} levels of {factor.name}")

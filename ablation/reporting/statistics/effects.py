@@ -60,18 +60,20 @@ def effects(
     if len(done) < 2:
         return [], []
     chosen, no_effect = contrasts(configs, study, done)
-    found = _distinct(chosen)
-    wanted = _planned(found)
+    unique = _distinct(chosen)
+    wanted = _planned(unique)
     whole = wanted if len(done) == len(configs) else _planned(_distinct(contrasts(configs, study)[0]))
-    estimates = [_estimate(each, samples) for each in found]
-    planned = [place for place, each in enumerate(found) if each in wanted and each.weights]
+    estimates = [_estimate(each, samples) for each in unique]
+    planned = [index for index, each in enumerate(unique) if each in wanted and each.weights]
     to_come = max(0, sum(1 for each in whole if each.weights) - len(planned))
-    adjusted = dict(zip(planned, holm([*(estimates[place].p for place in planned), *[None] * to_come]), strict=False))
+    adjusted = dict(zip(planned, holm([*(estimates[index].p for index in planned), *[None] * to_come]), strict=False))
     if looked is not None:
-        adjusted = {place: at_look(looked, f"{found[place].name} {found[place].of}", each) for place, each in adjusted.items()}
+        adjusted = {
+            index: at_look(looked, f"{unique[index].name} {unique[index].of}", each) for index, each in adjusted.items()
+        }
     result = [
-        Effect(each, estimate, adjusted.get(place), _decision(estimate, adjusted.get(place), margin))
-        for place, (each, estimate) in enumerate(zip(found, estimates, strict=True))
+        Effect(each, estimate, adjusted.get(index), _decision(estimate, adjusted.get(index), margin))
+        for index, (each, estimate) in enumerate(zip(unique, estimates, strict=True))
     ]
     return sorted(result, key=_rank), no_effect
 

@@ -91,9 +91,9 @@ def test_a_row_says_what_its_test_decided(study: Argued) -> None:
     """The worst of six better cells is told apart from one that nothing is known of."""
     said = by_label(one(study))["+ CutMix"]
     assert (said.answer, said.strip.decided) == ("better", True)
-    assert [each.text for each in said.said] == ["94.37 ± 0.63", "+1.62 ± 0.57"]
-    assert [each.under for each in said.said] == ["n = 3", "better, p = 0.0014"]
-    assert by_label(one(study))["Baseline"].said[1].text == ""
+    assert [each.text for each in said.values] == ["94.37 ± 0.63", "+1.62 ± 0.57"]
+    assert [each.under for each in said.values] == ["n = 3", "better, p = 0.0014"]
+    assert by_label(one(study))["Baseline"].values[1].text == ""
     assert not by_label(one(study))["Baseline"].strip.decided
 
 
@@ -101,7 +101,7 @@ def test_sameness_is_said_with_its_margin_and_without_the_p_of_another_question(
     fill(runs, {SIX[0]: [90.0, 90.2, 90.1], SIX[2]: [90.1, 90.0, 90.2]})
     (found,) = cells(analysis(runs, smallest=2.0))
     line = by_label(found)["+ Resizer"]
-    assert (line.answer, line.said[1].under) == ("same", "the same within 2")
+    assert (line.answer, line.values[1].under) == ("same", "the same within 2")
 
 
 def test_details_name_n_interval_test_and_runs(study: Argued) -> None:
@@ -123,13 +123,13 @@ def test_a_cell_without_a_result_has_a_word_and_no_mark(tmp_path: Path) -> None:
     found = one(argued(six_cells(tmp_path, words=words)))
     line = by_label(found)["+ Resizer"]
     assert (line.strip.seeds, line.strip.mean, line.strip.ends) == ([], None, None)
-    assert [each.text for each in line.said] == ["diverged", ""]
-    assert by_label(found)["+ Resizer_CBAM"].said[0].under == "n = 2 of 3; 1 failed"
+    assert [each.text for each in line.values] == ["diverged", ""]
+    assert by_label(found)["+ Resizer_CBAM"].values[0].under == "n = 2 of 3; 1 failed"
 
 
 def test_without_a_baselines_result_the_reason_stands_in_the_differences_place(tmp_path: Path) -> None:
     found = one(argued(six_cells(tmp_path, words={("none", "base", seed): "missing" for seed in range(3)})))
-    assert by_label(found)["+ CutMix"].said[1].text == "a cell has no finished run"
+    assert by_label(found)["+ CutMix"].values[1].text == "a cell has no finished run"
     assert {line.strip.line for line in found.lines} == {None}
 
 
@@ -178,7 +178,7 @@ def test_without_any_number_there_is_no_picture_of_differences(tmp_path: Path) -
     found = argued(six_cells(tmp_path, words={(resizer, aug, seed): "missing" for resizer, aug in SIX for seed in range(3)}))
     assert differences(found.analysis.comparisons, "differences") is None
     assert effects(found.analysis) is None
-    assert [line.said[0].text for line in one(found).lines] == ["missing"] * 6
+    assert [line.values[0].text for line in one(found).lines] == ["missing"] * 6
 
 
 def test_planned_effects_stand_first_and_the_others_are_folded(study: Argued) -> None:
@@ -192,7 +192,7 @@ def test_planned_effects_stand_first_and_the_others_are_folded(study: Argued) ->
         "Aug base \u2192 cutmix",
     ]
     assert dict(found.legend) == {"decided": "mean with 95 % interval, decided", "line": "no effect"}
-    assert all(line.said[0].under.startswith("exploratory: ") for line in found.more.lines)
+    assert all(line.values[0].under.startswith("exploratory: ") for line in found.more.lines)
     assert "Interaction plain \u00d7 cutmix" in {f"{line.label.text} {line.label.under}" for line in found.more.lines}
     details = next(line for line in found.lines if line.label.text == "Attention").details
     assert details[1:] == [
