@@ -17,13 +17,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from ablation.records import wandb_settings
 from ablation.records.manifest import write_manifest
 from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED
 from ablation.records.record import Record
 from ablation.sweep import (
     busy_gpus,
+    command_checks,
     confounded,
     data_findings,
     exit_reason,
@@ -40,9 +40,7 @@ from ablation.sweep import (
     signals,
 )
 from ablation.sweep.compose import MANY, SweepLoader, grid, in_rounds
-from ablation.sweep.devices import check_arguments, check_slurm, slots
 from ablation.sweep.planned_run import PLANNED, Planned, plan
-from ablation.sweep.ranges import check_range
 from ablation.sweep.refusal import Refused, one_line
 
 SECONDS_PER_RUN = 0.02  # of planning, on one core
@@ -97,11 +95,11 @@ def _plan(config: DictConfig, sweep: bool) -> None:
         raise modes.OtherMode(mode, [], config)
     on_this_machine = mode not in ("plan", "fetch")  # those need neither this machine's devices nor a W&B key
     if on_this_machine:
-        _check_tracker(config)
+        command_checks.check_tracker(config)
     if sweep:
-        _check_launcher(config, on_this_machine, mode)
+        command_checks.check_launcher(config, on_this_machine, mode)
     if in_rounds(config):
-        _check_rounds(config, sweep)
+        command_checks.check_rounds(config, sweep)
     _check_all(_runs(config) if sweep else [(settings.as_typed(config.hydra), config)], config, on_this_machine)
     if mode != "fetch":
         data_findings.show(PLANNED)
@@ -112,16 +110,10 @@ def _plan(config: DictConfig, sweep: bool) -> None:
     if mode:
         runs, PLANNED[:] = list(PLANNED), []  # no run will be trained, so none counts as unfinished
         raise modes.OtherMode(mode, runs, config)
+    if any(run.state not in FINISHED for run in PLANNED):
+        command_checks.check_writable(Path(config.paths.runs))
     if sweep:
         _write(config)
-
-
-def _check_rounds(config: DictConfig, sweep: bool) -> None:
-    """Refuse looks that are none before they are used, and rounds of a single run."""
-    for key in ("looks", "hours"):
-        check_range(f"rounds.{key}", settings.plain(config.rounds)[key], settings.as_typed(config.hydra), {})
-    if not sweep:
-        raise Refused("hydra/sweeper=rounds: needs -m; without it a command is one run")
 
 
 def _runs(config: DictConfig) -> Iterable[tuple[list[str], DictConfig]]:
@@ -154,7 +146,10 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
         if run.folder in planned:
             raise Refused(f"{' '.join(typed)}: planned twice (run {run.run_id}); name each run once")
         record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
-        record.old()  # refuses a folder of another run
+        try:
+            record.old()  # refuses a folder of another run
+        except NotADirectoryError:
+            raise Refused(f"paths.runs={run.folder.parent}: is or lies in a file, must be a folder") from None
         if run.config["rerun"] != "stale" and (words := record.other_data(frozen.data_checksums(run))):
             raise Refused(f"{run.folder}: {words}: rerun=stale trains it again")
         planned[run.folder] = run
@@ -178,27 +173,6 @@ def _build_all(runs: Sequence[Planned], on_this_machine: bool) -> None:
                 gpu_facts.check_queue(run)
 
 
-def _check_tracker(config: DictConfig) -> wandb_settings.Chosen | None:
-    """Return where W&B sends the runs, None for nowhere; refuse before the first run what W&B would refuse at each start."""
-    tracker = settings.plain(config.tracker)
-    try:
-        return None if tracker["mode"] == "disabled" else wandb_settings.check(tracker)
-    except wandb_settings.Wrong as error:
-        raise Refused(str(error)) from None
-
-
-def _check_launcher(config: DictConfig, on_this_machine: bool, mode: str | None) -> None:
-    """Refuse bad launcher arguments before anything is written; with `on_this_machine` also devices that it lacks."""
-    launcher = settings.plain(config.hydra.launcher)
-    if "devices" in launcher:
-        (slots if on_this_machine else check_arguments)(launcher, settings.as_typed(config.hydra, "hydra"))
-    if "array_parallelism" in launcher and mode == "check":
-        way_out = f"srun --gpus=1 {installation.command('run')} -m ... check=true, without hydra/launcher=slurm"
-        raise Refused(f"check=true: tries the cells on this machine; on a node of the cluster: {way_out}")
-    if "array_parallelism" in launcher and on_this_machine:
-        check_slurm()
-
-
 def _print(config: DictConfig) -> None:
     """Print the number of runs in each state, and the axes that the study added to the sweep."""
     typed = {override.partition("=")[0].lstrip("+~") for override in settings.as_typed(config.hydra)}
@@ -213,7 +187,7 @@ def _print(config: DictConfig) -> None:
 
 def _write(config: DictConfig) -> None:
     """Write the sweep's configurations and manifest, with the W&B project as it is now; say where W&B sends the runs."""
-    tracker, chosen = settings.plain(config.tracker), _check_tracker(config)
+    tracker, chosen = settings.plain(config.tracker), command_checks.check_tracker(config)
     if chosen is not None:
         tracker |= {key: chosen.fields[key] for key in ("project", "entity")}
     if chosen is not None and (line := chosen.first_line()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -139,6 +140,20 @@ def test_what_a_part_says_reaches_the_user_once(tmp_path: Path) -> None:
     said = done.stdout + done.stderr
     assert done.returncode == 1 and "Error in call to target" not in said
     assert said.count("cifar-10-python.tar.gz (md5 c58f30108f718f92721af3b95e74349a)") == 1 and "profile=demo" in said
+
+
+@pytest.mark.parametrize("many", [[], ["-m"]])
+def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path: Path, many: list[str]) -> None:
+    """As runs/ in a checkout that is somebody else's: /sys is closed to root, too. A plan needs no folder."""
+    arguments = [*many, *TINY, "resizer=none", "aug=base", "paths.runs=/sys/runs"]
+    done = run(*arguments)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    line = r"refused: paths\.runs=/sys/runs: cannot be written \(.+\): say paths\.runs=FOLDER, or start in another folder\n"
+    assert re.fullmatch(line, done.stderr), done.stderr
+    assert run(*arguments, "plan=true").returncode == 0
+    (tmp_path / "file").touch()
+    done = run(*arguments[:-1], f"paths.runs={tmp_path}/file/runs")
+    assert done.stderr == f"refused: paths.runs={tmp_path}/file/runs: is or lies in a file, must be a folder\n"
 
 
 @pytest.mark.parametrize(
