@@ -54,9 +54,10 @@ def check(config: DictConfig, values: dict[str, Any], overrides: Sequence[str]) 
     Raises:
         Refused: names the key, the option and what it takes.
     """
+    files = planned_run.option_files(config)
     for group in GROUPS:
         target = values[group].get("_target_")
-        added = set(values[group]) - planned_run.stated_keys(config, group)
+        added = set(values[group]) - {key for keys, _ in files[group] for key in keys}
         for key in sorted(added - {"_target_"}):
             if key not in (arguments := _arguments(target)):
                 option, value = settings.choices(config)[group], values[group][key]

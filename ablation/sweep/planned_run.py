@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ class Train:
     epochs: int
     batch_size: int
     precision: str  # fp32, bf16, fp16
+
+
+OptionFile = tuple[tuple[str, ...], str | None]  # the keys of an option's file, its `_target_`
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +181,8 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
     flat: dict[str, Any] = {group: options[group] for group in GROUPS}
     for group in (*GROUPS, "train"):
         flat |= settings.leaves(values[group], f"{group}.")
-    for group in GROUPS:
-        if flat.get(f"{group}._target_") == stated_target(config, group):
+    for group, files in option_files(config).items():
+        if flat.get(f"{group}._target_") == next((target for _, target in files if target is not None), None):
             del flat[f"{group}._target_"]
     flat["seed"] = values["seed"]
     for key in ELSEWHERE:
@@ -195,24 +198,21 @@ def identity(config: DictConfig, values: dict[str, Any] | None = None) -> dict[s
     return flat
 
 
-def stated_target(config: DictConfig, group: str) -> str | None:
-    """Return the `_target_` in the file of a group's chosen option, or in that of the option that it extends."""
-    return next((target for _, target in _chain(config, group) if target is not None), None)
-
-
-def stated_keys(config: DictConfig, group: str) -> set[str]:
-    """Return the keys in the file of a group's chosen option, and in those of the options that it extends."""
-    return {key for keys, _ in _chain(config, group) for key in keys}
-
-
-def _chain(config: DictConfig, group: str) -> Iterator[tuple[tuple[str, ...], str | None]]:
-    """Yield keys and target in the file of a group's chosen option, then those of the option that it extends, and so on."""
+def option_files(config: DictConfig) -> dict[str, tuple[OptionFile, ...]]:
+    """Return of each group what its chosen option's file has, then that of the option that it extends, and so on."""
     hydra_node = config.hydra if "hydra" in config else HydraConfig.get()
-    folders = [source.path for source in hydra_node.runtime.config_sources if source.schema == "file"]
-    option: str | None = settings.choices(config)[group]
+    folders = tuple(source.path for source in hydra_node.runtime.config_sources if source.schema == "file")
+    options = settings.choices(config)
+    return {group: _chain(folders, group, options[group]) for group in GROUPS}
+
+
+@functools.cache
+def _chain(folders: tuple[str, ...], group: str, option: str | None) -> tuple[OptionFile, ...]:
+    files = []
     while option is not None:
-        keys, target, option = _stated(tuple(folders), group, option)
-        yield keys, target
+        keys, target, option = _stated(folders, group, option)
+        files.append((keys, target))
+    return tuple(files)
 
 
 @functools.cache
