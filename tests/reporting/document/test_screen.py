@@ -84,10 +84,10 @@ def test_what_has_no_result_is_a_word_in_its_row_and_one_line(runs: Runs) -> Non
     assert {label: (row["last %"], row["n"]) for label, row in rows(table).items()} == {
         "Baseline": ("93.10", "2 of 3"),
         "+ Resizer": ("diverged", "0 of 3"),
-        "+ Resizer_CBAM": ("no result", "0 of 3"),
+        "+ Resizer_CBAM": ("no accuracy", "0 of 3"),
     }
     assert [line for line in grid(table).lines if line.startswith(("without", "no test"))] == [
-        "without a result: Baseline (1 failed); + Resizer (diverged); + Resizer_CBAM (1 killed, 2 missing)"
+        "without an accuracy: Baseline (1 failed); + Resizer (diverged); + Resizer_CBAM (1 killed, 2 missing)"
     ]
 
 
@@ -129,7 +129,7 @@ def test_effects_are_a_line_each_and_exploratory_ones_on_demand(runs: Runs) -> N
     )
     folded, whole = (build(analysis(runs), everything) for everything in (False, True))
     assert [row[0].text for row in grid(folded, "effects").rows] == ["resizer", "aug"]
-    assert grid(folded, "effects").lines[-1] == "1 more, exploratory: --all"
+    assert grid(folded, "effects").lines[-1] == "1 more effect, exploratory: --all"
     assert [row[0].text for row in grid(whole, "effects").rows] == ["resizer", "aug", "interaction"]
     assert rows(folded, "effects")["resizer"]["change"] == "none -> plain"
 
