@@ -162,7 +162,7 @@ def test_nothing_planned_disappears(runs: Runs, make_table: Callable[..., int], 
     assert [(row["best_acc"], row["outcome"]) for row in read(table(runs, "table.csv"))][4:] == [
         *(("", "1 killed, 1 missing"), ("", "missing"))
     ]
-    assert "Provisional: 4 of 12 planned runs have no result (1 killed, 3 missing)." in table(runs).read_text()
+    assert "Provisional, 4 of 12 planned runs without a result (1 killed, 3 missing): " in table(runs).read_text()
     assert entries(runs, "Difference")["+ Resizer_CBAM + CutMix"] == ["-", "no test"]
 
 
@@ -244,7 +244,7 @@ def test_the_protocol_is_compared_cell_by_cell(runs: Runs, make_table: Callable[
         runs.record(outcome(flat))
     assert make_table() == 0
     assert [row[-3:-1] for row in entries(runs).values()] == [["93.13", "-3.13"], ["-", "-"]]
-    assert "the report used another protocol: resizer.size 224 (here 160)" in lines(runs)
+    assert "the report used another protocol than + Resizer: resizer.size 224 (here 160)" in lines(runs)
 
 
 def test_a_demonstration_says_so_and_borrows_nothing(
@@ -279,7 +279,7 @@ def test_cells_that_share_their_options_are_told_apart(runs: Runs, make_table: C
         "bicubic · vgg16",
     ]
     assert (
-        "cells of the study that were not planned: + CutMix; + Resizer + CutMix; + Resizer_CBAM; + Resizer_CBAM + CutMix"
+        "cells of the study that the sweep leaves out: + CutMix; + Resizer + CutMix; + Resizer_CBAM; + Resizer_CBAM + CutMix"
         in lines(runs)
     )
 
@@ -477,7 +477,7 @@ def test_a_study_of_other_factors_is_argued_as_well(runs: Runs, make_table: Call
     nets(runs, OTHER)
     assert make_table() == 0
     text = table(runs, study="nets").read_text()
-    assert "Adaptive steps (sgd -&gt; adamw, mean of vgg16, resnet18) adds 1.00 points (95 %: " in text
+    assert "Adaptive steps (sgd -&gt; adamw, averaged over vgg16 and resnet18) adds 1.00 points (95 %: " in text
     written = [(row["kind"], row["effect"], row["of"], row["points"]) for row in read(table(runs, "effects.csv", study="nets"))]
     assert written == [
         ("contrast", "adaptive steps", "sgd -> adamw (vgg16, resnet18)", "1.0"),
