@@ -264,7 +264,7 @@ def test_of_two_things_that_are_open_each_has_its_command(
     assert make_table() == 0
     *_, purpose, seeds, first, second = capsys.readouterr().out.splitlines()
     assert (purpose, [first, second]) == ("next, to decide between + Resizer and Baseline:", control)
-    assert seeds.startswith("  constructed -m seed=")
+    assert seeds == "  constructed -m 'seed=range(2,33)'"
 
 
 def test_brief_is_the_page_and_one_sentence(

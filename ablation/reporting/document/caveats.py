@@ -91,7 +91,7 @@ def missing(analysis: Analysis, groups: Sequence[Group]) -> list[Fact]:
 
 def _missing(analysis: Analysis, group: Group) -> Fact | None:
     """Say of which of its two levels there is no run, no result, or none that shares all else; None where it has a value."""
-    name = analysis.study.get("headline")
+    name = str(analysis.study.get("headline"))
     change = (analysis.study.get("contrasts") or {}).get(name)
     own = [each.contrast for each in analysis.effects if each.tested_on == group.name and each.contrast.kind == "contrast"]
     contrast = next((each for each in own if each.name == name), None)

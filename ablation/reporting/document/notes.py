@@ -32,7 +32,7 @@ def comparison_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> l
     lines = _scopes([each.estimate for each in comparisons])
     if any(each.p is not None for each in comparisons):
         adjusted = f"p: two-sided, Holm over {planned}" if planned > 1 else "p: two-sided"
-        alone = "interval 95 % and P(better), 1 minus the one-sided p, of one difference alone"
+        alone = "interval 95 % and P(better), 1 minus Student's one-sided p, of one difference alone"
         alone += ": p decides" if planned > 1 else ""
         lines.append(f"{adjusted}; {alone}; detects: shown with a power of {100 * POWER:.0f} %")
     if any(each.won_lost for each in comparisons):
@@ -56,7 +56,9 @@ def effect_lines(effects: Sequence[Effect]) -> list[str]:
     planned = sum(effect.adjusted is not None for effect in effects)
     lines = _scopes([effect.estimate for effect in effects])
     if planned:
-        lines.append(f"p: two-sided, Holm over {planned} planned effects; exploratory ones stand without an adjustment")
+        lines.append(
+            f"p: two-sided, Holm over {planned} planned effects, and p decides; exploratory ones stand without an adjustment"
+        )
     missing = [f"{effect.contrast.name} ({effect.contrast.change})" for effect in effects if not effect.contrast.weights]
     if missing:
         lines.append(f"no runs for: {_some(missing)}")

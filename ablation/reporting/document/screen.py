@@ -21,7 +21,7 @@ from ablation.reporting.statistics.effects import Effect
 from ablation.reporting.statistics.labels import BETWEEN
 
 LONGEST = 16  # characters of a baseline's label in a column's name
-BETTER = "P(better): 1 minus the one-sided p of that comparison alone"
+BETTER = "P(better): 1 minus Student's one-sided p of that comparison alone"
 
 
 def screen(analysis: Analysis, everything: bool = True) -> list[Section]:
@@ -149,16 +149,17 @@ def _effects(analysis: Analysis, effects: Sequence[Effect]) -> Section:
 
 def _labelled(analysis: Analysis, effects: Sequence[Effect]) -> list[str]:
     """Say which levels the study's labels stand for: of its cells that differ from the baseline in one factor of an effect."""
-    baseline = analysis.study.get("baseline") or {}
+    baseline = {key: plain(value) for key, value in (analysis.study.get("baseline") or {}).items()}
     levels = {level for effect in effects for level in effect.contrast.change.split(" -> ")}
     named = []
     for cell in analysis.study.get("cells") or []:
-        where = {key: plain(value) for key, value in cell["where"].items()}
+        label, where = str(cell["label"]), {key: plain(value) for key, value in cell["where"].items()}
         own = [key for key in where if baseline.get(key) != where[key]]
+        names = {shown(where[key]) for key in own or where}
         here = any(where.items() <= row.cell.config.items() for row in analysis.rows)
-        if here and len(own) <= 1 and levels & {shown(where[key]) for key in own or where}:
+        if here and len(own) <= 1 and levels & names and label.casefold() not in {name.casefold() for name in names}:
             parts = [f"{unit}{shown(value)}" for unit, value in zip(units([*where]), where.values(), strict=True)]
-            named.append(f"{cell['label']} is {BETWEEN.join(parts)}")
+            named.append(f"{label} is {BETWEEN.join(parts)}")
     return [f"labels: {'; '.join(named)}"] if named else []
 
 

@@ -247,6 +247,26 @@ def test_the_protocol_is_compared_cell_by_cell(runs: Runs, make_table: Callable[
     assert "the report used another protocol than + Resizer: resizer.size 224 (here 160)" in lines(runs)
 
 
+def test_of_two_data_sets_the_rows_of_another_protocol_are_named(runs: Runs, make_table: Callable[..., int]) -> None:
+    planned = [config(resizer, data=data) for data in ("cifar10", "cifar100") for resizer in ("none", "plain")]
+    runs.manifest(TABLE1, planned)
+    for flat in planned:
+        runs.record(outcome(flat))
+    assert make_table() == 0
+    rows = "Baseline · cifar100, + Resizer · cifar100"
+    assert f"the report used another protocol than {rows}: data cifar10 (here cifar100)" in lines(runs)
+
+
+def test_a_stated_margin_is_explained_once(runs: Runs, make_table: Callable[..., int]) -> None:
+    golden(runs)
+    assert make_table("--smallest", "0.5") == 0
+    stated = [line for line in lines(runs) if line.startswith("smallest difference")]
+    assert stated == [
+        "smallest difference that matters: 0.5 points, stated by --smallest; "
+        '"the same" rests on two one-sided tests at 5 %: a 90 % interval within that'
+    ]
+
+
 def test_a_demonstration_says_so_and_borrows_nothing(
     runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

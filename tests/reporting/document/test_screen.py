@@ -8,7 +8,7 @@ from ablation.reporting.document.document import Table, build
 from ablation.reporting.document.entries import Section
 from ablation.reporting.document.sections import FOLDED
 from ablation.reporting.read.logits import CorrectReader
-from tests.reporting.constructed_records import TABLE1, Runs, config
+from tests.reporting.constructed_records import SIX, TABLE1, Runs, config
 from tests.reporting.studies import NO_STUDY, analysis, argued, by_images, fill, record
 
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
@@ -132,6 +132,20 @@ def test_effects_are_a_line_each_and_exploratory_ones_on_demand(runs: Runs) -> N
     assert grid(folded, "effects").lines[-1] == "1 more effect, exploratory: --all"
     assert [row[0].text for row in grid(whole, "effects").rows] == ["resizer", "aug", "interaction"]
     assert rows(folded, "effects")["resizer"]["change"] == "none -> plain"
+
+
+def test_labels_are_connected_with_the_levels_of_the_effects(runs: Runs) -> None:
+    """Of the cells that differ from the baseline in one factor; a label that is its level says it itself."""
+    fill(runs, {place: [90.0 + at, 90.2 + at] for at, place in enumerate([*SIX, ("bilinear", "base")])})
+    assert (
+        "labels: Baseline is none · base; + CutMix is none · cutmix; + Resizer is plain · base; + Resizer_CBAM is cbam · base"
+        in (grid(argued(runs), "effects").lines)
+    )
+    cells = [{"label": "Bilinear", "where": {"resizer": "bilinear"}}, {"label": "Learned", "where": {"resizer": "plain"}}]
+    fill(
+        more := Runs(runs.folder / "b"), {PLAIN: [90.0, 90.1], ("bilinear", "base"): [91.0, 91.1]}, {**NO_STUDY, "cells": cells}
+    )
+    assert grid(argued(more), "effects").lines[-1] == "labels: Learned is plain"
 
 
 @pytest.mark.parametrize(
