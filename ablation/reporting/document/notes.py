@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ablation.records.numbers import percent
 from ablation.reporting.statistics.analysis import Analysis, Comparison, family
 from ablation.reporting.statistics.effects import Effect
-from ablation.reporting.statistics.estimate import Estimate, Scope
+from ablation.reporting.statistics.estimate import LEVEL, Estimate, Scope
 from ablation.reporting.statistics.power import POWER
 
 NAMED = 8  # cells that a line names before it only counts
@@ -45,10 +45,11 @@ def test_lines(tested: Sequence[Comparison] | Sequence[Effect], planned: int) ->
     scopes = [each.estimate.scope for each in tested if each.estimate.scope]
     if not scopes:
         return []
-    decides = f"p decides: two-sided, Holm over {planned}" if planned > 1 else "p two-sided"
+    apart = any(each.adjusted and each.adjusted.level < LEVEL for each in tested)  # interval and p can disagree
+    p = f"p {'decides: ' if apart else ''}two-sided{f', Holm over {planned}' if planned > 1 else ''}"
     several = len({*scopes}) > 1
     counts = [f"{SCOPE_NAMES[scope]}{f' ({scopes.count(scope)})' if several else ''}" for scope in Scope if scope in scopes]
-    return [f"± 95 % of one difference{' alone' if planned > 1 else ''}; {decides}; {', '.join(counts)}"]
+    return [f"± 95 % of one difference{' alone' if apart else ''}; {p}; {', '.join(counts)}"]
 
 
 def effect_lines(effects: Sequence[Effect]) -> list[str]:

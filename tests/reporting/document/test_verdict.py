@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from ablation.reporting.document.caveats import reports
+from ablation.reporting.document.document import build
 from ablation.reporting.document.verdict import MOST, Verdict, verdict
 from ablation.reporting.read.logits import CorrectReader
 from ablation.reporting.statistics.analysis import analyse
+from ablation.reporting.statistics.family import Adjusted
+from ablation.reporting.statistics.looks import Looked
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome
 from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, by_images, fill, frame, percent, record
 
@@ -189,6 +192,16 @@ def test_a_stated_margin_says_what_matters(runs: Runs) -> None:
         in said(runs, smallest=0.15).sentences[0]
     )
     assert said(runs, smallest=0.5).headline == "+ Resizer and Baseline are the same within 0.5 points (90 %: -0.14 to +0.17)."
+
+
+def test_an_interval_says_what_it_is_adjusted_for(runs: Runs) -> None:
+    """Of a sweep in rounds at its first look: one comparison, at the level that the look spends."""
+    fill(runs, {BASE: [93.0, 93.5, 93.9], PLAIN: [93.4, 93.8, 94.4]})
+    comparison = {"+ Resizer - Baseline": Adjusted(0.3, 1.0, 0.01, shown=False)}
+    looked = Looked((3, 5), 1, comparison, {}, {}, frozenset())
+    assert "(95 %, adjusted for the looks: -" in said(runs, looked=looked).sentences[0]
+    cells = build(analysis(runs, looked=looked)).screen[0]
+    assert any("± 95 % of one difference alone; p decides: two-sided; over seeds" in line for line in cells.lines)
 
 
 # one seed
