@@ -60,9 +60,8 @@ def verdict(analysis: Analysis) -> Verdict:
     else:
         headline, *facts = _argued(analysis, groups[0])
     chosen = _chosen([*facts, *caveats.diverged(analysis)])
-    steps = [fact.step for fact in (headline, *chosen) if fact.step and fact.step.command]
     sentences = tuple(fact.text for fact in chosen)
-    return Verdict(f"{caveats.provisional(analysis)}{headline.text}", sentences, tuple(steps[:STEPS]))
+    return Verdict(f"{caveats.provisional(analysis)}{headline.text}", sentences, tuple(_steps([headline, *chosen])))
 
 
 def _chosen(facts: Sequence[Fact]) -> list[Fact]:
@@ -70,6 +69,12 @@ def _chosen(facts: Sequence[Fact]) -> list[Fact]:
     room = MOST - sum(fact.must for fact in facts)
     others = [fact for fact in facts if not fact.must][: max(0, room)]
     return [fact for fact in facts if fact.must or fact in others][:MOST]
+
+
+def _steps(facts: Sequence[Fact]) -> list[Step]:
+    """Return at most STEPS steps that have a command: the first, then one that adds cells before one that adds seeds."""
+    found = [fact.step for fact in facts if fact.step and fact.step.command]
+    return [*found[:1], *sorted(found[1:], key=lambda step: step.seeds > 0)][:STEPS]
 
 
 def _argued(analysis: Analysis, group: Group) -> list[Fact]:

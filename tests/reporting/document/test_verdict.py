@@ -183,6 +183,8 @@ def test_each_command_says_what_it_decides(runs: Runs) -> None:
     assert [step.purpose for step in said(runs).steps] == ["to decide between + Resizer and Baseline", learning]
     fill(more := Runs(runs.folder / "b"), STATES["one seed, and the report's two images"][0])
     assert [step.purpose for step in said(more).steps] == ["to see how much seeds scatter", learning]
+    fill(both := Runs(runs.folder / "c"), {BASE: [93.0, 93.5], PLAIN: [93.4, 94.1], CBAM: [93.5, 94.2]})  # two differences
+    assert [step.purpose for step in said(both).steps] == ["to decide between + Resizer_CBAM and Baseline", learning]
 
 
 def test_a_stated_margin_says_what_matters(runs: Runs) -> None:
