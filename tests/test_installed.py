@@ -53,7 +53,8 @@ def test_the_demo_from_an_empty_folder(launcher: list[str], commands: Path, tmp_
     assert [entry.name for entry in tmp_path.iterdir()] == ["runs"]
     table = installed(commands, tmp_path, "ablation-table")
     assert table.returncode == 0 and (tmp_path / "reports" / "demo" / "index.html").is_file(), table.stderr
-    assert "next, to decide what is open:\n  ablation-run -m profile=demo" in table.stdout and "run.py" not in table.stdout
+    added = "next, to decide what learning (bilinear -> plain) adds:\n  ablation-run -m profile=demo"
+    assert added in table.stdout and "run.py" not in table.stdout
     figures = installed(commands, tmp_path, "ablation-figures", "--only", "1,2")
     assert figures.returncode == 0 and (tmp_path / "reports" / "demo" / "figures" / "2-cbam.png").is_file(), figures.stderr
     watched = installed(commands, tmp_path, "ablation-watch", "--once")

@@ -229,20 +229,22 @@ def make(options: argparse.Namespace, selection: Selection, reading: Reading) ->
         terminal.show_lines([table.headline], console, "bold", wrap=False)
     else:
         source_line = f"source: {reading.description}, {selection.description}"
-        terminal.show_lines([source_line, f"written: {', '.join(file.name for file in files)}, and"], console, "dim")
+        terminal.show_lines([source_line, f"written: {', '.join(file.name for file in files)}"], console, "dim")
         terminal.show_paths({"page": page}, console)
         if selection.planned or not options.study_file:
-            terminal.show_lines(next_step(table), console, wrap=False)
+            for purpose, typed in next_steps(table):
+                terminal.show_lines([f"next, {purpose}:"], console)
+                terminal.show_lines([f"  {typed}"], console, wrap=False)
     return 0 if table.complete else 2
 
 
-def next_step(table: Table) -> list[str]:
-    """Return what to type next: what the sweep lacks, what would decide what is open, else the figures."""
+def next_steps(table: Table) -> Sequence[tuple[str, str]]:
+    """Return what to type next and what for: what the sweep lacks, what would decide what is open, else the figures."""
+    if table.next_steps:
+        return table.next_steps
     if not table.complete:
-        return ["next, to go on with what has no result:", f"  {table.next_command or 'the same command again'}"]
-    if table.next_command:
-        return ["next, to decide what is open:", f"  {table.next_command}"]
-    return ["next, for the report's figures:", f"  {command('figures')}"]
+        return [("to go on with what has no result", "the same command again")]
+    return [("for the report's figures", command("figures"))]
 
 
 def publish(options: argparse.Namespace, selection: Selection, folder: Path, numbers: Mapping[str, float]) -> str:

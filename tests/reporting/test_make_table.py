@@ -229,7 +229,7 @@ def test_the_printed_table_fits(runs: Runs, width: int, monkeypatch: pytest.Monk
     assert max(map(len, lines)) <= width and "…" not in done.stdout
     (cell,) = (line for line in lines if line.startswith("+ Resizer_CBAM + CutMix  ") and "89.00" in line)
     assert re.search(r"89\.00 +1 of 3 +96\.63 +-0\.13", cell)
-    assert "without a result: + Resizer_CBAM + CutMix (1 failed, 1 missing)" in done.stdout
+    assert "without an accuracy: + Resizer_CBAM + CutMix (1 failed, 1 missing)" in done.stdout
     for cost in ("3.22 GB", "25,000", "134,301,514"):
         assert cost in done.stdout
 
@@ -238,7 +238,7 @@ def test_it_ends_on_the_files_and_the_next_command(
     runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is open is decided by the verdict's command; what has no result by the sweep's own."""
-    runs.manifest(TABLE1, [config(seed=seed) for seed in (0, 1)])
+    runs.manifest({**TABLE1, "headline": None}, [config(seed=seed) for seed in (0, 1)])
     runs.record(outcome(config()))
     folder = runs.folder.parent / "reports" / "table1"
     assert make_table() == 2
@@ -247,6 +247,24 @@ def test_it_ends_on_the_files_and_the_next_command(
     runs.record(outcome(config(seed=1)))
     assert make_table() == 0
     assert capsys.readouterr().out.splitlines()[-1] == "  python reports/make_figures.py"
+
+
+def test_of_two_things_that_are_open_each_has_its_command(
+    runs: Runs, make_table: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """New cells are of use while runs are missing; more seeds wait for those."""
+    planned = [config(resizer, seed=seed) for resizer in ("none", "plain") for seed in (0, 1)]
+    runs.manifest(TABLE1, planned)
+    for flat, last in zip(planned[:3], (93.0, 93.9, 93.5), strict=True):
+        runs.record(outcome(flat, last=last))
+    control = ["next, to decide what learning (bilinear -> plain) adds:", "  constructed -m resizer=bilinear"]
+    assert make_table() == 2
+    assert capsys.readouterr().out.splitlines()[-4:] == ["next, to go on with what has no result:", "  constructed", *control]
+    runs.record(outcome(planned[3], last=94.2))
+    assert make_table() == 0
+    *_, purpose, seeds, first, second = capsys.readouterr().out.splitlines()
+    assert (purpose, [first, second]) == ("next, to decide between + Resizer and Baseline:", control)
+    assert seeds == "  constructed -m 'seed=range(2,33)'"
 
 
 def test_brief_is_the_page_and_one_sentence(

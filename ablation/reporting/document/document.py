@@ -12,7 +12,9 @@ from typing import Any
 
 from ablation.reporting.document.csv_rows import cell_values, difference_values, effect_values
 from ablation.reporting.document.entries import Section
-from ablation.reporting.document.reported import paper, section
+from ablation.reporting.document.next_step import commands
+from ablation.reporting.document.notes import margin_line
+from ablation.reporting.document.reported import protocol_line, section
 from ablation.reporting.document.screen import screen
 from ablation.reporting.document.sections import sections
 from ablation.reporting.document.title import holds, title
@@ -20,7 +22,6 @@ from ablation.reporting.document.verdict import verdict
 from ablation.reporting.read.frame import WORDS
 from ablation.reporting.statistics.analysis import Analysis
 from ablation.reporting.statistics.cells import Cell, absent, duplicates
-from ablation.reporting.statistics.config_keys import shown
 
 __all__ = ["Section", "Table", "build", "counts"]
 
@@ -51,7 +52,7 @@ class Table:
     screen: Sequence[Section] = ()  # what a terminal shows in place of the sections
     warnings: Sequence[str] = ()  # the lines without the legend
     reported: Section | None = None  # a paper's own table: its published numbers and ours, a column a cell
-    next_command: str | None = None  # goes on with what has no result; of a complete table, decides what is open
+    next_steps: Sequence[tuple[str, str]] = ()  # what for, and the command: go on with what has no result, decide what is open
 
 
 def build(analysis: Analysis, everything: bool = True) -> Table:
@@ -66,7 +67,8 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
     judged = verdict(analysis)
     lines = [
         counts(outcomes),
-        *_report_lines(cells, paper(analysis)),
+        *margin_line(analysis),
+        *protocol_line(analysis),
         *_mixture_lines(cells),
         *_problem_lines(cells),
         *_duplicate_lines(cells),
@@ -92,7 +94,7 @@ def build(analysis: Analysis, everything: bool = True) -> Table:
         contrasts=effect_values(analysis),
         complete=complete,
         reported=section(analysis),
-        next_command=judged.command if complete else analysis.command,
+        next_steps=commands(judged.steps, complete, analysis.command),
     )
 
 
@@ -109,17 +111,6 @@ def _legend(analysis: Analysis) -> str:
         legend = f"{analysis.metric} = {logged}"
     spread = any(row.samples[analysis.metric].n > 2 for row in analysis.rows)
     return f"accuracy in %, mean of the done runs{', ± 95 %' if spread else ''}; {legend}"
-
-
-def _report_lines(cells: Sequence[Cell], paper: str) -> list[str]:
-    """Say where the report's numbers cannot stand beside these, and why."""
-    cells = [cell for cell in cells if cell.published]
-    report = {key: value for cell in cells for key, (value, _) in cell.differences.items()}
-    if not report:
-        return []
-    ours = {key: dict.fromkeys(shown(cell.differences[key][1]) for cell in cells if key in cell.differences) for key in report}
-    different = ", ".join(f"{key} {shown(value)} (here {' or '.join(ours[key])})" for key, value in report.items())
-    return [f"{paper} used another protocol: {different}"]
 
 
 def _mixture_lines(cells: Sequence[Cell]) -> list[str]:
@@ -207,4 +198,4 @@ def _rounds_lines(analysis: Analysis) -> list[str]:
 
 def _absent_lines(cells: Sequence[Cell], study: Mapping[str, Any]) -> list[str]:
     labels = absent(cells, study)
-    return [f"cells of the study that were not planned: {'; '.join(labels)}"] if labels else []
+    return [f"cells of the study that the sweep leaves out: {'; '.join(labels)}"] if labels else []

@@ -23,6 +23,7 @@ class Column:
     name: str
     kind: Kind = "text"
     spare: int = 0  # above 0: a grid that is too wide for its place does without it, the highest first
+    note: str = ""  # what it says, for a line under a grid that has it
 
 
 @dataclass(frozen=True)

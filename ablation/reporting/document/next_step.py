@@ -20,21 +20,22 @@ LISTED = 12  # seeds that a command lists one by one; more are a range
 
 @dataclass(frozen=True)
 class Step:
-    """More seeds for some cells."""
+    """More seeds for some cells, or more cells."""
 
+    purpose: str  # `to decide between A and B`
     seeds: int  # a cell, to add; 0 where cells are added
     seconds: float | None  # of all its runs one after another, by the records' wall times
     command: str | None  # None where no sweep's command is known
 
 
-def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int) -> Step:
+def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int, purpose: str) -> Step:
     """Return the step that adds so many seeds to each of some cells.
 
     Its command trains no other cells where the cells are a grid of options; else the grid that holds them.
     """
     wall = [row.wall_seconds for row in rows if row.wall_seconds]
     if analysis.command is None or analysis.looked is not None:  # a sweep in rounds chooses its own seeds
-        return Step(seeds, seeds * sum(wall) if len(wall) == len(rows) else None, None)
+        return Step(purpose, seeds, seeds * sum(wall) if len(wall) == len(rows) else None, None)
     taken = [run["seed"] for row in rows for run in row.cell.runs if isinstance(run["seed"], int)]
     first = max(taken, default=-1) + 1
     whole = len(rows) == len(analysis.rows)
@@ -52,16 +53,24 @@ def more_seeds(analysis: Analysis, rows: Sequence[Row], seeds: int) -> Step:
     cells = len(rows) if whole else prod(argument.count(",") + 1 for argument in [*wanted.values(), *added.values()])
     new = ",".join(map(str, range(first, first + seeds))) if seeds <= LISTED else f"range({first},{first + seeds})"
     seconds = seeds * cells * sum(wall) / len(wall) if wall else None
-    return Step(seeds, seconds, shlex.join([*arguments, *added.values(), f"seed={new}"]))
+    return Step(purpose, seeds, seconds, shlex.join([*arguments, *added.values(), f"seed={new}"]))
 
 
-def new_cells(analysis: Analysis, values: Mapping[str, str]) -> Step:
-    """Return the step that trains the sweep's grid and seeds with other values of some keys, `resizer: bilinear`."""
+def new_cells(analysis: Analysis, values: Mapping[str, str], purpose: str) -> Step:
+    """Return the step that trains the sweep's grid and seeds with other values of some keys, `resizer: bilinear,plain`."""
     if analysis.command is None:
-        return Step(0, None, None)
+        return Step(purpose, 0, None, None)
     arguments = [argument for argument in shlex.split(analysis.command) if argument.partition("=")[0] not in values]
     arguments += [] if {"-m", "--multirun"} & {*arguments} else ["-m"]
-    return Step(0, None, shlex.join([*arguments, *(f"{key}={shown(value)}" for key, value in values.items())]))
+    return Step(purpose, 0, None, shlex.join([*arguments, *(f"{key}={value}" for key, value in values.items())]))
+
+
+def commands(steps: Sequence[Step], complete: bool, command: str | None) -> list[tuple[str, str]]:
+    """Return what would decide what is open, and its command; more seeds wait until every run that was planned has a result."""
+    if complete:
+        return [(step.purpose, step.command) for step in steps if step.command]
+    new = [(step.purpose, step.command) for step in steps if step.command and not step.seeds]
+    return [("to go on with what has no result", command), *new[:1]] if command else []
 
 
 def _values(key: str, rows: Sequence[Row]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ablation.records.numbers import percent
 from ablation.reporting.statistics.analysis import Analysis, Comparison, family
 from ablation.reporting.statistics.effects import Effect
-from ablation.reporting.statistics.estimate import Estimate, Scope
+from ablation.reporting.statistics.estimate import LEVEL, Estimate, Scope
 from ablation.reporting.statistics.power import POWER
 
 NAMED = 8  # cells that a line names before it only counts
@@ -32,7 +32,9 @@ def comparison_lines(analysis: Analysis, comparisons: Sequence[Comparison]) -> l
     lines = _scopes([each.estimate for each in comparisons])
     if any(each.p is not None for each in comparisons):
         adjusted = f"p: two-sided, Holm over {planned}" if planned > 1 else "p: two-sided"
-        lines.append(f"{adjusted}; the interval is 95 % of one difference; detects: shown with a power of {100 * POWER:.0f} %")
+        alone = "interval 95 % and P(better), 1 minus Student's one-sided p, of one difference alone"
+        alone += ": p decides" if planned > 1 else ""
+        lines.append(f"{adjusted}; {alone}; detects: shown with a power of {100 * POWER:.0f} %")
     if any(each.won_lost for each in comparisons):
         lines.append("won : lost: test images that a larger share of the cell's seeds, of the other's, has right")
     return [*lines, *reason_lines(comparisons)]
@@ -43,10 +45,11 @@ def test_lines(tested: Sequence[Comparison] | Sequence[Effect], planned: int) ->
     scopes = [each.estimate.scope for each in tested if each.estimate.scope]
     if not scopes:
         return []
-    adjusted = f", Holm over {planned}" if planned > 1 else ""
+    apart = any(each.adjusted and each.adjusted.level < LEVEL for each in tested)  # interval and p can disagree
+    p = f"p {'decides: ' if apart else ''}two-sided{f', Holm over {planned}' if planned > 1 else ''}"
     several = len({*scopes}) > 1
     counts = [f"{SCOPE_NAMES[scope]}{f' ({scopes.count(scope)})' if several else ''}" for scope in Scope if scope in scopes]
-    return [f"± 95 % of one difference; p two-sided{adjusted}; {', '.join(counts)}"]
+    return [f"± 95 % of one difference{' alone' if apart else ''}; {p}; {', '.join(counts)}"]
 
 
 def effect_lines(effects: Sequence[Effect]) -> list[str]:
@@ -54,12 +57,23 @@ def effect_lines(effects: Sequence[Effect]) -> list[str]:
     planned = sum(effect.adjusted is not None for effect in effects)
     lines = _scopes([effect.estimate for effect in effects])
     if planned:
-        lines.append(f"p: two-sided, Holm over {planned} planned effects; exploratory ones stand without an adjustment")
+        lines.append(
+            f"p: two-sided, Holm over {planned} planned effects, and p decides; exploratory ones stand without an adjustment"
+        )
     missing = [f"{effect.contrast.name} ({effect.contrast.change})" for effect in effects if not effect.contrast.weights]
     if missing:
         lines.append(f"no runs for: {_some(missing)}")
     left = list(dict.fromkeys(place for effect in effects for place in effect.contrast.without))
     return lines + ([f"means over other factors leave out what has no result: {_some(left)}"] if left else [])
+
+
+def margin_line(analysis: Analysis) -> list[str]:
+    """Say which difference counts as none, who stated it, and which test that is."""
+    if analysis.smallest is None:
+        return []
+    by = "the study" if analysis.study.get("smallest") == analysis.smallest else "--smallest"
+    tests = '"the same" rests on two one-sided tests at 5 %: a 90 % interval within that'
+    return [f"smallest difference that matters: {analysis.smallest:g} points, stated by {by}; {tests}"]
 
 
 def spread_line(analysis: Analysis) -> list[str]:

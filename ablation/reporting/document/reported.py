@@ -1,4 +1,4 @@
-"""The table as the report prints it: one column a configuration, one row a number.
+"""The table as the report prints it: one column a configuration, one row a number; and where its protocol is another.
 
 Owns this view alone; every number is the analysis'.
 """
@@ -13,8 +13,10 @@ from ablation.reporting.document.entries import Column, Entry, Section
 from ablation.reporting.document.sections import mean_text
 from ablation.reporting.statistics.analysis import Analysis, Row
 from ablation.reporting.statistics.cells import lacking
+from ablation.reporting.statistics.config_keys import shown
 
 WIDEST = 12  # columns that a page holds
+ROWS = 3  # rows that a line names before it only counts
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,20 @@ def section(analysis: Analysis) -> Section | None:
         for index, label in enumerate(reported.labels)
     ]
     return Section("reported", f"{paper(analysis).removeprefix('the ')} and these runs", columns, rows)
+
+
+def protocol_line(analysis: Analysis) -> list[str]:
+    """Say beside which rows the report's numbers cannot stand, and why."""
+    published = [row.cell for row in analysis.rows if row.cell.published]
+    apart = [cell for cell in published if cell.differences]
+    report = {key: value for cell in apart for key, (value, _) in cell.differences.items()}
+    if not report:
+        return []
+    ours = {key: dict.fromkeys(shown(cell.config[key]) for cell in apart if key in cell.config) for key in report}
+    different = ", ".join(f"{key} {shown(value)} (here {' or '.join(ours[key])})" for key, value in report.items())
+    labels = [cell.label for cell in apart]
+    named = ", ".join(labels) if len(labels) <= ROWS else f"{len(labels)} of {len(published)} rows"
+    return [f"{paper(analysis)} used another protocol{f' than {named}' if len(apart) < len(published) else ''}: {different}"]
 
 
 def _mean(row: Row, metric: str) -> str:

@@ -13,11 +13,15 @@ from ablation.reporting.document.notes import reason_lines, test_lines
 from ablation.reporting.document.scale import Scale
 from ablation.reporting.document.sections import DASH, cost, filled, first, mean_text, named, plus_minus
 from ablation.reporting.document.verdict import when
+from ablation.reporting.read.frame import plain
 from ablation.reporting.statistics.analysis import Analysis, Comparison, Row, family
 from ablation.reporting.statistics.cells import lacking
+from ablation.reporting.statistics.config_keys import shown, units
 from ablation.reporting.statistics.effects import Effect
+from ablation.reporting.statistics.labels import BETWEEN
 
 LONGEST = 16  # characters of a baseline's label in a column's name
+BETTER = "P(better): 1 minus Student's one-sided p of that comparison alone"
 
 
 def screen(analysis: Analysis, everything: bool = True) -> list[Section]:
@@ -67,7 +71,7 @@ def _cells(analysis: Analysis, rows: Sequence[Row]) -> Section:
 def _compared_columns(name: str) -> list[Column]:
     return [
         *(Column(name, "number"), Column("p", "number", 1)),
-        *(Column("P(better)", "number", 5), Column("won : lost", "number", 4)),
+        *(Column("P(better)", "number", 5, BETTER), Column("won : lost", "number", 4)),
     ]
 
 
@@ -85,7 +89,7 @@ def _accuracy(row: Row, metric: str) -> list[Entry]:
     """Return the mean, or in a word why there is none, and the number of seeds that it is of."""
     n, planned = row.samples[metric].n, row.cell.planned
     why = lacking(row.cell) or f"no {metric}"
-    mean = Entry(mean_text(row, metric), row.samples[metric].mean) if n else Entry(why if " " not in why else "no result")
+    mean = Entry(mean_text(row, metric), row.samples[metric].mean) if n else Entry(why if " " not in why else "no accuracy")
     return [mean, Entry(f"{n} of {planned}" if n < planned else str(n), n)]
 
 
@@ -113,7 +117,7 @@ def _cell_lines(analysis: Analysis, rows: Sequence[Row], baselines: Sequence[Row
     if any(row.cell.report is not None for row in rows):
         lines.append("report: one run at its best epoch; gap: our mean at the best epoch minus it")
     short = [f"{row.cell.label} ({lacking(row.cell)})" for row in rows if lacking(row.cell)]
-    lines += [f"without a result: {'; '.join(short)}"] if short else []
+    lines += [f"without an accuracy: {'; '.join(short)}"] if short else []
     lines += reason_lines([each for each in analysis.comparisons if each.row.samples[analysis.metric].n])
     hidden = len(analysis.rows) - len(rows)
     return [*lines, f"{hidden} more cells: --all"] if hidden else lines
@@ -138,8 +142,25 @@ def _effects(analysis: Analysis, effects: Sequence[Effect]) -> Section:
     planned = sum(effect.adjusted is not None for effect in analysis.effects)
     hidden = sum(bool(effect.contrast.weights) for effect in analysis.effects) - len(effects)
     lines = test_lines([effect for effect in effects if effect.adjusted], planned)
-    lines += [f"{hidden} more, exploratory: --all"] if hidden else []
+    lines += _labelled(analysis, effects)
+    lines += [f"{hidden} more effect{'s'[: hidden != 1]}, exploratory: --all"] if hidden else []
     return Section("effects", "What each factor adds (points)", *filled(columns, body), lines)
+
+
+def _labelled(analysis: Analysis, effects: Sequence[Effect]) -> list[str]:
+    """Say which levels the study's labels stand for: of its cells that differ from the baseline in one factor of an effect."""
+    baseline = {key: plain(value) for key, value in (analysis.study.get("baseline") or {}).items()}
+    levels = {level for effect in effects for level in effect.contrast.change.split(" -> ")}
+    named = []
+    for cell in analysis.study.get("cells") or []:
+        label, where = str(cell["label"]), {key: plain(value) for key, value in cell["where"].items()}
+        own = [key for key in where if baseline.get(key) != where[key]]
+        names = {shown(where[key]) for key in own or where}
+        here = any(where.items() <= row.cell.config.items() for row in analysis.rows)
+        if here and len(own) <= 1 and levels & names and label.casefold() not in {name.casefold() for name in names}:
+            parts = [f"{unit}{shown(value)}" for unit, value in zip(units([*where]), where.values(), strict=True)]
+            named.append(f"{label} is {BETWEEN.join(parts)}")
+    return [f"labels: {'; '.join(named)}"] if named else []
 
 
 def _change(effect: Effect) -> str:

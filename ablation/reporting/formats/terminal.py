@@ -44,8 +44,9 @@ def show_section(section: Section, console: Console, titled: bool = True) -> Non
     console.print(grid(section, console.width))
     kept = fitting(section.columns, widths(section), console.width)
     left_out = [column.name for index, column in enumerate(section.columns) if index not in kept and column.kind != "text"]
-    lines = [f"not in {console.width} columns: {', '.join(left_out)}"] if left_out else []
-    show_lines([*section.lines, *lines], console, "dim")
+    notes = [section.columns[index].note for index in kept if section.columns[index].note]
+    lines = [f"{console.width} columns have no room for: {', '.join(left_out)}"] if left_out else []
+    show_lines([*section.lines, *notes, *lines], console, "dim")
 
 
 def grid(section: Section, width: int) -> Grid:

@@ -32,7 +32,7 @@ class Contrast:
     weights: Mapping[int, float]  # by cell
     missing: tuple[str, ...] = ()  # cells without a result that it needs
     without: tuple[str, ...] = ()  # levels of other factors that its mean leaves out: a cell of theirs has no result
-    ended: bool = True  # a cell of the level that it ends in has a result
+    over: tuple[tuple[str, ...], ...] = ()  # of each other factor that varies the levels of its mean: `lr 0.01`, `0.1`
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,6 @@ def _mean(
     """Weigh the cells of all sides equally over the levels of the other factors that all sides have."""
     seen = _contexts(grid, split) or [(None,) * len(grid.factors)]
     whole = [context for context in seen if all(context in cells for cells in split)]
-    ended = any(side.cells for side in sides if side.sign > 0)
     if not whole:
         missing = dict.fromkeys(
             _place(grid, context, side.levels)
@@ -206,14 +205,14 @@ def _mean(
             for side, cells in zip(sides, split, strict=True)
             if context not in cells
         )
-        return Contrast(kind, name, of, _over(grid, of, seen), {}, tuple(missing), ended=ended)
+        return Contrast(kind, name, of, _over(grid, of, seen), {}, tuple(missing))
     weights: dict[int, float] = defaultdict(float)
     for context in whole:
         for side, cells in zip(sides, split, strict=True):
             for cell in cells[context]:
                 weights[cell] += side.sign / (len(whole) * len(cells[context]))
     without = tuple(_place(grid, context, {}) for context in seen if context not in whole)
-    return Contrast(kind, name, of, _over(grid, of, whole), dict(weights), (), without, ended)
+    return Contrast(kind, name, of, _over(grid, of, whole), dict(weights), (), without, _averaged(grid, whole))
 
 
 def _place(grid: _Grid, context: Context, levels: Mapping[int, str]) -> str:
@@ -221,6 +220,17 @@ def _place(grid: _Grid, context: Context, levels: Mapping[int, str]) -> str:
     others = {index: f"{grid.factors[index].unit}{level}" for index, level in enumerate(context) if level is not None}
     own = {index: f"{grid.factors[index].unit if index >= 0 else ''}{level}" for index, level in levels.items()}
     return " ".join(text for _, text in sorted({**others, **own}.items()))
+
+
+def _averaged(grid: _Grid, contexts: Sequence[Context]) -> tuple[tuple[str, ...], ...]:
+    """Return the levels of each other factor that some contexts have, the first with its unit; one alone with its factor."""
+    parts = []
+    for index, factor in enumerate(grid.factors):
+        levels = list(dict.fromkeys(level for context in contexts if (level := context[index]) is not None))
+        if levels and len(factor.levels) > 1:
+            unit = factor.unit or (f"{factor.name} " if len(levels) == 1 else "")
+            parts.append((f"{unit}{levels[0]}", *levels[1:]))
+    return tuple(parts)
 
 
 def _over(grid: _Grid, of: str, contexts: Sequence[Context]) -> str:

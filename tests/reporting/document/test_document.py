@@ -162,7 +162,7 @@ def test_nothing_planned_disappears(runs: Runs, make_table: Callable[..., int], 
     assert [(row["best_acc"], row["outcome"]) for row in read(table(runs, "table.csv"))][4:] == [
         *(("", "1 killed, 1 missing"), ("", "missing"))
     ]
-    assert "Provisional: 4 of 12 planned runs have no result (1 killed, 3 missing)." in table(runs).read_text()
+    assert "Provisional, 4 of 12 planned runs without a result (1 killed, 3 missing): " in table(runs).read_text()
     assert entries(runs, "Difference")["+ Resizer_CBAM + CutMix"] == ["-", "no test"]
 
 
@@ -244,7 +244,27 @@ def test_the_protocol_is_compared_cell_by_cell(runs: Runs, make_table: Callable[
         runs.record(outcome(flat))
     assert make_table() == 0
     assert [row[-3:-1] for row in entries(runs).values()] == [["93.13", "-3.13"], ["-", "-"]]
-    assert "the report used another protocol: resizer.size 224 (here 160)" in lines(runs)
+    assert "the report used another protocol than + Resizer: resizer.size 224 (here 160)" in lines(runs)
+
+
+def test_of_two_data_sets_the_rows_of_another_protocol_are_named(runs: Runs, make_table: Callable[..., int]) -> None:
+    planned = [config(resizer, data=data) for data in ("cifar10", "cifar100") for resizer in ("none", "plain")]
+    runs.manifest(TABLE1, planned)
+    for flat in planned:
+        runs.record(outcome(flat))
+    assert make_table() == 0
+    rows = "Baseline · cifar100, + Resizer · cifar100"
+    assert f"the report used another protocol than {rows}: data cifar10 (here cifar100)" in lines(runs)
+
+
+def test_a_stated_margin_is_explained_once(runs: Runs, make_table: Callable[..., int]) -> None:
+    golden(runs)
+    assert make_table("--smallest", "0.5") == 0
+    stated = [line for line in lines(runs) if line.startswith("smallest difference")]
+    assert stated == [
+        "smallest difference that matters: 0.5 points, stated by --smallest; "
+        '"the same" rests on two one-sided tests at 5 %: a 90 % interval within that'
+    ]
 
 
 def test_a_demonstration_says_so_and_borrows_nothing(
@@ -279,7 +299,7 @@ def test_cells_that_share_their_options_are_told_apart(runs: Runs, make_table: C
         "bicubic · vgg16",
     ]
     assert (
-        "cells of the study that were not planned: + CutMix; + Resizer + CutMix; + Resizer_CBAM; + Resizer_CBAM + CutMix"
+        "cells of the study that the sweep leaves out: + CutMix; + Resizer + CutMix; + Resizer_CBAM; + Resizer_CBAM + CutMix"
         in lines(runs)
     )
 
@@ -477,7 +497,7 @@ def test_a_study_of_other_factors_is_argued_as_well(runs: Runs, make_table: Call
     nets(runs, OTHER)
     assert make_table() == 0
     text = table(runs, study="nets").read_text()
-    assert "Adaptive steps (sgd -&gt; adamw, mean of vgg16, resnet18) adds 1.00 points (95 %: " in text
+    assert "Adaptive steps (sgd -&gt; adamw, averaged over vgg16 and resnet18) adds 1.00 points (95 %: " in text
     written = [(row["kind"], row["effect"], row["of"], row["points"]) for row in read(table(runs, "effects.csv", study="nets"))]
     assert written == [
         ("contrast", "adaptive steps", "sgd -> adamw (vgg16, resnet18)", "1.0"),

@@ -15,7 +15,7 @@ def test_a_list_is_one_value_and_no_axis(runs: Runs) -> None:
     """Two of three cells: the axis is narrowed to them, the lists stay as typed."""
     fill(runs, CELLS)
     argued = analysis(runs, command=COMMAND)
-    step = more_seeds(argued, argued.rows[:2], 2)
+    step = more_seeds(argued, argued.rows[:2], 2, "")
     assert step.command == (
         "python run.py -m resizer=none,plain aug=base 'records.keep_weights=[best,last]' 'trusted=[a,b]' seed=2,3"
     )
@@ -26,5 +26,5 @@ def test_a_sweep_in_rounds_is_given_no_seeds(runs: Runs) -> None:
     fill(runs, CELLS)
     looked = Looked((2, 3), 1, {}, {}, {}, frozenset())
     argued = analysis(runs, command=f"{COMMAND.removesuffix(' seed=0,1')} hydra/sweeper=rounds", looked=looked)
-    step = more_seeds(argued, argued.rows, 2)
+    step = more_seeds(argued, argued.rows, 2, "")
     assert step.command is None and step.seeds == 2

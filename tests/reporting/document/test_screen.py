@@ -8,7 +8,7 @@ from ablation.reporting.document.document import Table, build
 from ablation.reporting.document.entries import Section
 from ablation.reporting.document.sections import FOLDED
 from ablation.reporting.read.logits import CorrectReader
-from tests.reporting.constructed_records import TABLE1, Runs, config
+from tests.reporting.constructed_records import SIX, TABLE1, Runs, config
 from tests.reporting.studies import NO_STUDY, analysis, argued, by_images, fill, record
 
 BASE, PLAIN, CBAM = ("none", "base"), ("plain", "base"), ("cbam", "base")
@@ -84,10 +84,10 @@ def test_what_has_no_result_is_a_word_in_its_row_and_one_line(runs: Runs) -> Non
     assert {label: (row["last %"], row["n"]) for label, row in rows(table).items()} == {
         "Baseline": ("93.10", "2 of 3"),
         "+ Resizer": ("diverged", "0 of 3"),
-        "+ Resizer_CBAM": ("no result", "0 of 3"),
+        "+ Resizer_CBAM": ("no accuracy", "0 of 3"),
     }
     assert [line for line in grid(table).lines if line.startswith(("without", "no test"))] == [
-        "without a result: Baseline (1 failed); + Resizer (diverged); + Resizer_CBAM (1 killed, 2 missing)"
+        "without an accuracy: Baseline (1 failed); + Resizer (diverged); + Resizer_CBAM (1 killed, 2 missing)"
     ]
 
 
@@ -129,9 +129,23 @@ def test_effects_are_a_line_each_and_exploratory_ones_on_demand(runs: Runs) -> N
     )
     folded, whole = (build(analysis(runs), everything) for everything in (False, True))
     assert [row[0].text for row in grid(folded, "effects").rows] == ["resizer", "aug"]
-    assert grid(folded, "effects").lines[-1] == "1 more, exploratory: --all"
+    assert grid(folded, "effects").lines[-1] == "1 more effect, exploratory: --all"
     assert [row[0].text for row in grid(whole, "effects").rows] == ["resizer", "aug", "interaction"]
     assert rows(folded, "effects")["resizer"]["change"] == "none -> plain"
+
+
+def test_labels_are_connected_with_the_levels_of_the_effects(runs: Runs) -> None:
+    """Of the cells that differ from the baseline in one factor; a label that is its level says it itself."""
+    fill(runs, {place: [90.0 + at, 90.2 + at] for at, place in enumerate([*SIX, ("bilinear", "base")])})
+    assert (
+        "labels: Baseline is none · base; + CutMix is none · cutmix; + Resizer is plain · base; + Resizer_CBAM is cbam · base"
+        in (grid(argued(runs), "effects").lines)
+    )
+    cells = [{"label": "Bilinear", "where": {"resizer": "bilinear"}}, {"label": "Learned", "where": {"resizer": "plain"}}]
+    fill(
+        more := Runs(runs.folder / "b"), {PLAIN: [90.0, 90.1], ("bilinear", "base"): [91.0, 91.1]}, {**NO_STUDY, "cells": cells}
+    )
+    assert grid(argued(more), "effects").lines[-1] == "labels: Learned is plain"
 
 
 @pytest.mark.parametrize(

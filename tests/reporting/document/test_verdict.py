@@ -7,9 +7,13 @@ import re
 import numpy as np
 import pytest
 
+from ablation.reporting.document.caveats import reports
+from ablation.reporting.document.document import build
 from ablation.reporting.document.verdict import MOST, Verdict, verdict
 from ablation.reporting.read.logits import CorrectReader
 from ablation.reporting.statistics.analysis import analyse
+from ablation.reporting.statistics.family import Adjusted
+from ablation.reporting.statistics.looks import Looked
 from tests.reporting.constructed_records import SIX, TABLE1, Runs, config, outcome
 from tests.reporting.studies import NO_STUDY, Fate, Place, analysis, by_images, fill, frame, percent, record
 
@@ -29,7 +33,8 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
         [
             "+ Resizer beats Baseline by 2.00 points (95 %: 1.77 to 2.23; on this test set alone).",
             NO_CONTROL,
-            "1 of 2 published numbers lie in the 95 % range of one more run of ours (at the best epoch).",
+            "Beside the report, at the best epoch: + Resizer is 0.58 points below it, outside the 95 % range of one more run;"
+            " 1 of 2 agrees.",
         ],
     ),
     "two images of ten thousand": (
@@ -37,16 +42,17 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
         [
             "+ Resizer_CBAM + CutMix is highest with 93.12 % at the last epoch (3 seeds), but not shown to beat the next, +"
             " Resizer + CutMix.",
-            "The difference lies between -0.21 and +0.25 points (on this test set alone); to show a"
-            " difference of 0.02 points would take 394 seeds a cell.",
+            "The difference is +0.02 points (95 %: -0.21 to +0.25; on this test set alone); if it is really 0.02 points, to"
+            " show it would take 394 seeds a cell.",
             NO_CONTROL,
-            "0 of 2 published numbers lie in the 95 % range of one more run of ours (at the best epoch).",
+            "Beside the report, at the best epoch: + Resizer + CutMix is 3.51 points below it, + Resizer_CBAM + CutMix 3.51"
+            " below, outside the 95 % range of one more run; none of 2 agrees.",
         ],
     ),
     "one seed, and the report's two images": (
         {BASE: [93.13], ("plain", "cutmix"): [96.61], BOTH: [96.63]},
         [
-            "One seed a cell decides nothing: + Resizer_CBAM + CutMix is highest, 96.63 %.",
+            "+ Resizer_CBAM + CutMix is highest with 96.63 %, but one seed a cell decides nothing.",
             "Two more seeds a cell (1.01 h of training) would show how much seeds scatter.",
             NO_CONTROL,
         ],
@@ -54,22 +60,22 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
     "an incomplete sweep": (
         {BASE: [93.0, 93.5, "failed"], PLAIN: [95.0, "running", None], CBAM: [None, None, None]},
         [
-            "Baseline reaches 93.25 % at the last epoch (2 seeds); no other cell has two seeds.",
+            "Provisional, 6 of 9 planned runs without a result (1 failed, 1 killed, 4 missing): Baseline reaches 93.25 % at the"
+            " last epoch (2 seeds); no other cell has two seeds.",
             NO_CONTROL,
             "Changing resizer (none -> plain): cannot tell, one seed shows no spread over seeds.",
+            "Beside the report, at the best epoch: 1 of 1 agrees, within the 95 % range of one more run.",
             "+ Resizer stands higher, 95.00 %, but one seed makes no winner.",
-            "Provisional: 6 of 9 planned runs have no result (1 failed, 1 killed, 4 missing).",
         ],
     ),
     "a diverged cell": (  # both sds 0.25 or so: t of 2 seeds, at half the level
         {BASE: [93.0, 93.5], PLAIN: [95.0, 95.4], CBAM: ["diverged", "diverged"]},
         [
             "+ Resizer is highest with 95.20 % at the last epoch (2 seeds), but not shown to beat Baseline.",
-            "The difference"
-            " lies between -0.2 and +4.1 points (adjusted for 2 comparisons; on this test set alone); 1 more seed of both"
-            " (20.2 min of training) would likely show a difference of 2.0 points.",
+            "The difference is +2.0 points (95 %, adjusted for 2 comparisons: -0.2 to +4.1; on this test set alone); if it is"
+            " really 2.0 points, 1 more seed of both (20.2 min of training) would likely show it.",
             NO_CONTROL,
-            "2 of 2 published numbers lie in the 95 % range of one more run of ours (at the best epoch).",
+            "Beside the report, at the best epoch: 2 of 2 agree, within the 95 % range of one more run.",
             "+ Resizer_CBAM diverged in 2 of 2 runs; no mean contains a diverged run.",
         ],
     ),
@@ -81,24 +87,26 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
         {BASE: [93.0, 93.1, 93.2], PLAIN: [92.0, 91.1, 90.2]},
         [
             "Baseline is highest with 93.10 % at the last epoch (3 seeds), but not shown to beat the next, + Resizer.",
-            "The"
-            " difference lies between -0.2 and +4.2 points (on this test set alone); 1 more seed of both (20.2 min of"
-            " training) would likely show a difference of 2.0 points.",
+            "The difference is +2.0 points (95 %: -0.2 to +4.2; on this test set alone); if it is really 2.0 points, 1 more"
+            " seed of both (20.2 min of training) would likely show it.",
             NO_CONTROL,
-            "1 of 2 published numbers lie in the 95 % range of one more run of ours (at the best epoch).",
+            "Beside the report, at the best epoch: + Resizer is 4.58 points below it, outside the 95 % range of one more run;"
+            " 1 of 2 agrees.",
         ],
     ),
     "a single cell": (
         {PLAIN: [95.0, 96.0, 97.0]},
         [
             "+ Resizer reaches 96.00 % at the last epoch (3 seeds); there is no other cell to compare it with.",
-            "1 of 1 published numbers lies in the 95 % range of one more run of ours (at the best epoch).",
+            NO_CONTROL,
+            "Beside the report, at the best epoch: 1 of 1 agrees, within the 95 % range of one more run.",
         ],
     ),
     "the others have no result": (
         {BASE: ["diverged"], PLAIN: [95.0]},
         [
             "+ Resizer reaches 95.00 % at the last epoch (1 seed); no other cell has a result.",
+            NO_CONTROL,
             "Baseline diverged in 1 of 1 runs; no mean contains a diverged run.",
         ],
     ),
@@ -113,21 +121,22 @@ STATES: dict[str, tuple[dict[Place, list[Fate]], list[str]]] = {
     "a lone seed on top": (
         {BASE: [93.0, 93.1, 93.3], PLAIN: [95.0, 95.1, 95.3], CBAM: [97.0, None, None]},
         [
-            "+ Resizer beats Baseline by 2.00 points (95 %: 1.65 to 2.35; on this test set alone).",
+            "Provisional, 2 of 9 planned runs missing: + Resizer beats Baseline by 2.00 points (95 %: 1.65 to 2.35; on this"
+            " test set alone).",
             NO_CONTROL,
             "Attention (plain -> cbam): cannot tell, one seed shows no spread over seeds.",
+            "Changing resizer (none -> cbam): cannot tell, one seed shows no spread over seeds.",
             "+ Resizer_CBAM stands higher, 97.00 %, but one seed makes no winner.",
-            "Provisional: 2 of 9 planned runs have no result (2 missing).",
         ],
     ),
     "with the control": (
         {BASE: [93.0, 93.1, 93.3], BILINEAR: [95.0, 95.1, 95.3], PLAIN: [95.5, 95.1, 95.9], CBAM: [95.9, 95.0, 96.1]},
         [
             "+ Resizer_CBAM beats Baseline by 2.5 points (95 %: 1.2 to 3.9; on this test set alone).",
-            "It is undecided whether + Resizer_CBAM beats the next, + Resizer: the difference lies between -1.0 and +1.4"
-            " points; to show a difference of 0.17 points would take 144 seeds a cell.",
-            "Learning (bilinear -> plain): cannot tell, between -0.8 and +1.5 points (adjusted for all effects); 13 more"
-            " seeds of both (4.37 h of training) would likely show a difference of 0.37 points.",
+            "It is undecided whether + Resizer_CBAM beats the next, + Resizer: the difference is +0.17 points (95 %:"
+            " -1.0 to +1.4); if it is really 0.17 points, to show it would take 144 seeds a cell.",
+            "Learning (bilinear -> plain): cannot tell, +0.37 points (95 %, adjusted for all effects: -0.8 to +1.5); if it is"
+            " really 0.37 points, 13 more seeds of both (4.37 h of training) would likely show it.",
             "Interpolation (none -> bilinear) adds 2.00 points (95 %: 1.65 to 2.35).",
             "Changing resizer (none -> plain) adds 2.37 points (95 %: 1.50 to 3.23).",
         ],
@@ -148,30 +157,53 @@ def test_what_is_said(runs: Runs, state: str) -> None:
 # what would decide it
 
 
+CONTROL = "python run.py -m seed=0,1,2 resizer=bilinear"  # that was not run
+
+
 @pytest.mark.parametrize(
-    ("state", "command"),
+    ("state", "commands"),
     [
-        ("a clear win", "python run.py -m seed=0,1,2 resizer=bilinear"),  # the control that was not run
-        ("two images of ten thousand", "python run.py -m seed=0,1,2 resizer=bilinear"),  # 391 more seeds are no advice
-        ("one seed, and the report's two images", "python run.py -m resizer=none,plain,cbam seed=1,2"),
-        ("a diverged cell", "python run.py -m resizer=none,plain aug=base seed=2"),
-        ("with the control", "python run.py -m resizer=bilinear,plain aug=base 'seed=range(3,16)'"),
+        ("a clear win", [CONTROL]),
+        ("two images of ten thousand", [CONTROL]),  # 391 more seeds are no advice
+        ("one seed, and the report's two images", ["python run.py -m resizer=none,plain,cbam seed=1,2", CONTROL]),
+        ("a diverged cell", ["python run.py -m resizer=none,plain aug=base seed=2", CONTROL]),
+        ("with the control", ["python run.py -m resizer=bilinear,plain aug=base 'seed=range(3,16)'"]),
     ],
 )
-def test_what_is_open_comes_with_the_command_that_decides_it(runs: Runs, state: str, command: str | None) -> None:
+def test_what_is_open_comes_with_the_commands_that_decide_it(runs: Runs, state: str, commands: list[str]) -> None:
     """The sweep's own command, of the cells in question alone where they are a grid, with seeds that no run has."""
     fill(runs, STATES[state][0])
-    assert said(runs).command == command
-    assert verdict(analysis(runs)).command is None  # no sweep's command is known
+    assert [step.command for step in said(runs).steps] == commands
+    assert not verdict(analysis(runs)).steps  # no sweep's command is known
+
+
+def test_each_command_says_what_it_decides(runs: Runs) -> None:
+    learning = "to decide what learning (bilinear -> plain) adds"
+    fill(runs, STATES["a diverged cell"][0])
+    assert [step.purpose for step in said(runs).steps] == ["to decide between + Resizer and Baseline", learning]
+    fill(more := Runs(runs.folder / "b"), STATES["one seed, and the report's two images"][0])
+    assert [step.purpose for step in said(more).steps] == ["to see how much seeds scatter", learning]
+    fill(both := Runs(runs.folder / "c"), {BASE: [93.0, 93.5], PLAIN: [93.4, 94.1], CBAM: [93.5, 94.2]})  # two differences
+    assert [step.purpose for step in said(both).steps] == ["to decide between + Resizer_CBAM and Baseline", learning]
 
 
 def test_a_stated_margin_says_what_matters(runs: Runs) -> None:
     fill(runs, {BASE: [93.0, 93.1, 93.2], PLAIN: [93.1, 93.05, 93.2]})
     assert (
-        "; 4 more seeds of both (1.34 h of training) would likely show a difference of 0.15 points"
+        "; if it is 0.15 points, the smallest that matters, 4 more seeds of both (1.34 h of training) would likely show it"
         in said(runs, smallest=0.15).sentences[0]
     )
     assert said(runs, smallest=0.5).headline == "+ Resizer and Baseline are the same within 0.5 points (90 %: -0.14 to +0.17)."
+
+
+def test_an_interval_says_what_it_is_adjusted_for(runs: Runs) -> None:
+    """Of a sweep in rounds at its first look: one comparison, at the level that the look spends."""
+    fill(runs, {BASE: [93.0, 93.5, 93.9], PLAIN: [93.4, 93.8, 94.4]})
+    comparison = {"+ Resizer - Baseline": Adjusted(0.3, 1.0, 0.01, shown=False)}
+    looked = Looked((3, 5), 1, comparison, {}, {}, frozenset())
+    assert "(95 %, adjusted for the looks: -" in said(runs, looked=looked).sentences[0]
+    cells = build(analysis(runs, looked=looked)).screen[0]
+    assert any("± 95 % of one difference alone; p decides: two-sided; over seeds" in line for line in cells.lines)
 
 
 # one seed
@@ -181,7 +213,7 @@ def test_one_seed_says_once_what_it_can_image_by_image(runs: Runs) -> None:
     """6 : 1 of ten images have p = 0.125; 12 : 1 of twenty 0.003."""
     by_images(runs, {BASE: [[6, 7]], PLAIN: [[0, 1, 2, 3, 4, 5, 7]]}, 10)
     found = said(runs, correct=CorrectReader(runs.folder))
-    assert found.headline == "One seed a cell decides nothing: + Resizer is highest, 70.00 %."
+    assert found.headline == "+ Resizer is highest with 70.00 %, but one seed a cell decides nothing."
     assert found.sentences[0].startswith(
         "Image by image, the trained models of + Resizer and Baseline cannot be told apart (6 images won, 1 lost, p = 0.12);"
         " two"
@@ -213,6 +245,7 @@ def test_nothing_wins_over_a_cell_of_other_test_images(runs: Runs) -> None:
         " alone).",
         "data cifar100: + Resizer · cifar100 beats Baseline · cifar100 by 1.00 points (95 %: 0.77 to 1.23; on this test set"
         " alone).",
+        NO_CONTROL,
     ]
 
 
@@ -220,8 +253,8 @@ def test_the_highest_is_never_below_what_it_is_compared_with(runs: Runs) -> None
     """Ranked by all seeds and compared by the shared ones, "Highest is A" stood beside "A minus B: -0.49"."""
     fill(runs, {BASE: [93.0, 93.02, None, None], PLAIN: [92.5, 92.54, 95.0, 95.1]})
     found = str(said(runs))
-    assert found.startswith("+ Resizer is highest with 93.78 %")
-    assert "-0.49" not in found and re.search(r"between -\d\.\d and \+\d\.\d points", found)
+    assert found.startswith("Provisional, 2 of 8 planned runs missing: + Resizer is highest with 93.78 %")
+    assert "-0.49" not in found and re.search(r"is \+0\.7\d points \(95 %: -\d\.\d to \+\d\.\d;", found)
 
 
 def test_the_factor_in_question_is_no_other_factor(runs: Runs) -> None:
@@ -252,10 +285,26 @@ def test_best_and_last_epoch_that_disagree_are_said(runs: Runs) -> None:
         plain = flat["resizer"] == "plain"
         runs.record(outcome(flat, best=95.0 - plain + flat["seed"] / 10, last=93.0 + plain + flat["seed"] / 10))
     assert said(runs).headline.startswith("+ Resizer beats Baseline by 1.00 points")
-    assert said(runs).sentences[-1] == "At the best epoch the order is the other way round: Baseline is 1.00 points ahead."
-    assert said(runs, metric="best").sentences[-1] == (
-        "At the last epoch the order is the other way round: + Resizer is 1.00 points ahead."
+    assert said(runs).sentences[0] == (
+        "That is at the last epoch; at the best epoch it is the other way round: Baseline is 1.00 points ahead."
     )
+    assert said(runs, metric="best").sentences[0] == (
+        "That is at the epoch best on the test set; at the last epoch it is the other way round: + Resizer is 1.00 points"
+        " ahead."
+    )
+
+
+def test_of_validated_epochs_the_one_is_named_whose_order_is_the_other(runs: Runs) -> None:
+    """At the epoch best on held-out images the plain cell is ahead as at the last: it is the best epoch that differs."""
+    planned = [config(resizer, seed=seed) for resizer in ("none", "plain") for seed in range(3)]
+    runs.manifest(NO_STUDY, planned)
+    for flat in planned:
+        plain, shift = flat["resizer"] == "plain", flat["seed"] * (1 + (flat["resizer"] == "plain"))
+        held_out = {"epoch": 5, "test_acc": 92.0 + 0.1 * plain + shift}
+        runs.record(outcome(flat, best=95.0 - plain + shift / 10, last=93.0 + plain + shift / 10, val=held_out))
+    found = said(runs, metric="val")
+    assert found.headline.startswith("plain is highest with 93.1") or found.headline.startswith("plain is highest with 94.1")
+    assert found.sentences[0] == "At the best epoch it is the other way round: none is 0.90 points ahead."
 
 
 # any grid
@@ -278,14 +327,63 @@ def test_a_grid_without_a_study_has_its_factors_told_the_largest_first(runs: Run
     record(runs, list(zip(planned, fates, strict=True)), NO_STUDY)
     assert [said(runs).headline, *said(runs).sentences] == [
         "lr 0.1 · plain beats the next, lr 0.1 · none, by 1.50 points (95 %: 1.27 to 1.73; on this test set alone).",
-        "Changing optimizer.lr (0.01 -> 0.1, mean of none, plain) adds 2.25 points (95 %: 2.12 to 2.38).",
-        "Changing resizer (none -> plain, mean of lr 0.01, 0.1) adds 1.25 points (95 %: 1.12 to 1.38).",
+        "Changing optimizer.lr (0.01 -> 0.1, averaged over none and plain) adds 2.25 points (95 %: 2.12 to 2.38).",
+        "Changing resizer (none -> plain, averaged over lr 0.01 and 0.1) adds 1.25 points (95 %: 1.12 to 1.38).",
     ]
 
 
-def test_a_study_without_a_resizer_says_nothing_of_learning(runs: Runs) -> None:
-    fill(runs, {BASE: [93.0, 93.1], ("none", "cutmix"): [94.0, 94.1], BILINEAR: [95.0, 95.1]})
+def test_a_mean_that_leaves_out_a_level_names_the_one_that_it_is_of(runs: Runs) -> None:
+    """CutMix was not run with the control, so learning is of the base augmentation alone."""
+    fill(runs, {place: [90.0 + at, 90.1 + at, 90.3 + at] for at, place in enumerate([*SIX, BILINEAR])})
+    assert "Learning (bilinear -> plain, aug base) costs 4.00 points (95 %: " in str(said(runs))
+
+
+LEARNING = "What learning (bilinear -> plain) adds is not known"
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentence", "added"),
+    [
+        ({BASE: [93.0, 93.1], CBAM: [95.0, 95.1]}, "no run has resizer=bilinear or resizer=plain; add both", "bilinear,plain"),
+        ({BASE: [93.0, 93.1], BILINEAR: [95.0, 95.1]}, "no run has resizer=plain; add it", "plain"),
+        ({BASE: [93.0, 93.1], PLAIN: [95.0, 95.1]}, "no run has resizer=bilinear; add it", "bilinear"),
+    ],
+)
+def test_the_headline_contrast_is_always_told(runs: Runs, cells: dict[Place, list[Fate]], sentence: str, added: str) -> None:
+    """Whichever of its levels lacks; the command adds what lacks."""
+    fill(runs, cells)
+    assert str(said(runs)).count("What learning") == 1
+    assert f"{LEARNING}: {sentence} to the sweep." in said(runs).sentences
+    assert said(runs).steps[-1].command == f"python run.py -m seed=0,1,2 resizer={added}"
+
+
+def test_a_headline_contrast_whose_runs_are_planned_waits_for_them(runs: Runs) -> None:
+    fill(runs, {BASE: [93.0, 93.1], BILINEAR: [95.0, 95.1], PLAIN: [None, None]})
+    assert f"{LEARNING} yet: no run with resizer=plain has a result." in said(runs).sentences
+    fill(more := Runs(runs.folder / "b"), {BASE: [93.0], BILINEAR: [95.0, 95.1], ("plain", "cutmix"): [95.0, 95.2]})
+    assert f"{LEARNING} yet: missing plain base, bilinear cutmix." in said(more).sentences
+
+
+def test_a_headline_contrast_that_one_data_set_lacks_is_told_of_it(runs: Runs) -> None:
+    grid = [("cifar10", "none"), ("cifar10", "bilinear"), ("cifar10", "plain"), ("cifar100", "none"), ("cifar100", "plain")]
+    planned = [config(resizer, seed=seed, data=data) for data, resizer in grid for seed in range(3)]
+    record(runs, [(flat, 90 + len(flat["resizer"]) + flat["seed"] / 10) for flat in planned], TABLE1)
+    assert said(runs).sentences[-1] == (f"data cifar100: w{LEARNING[1:]}: no run has resizer=bilinear; add it to the sweep.")
+
+
+def test_a_study_without_contrasts_says_nothing_of_learning(runs: Runs) -> None:
+    study = {**TABLE1, "contrasts": {}, "headline": None}
+    fill(runs, {BASE: [93.0, 93.1], ("none", "cutmix"): [94.0, 94.1], BILINEAR: [95.0, 95.1]}, study)
     assert "earn" not in str(said(runs))
+
+
+def test_of_many_numbers_outside_the_farthest_is_named(runs: Runs) -> None:
+    fill(runs, {place: [50.0 - at, 50.1 - at, 50.2 - at] for at, place in enumerate(SIX)})
+    (sentence,) = (each.text for each in reports(analysis(runs)))
+    assert sentence == (
+        "Beside the report, at the best epoch: 6 of 6 lie outside the 95 % range of one more run, the farthest: + Resizer_CBAM"
+        " + CutMix is 51.53 points below it; none of 6 agrees."
+    )
 
 
 # how often it is wrong

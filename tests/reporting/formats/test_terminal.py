@@ -97,7 +97,8 @@ def test_a_wider_terminal_shows_more(runs: Runs) -> None:
     three_seeds(runs)
     table = build(analysis(runs))
     narrow, wide = "\n".join(printed(table, 80)), "\n".join(printed(table, 120))
-    assert "not in 80 columns: P(better)\n" in narrow and "not in" not in wide
+    assert "80 columns have no room for: P(better)\n" in narrow and "no room" not in wide
+    assert "P(better): 1 minus Student's one-sided p" in wide and "P(better): 1" not in narrow
     assert "●" in wide and "●" not in narrow
     assert "report" in narrow and "vs Baseline" in narrow
 

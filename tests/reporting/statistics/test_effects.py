@@ -139,8 +139,8 @@ def test_without_a_bilinear_run_two_steps_cannot_be_told_apart() -> None:
     for name in ("interpolation: none -> bilinear (base, cutmix)", "learning: bilinear -> plain (base, cutmix)"):
         assert (found[name].estimate.points, found[name].estimate.reason) == (None, Reason.NO_SEED)
         assert found[name].contrast.missing == ("bilinear base", "bilinear cutmix")
-    assert not found["interpolation: none -> bilinear (base, cutmix)"].contrast.ended
-    assert found["learning: bilinear -> plain (base, cutmix)"].contrast.ended
+    assert found["attention: plain -> cbam (base, cutmix)"].contrast.over == (("base", "cutmix"),)
+    assert found["attention: plain -> cbam (base)"].contrast.over == (("aug base",),)
     assert found["resizer: none -> plain (base, cutmix)"].estimate.points == pytest.approx(2.5)
     assert found["attention: plain -> cbam (base)"].estimate.points == pytest.approx(0.25)
 
