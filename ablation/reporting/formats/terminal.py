@@ -5,6 +5,8 @@ Owns the layout: a grid that is too wide does without the columns that it can sp
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -21,6 +23,7 @@ from ablation.reporting.document.text import visible
 
 GAP = 2  # characters between columns
 NARROWEST = 12  # characters that a name keeps
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def show(table: Table, console: Console, cost: bool = False) -> None:
@@ -100,9 +103,12 @@ def _narrowed(widths: Sequence[int], room: int) -> list[int]:
 
 
 def show_lines(lines: Iterable[str], console: Console, style: str = "", wrap: bool = True) -> None:
-    """Print each text on its own line; one that is to be copied is not wrapped."""
-    for line in lines:
-        console.print(Text(visible(line), style=style), soft_wrap=not wrap)
+    """Print each text on its own line, wrapped so that no number parts from its %; one that is to be copied is not wrapped."""
+    for line in map(visible, lines):
+        together = re.sub(r"(?<=\d) (?=%)", NO_BREAK, line)
+        parts = textwrap.wrap(together, console.width, break_on_hyphens=False) if wrap else [together]
+        for part in parts or [""]:
+            console.print(Text(part.replace(NO_BREAK, " "), style=style), soft_wrap=not wrap)
 
 
 def show_paths(paths: dict[str, Path], console: Console) -> None:
