@@ -23,11 +23,13 @@ from pathlib import Path
 from ablation.launch import forked
 
 PACKAGES = ("ablation", "hydra_plugins")
-IMPORTED_LATE = (  # not wandb: it makes a folder as it is imported, which the first child to end would take from the others
+IMPORTED_LATE = (
     "torch._dynamo",
+    "wandb",
     "sklearn.datasets",
     "matplotlib.backends.backend_agg",
 )
+FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # made by wandb as it is imported
 LARGEST_REQUEST = 1 << 18  # bytes; a packet of a Unix socket holds no more unless the system is told so
 
 
@@ -38,8 +40,7 @@ def import_everything() -> None:
             importlib.import_module(module.name)
     for name in IMPORTED_LATE:
         importlib.import_module(name)
-    folders = [thing.name for thing in gc.get_objects() if isinstance(thing, tempfile.TemporaryDirectory)]
-    assert not folders, f"{folders} belong to one process alone"
+    FOLDERS.extend(thing for thing in gc.get_objects() if isinstance(thing, tempfile.TemporaryDirectory))
     threads = len(list(Path("/proc/self/task").iterdir()))
     assert threads == threading.active_count() == 1, f"{threads} threads: what they hold is never released in a child"
 
@@ -62,6 +63,9 @@ def serve(connection: socket.socket) -> str:
 
 def become(request: bytes, files: list[int]) -> str:
     """Take over the standard files, folder, environment and arguments of a request; return its script."""
+    for folder in FOLDERS:
+        folder._finalizer.detach()  # type: ignore[attr-defined] # it is the server's
+        folder.__init__()  # type: ignore[misc] # this process's own, removed as it ends
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
