@@ -124,7 +124,7 @@ def _runs(config: DictConfig) -> Iterable[tuple[list[str], DictConfig]]:
     count, runs = grid(config, loader)
     if count > MANY:
         print(f"plan: {count:,} runs, a large grid: planning takes about {duration(count * SECONDS_PER_RUN)}", flush=True)
-    return ((overrides, loader.load_sweep_config(config, overrides)) for overrides in runs)
+    return ((overrides, loader.for_plan(config, overrides)) for overrides in runs)
 
 
 def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig, on_this_machine: bool) -> None:

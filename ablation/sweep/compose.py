@@ -6,10 +6,10 @@ the values are set by the call that Hydra itself makes.
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import math
-import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +24,7 @@ from ablation.sweep.known_keys import check_has_key
 from ablation.sweep.overrides import as_typed
 from ablation.sweep.refusal import Refused
 
+PER_RUN = ("overrides", "job")  # parts of Hydra's own node that each run has for itself
 MANY = 1000  # runs: planning a larger grid takes more than some seconds
 
 
@@ -36,7 +37,7 @@ class SweepLoader(ConfigLoaderImpl):
 
     def __init__(self, loader: ConfigLoaderImpl) -> None:
         self.config_search_path, self.repository = loader.config_search_path, loader.repository
-        self._by_options: dict[tuple[str, ...], bytes] = {}  # pickled: read back four times as fast as it is copied
+        self._by_options: dict[tuple[str, ...], DictConfig] = {}
         self._groups: dict[str, bool] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -45,14 +46,24 @@ class SweepLoader(ConfigLoaderImpl):
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Return the configuration of one run. Same arguments and errors as Hydra's."""
+        return self._of_run(master_config, sweep_overrides, copied=True)
+
+    def for_plan(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Return the same to be read and dropped: of Hydra's own part, half of it all, only what differs is copied."""
+        return self._of_run(master_config, sweep_overrides, copied=False)
+
+    def _of_run(self, master_config: DictConfig, sweep_overrides: list[str], copied: bool) -> DictConfig:
         overrides = [parsed(override) for override in sweep_overrides]
         options = tuple(
             typed for typed, override in zip(sweep_overrides, overrides, strict=True) if self._chooses_option(override)
         )
         if options not in self._by_options:
-            self._by_options[options] = pickle.dumps(super().load_sweep_config(master_config, list(options)))
-        config: DictConfig = pickle.loads(self._by_options[options])
+            self._by_options[options] = super().load_sweep_config(master_config, list(options))
+        composed = self._by_options[options]
         values = [override for override in overrides if not self._chooses_option(override)]
+        copied = copied or any(override.key_or_group.startswith("hydra.") for override in values)
+        shared = [] if copied else [composed.hydra._get_node(name) for name in composed.hydra if name not in PER_RUN]
+        config = copy.deepcopy(composed, {id(node): node for node in shared})
         for override in values:
             check_has_key(config, override)
         self._apply_overrides_to_config(values, config)

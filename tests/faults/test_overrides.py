@@ -41,7 +41,9 @@ BAD = [
     Bad("data=cifar", "data=cifar", "did you mean cifar10? choose from cifar10, cifar100, digits, imagefolder"),
     Bad("optimizer=adam", "optimizer=adam", "did you mean adamw? choose from adamw, sgd,"),
     Bad("profile=lptop", "profile=lptop", "did you mean laptop? choose from demo, laptop, paper, quick"),
-    Bad("study=table2", "study=table2", "did you mean table1? choose from controls, demo, mixup, none, table1"),
+    Bad(
+        "study=table2", "study=table2", "did you mean table1? choose from controls, demo, longer, mixup, none, resizers, table1"
+    ),
     Bad("tracker=tensorboard", "tracker=tensorboard", "choose from none, wandb"),
     Bad("optimzer.lr=0.1", "optimzer.lr=0.1", "no such key optimzer; did you mean optimizer?"),
     Bad("train.epoch=3", "train.epoch=3", "no such key epoch; did you mean epochs?"),

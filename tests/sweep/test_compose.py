@@ -49,9 +49,21 @@ def test_each_run_is_what_hydra_composes(loader: SweepLoader, overrides: list[st
     listed = list(runs)
     assert len(listed) == count > 0
     for run in [*listed, listed[0]]:  # the last one after the values of others were set on copies of the same options
-        own, hydras = loader.load_sweep_config(command, run), compose("config", run, return_hydra_config=True)
-        assert content(own) == content(hydras)
-        assert as_typed(own.hydra) == run == as_typed(hydras.hydra)
+        hydras = compose("config", run, return_hydra_config=True)
+        for own in (loader.for_plan(command, run), loader.load_sweep_config(command, run)):
+            assert content(own) == content(hydras)
+            assert as_typed(own.hydra) == run == as_typed(hydras.hydra)
+
+
+def test_a_run_that_is_launched_shares_nothing(loader: SweepLoader) -> None:
+    """Hydra writes into its own node of a run that it starts; one that is planned shares what is only read."""
+    command = compose("config", [], return_hydra_config=True)
+    first, second = (loader.load_sweep_config(command, [f"seed={seed}"]) for seed in (0, 1))
+    assert all(first.hydra._get_node(name) is not second.hydra._get_node(name) for name in first.hydra)
+    planned = loader.for_plan(command, ["seed=2"])
+    assert planned.hydra.job is not first.hydra.job and planned.hydra.overrides is not first.hydra.overrides
+    planned = loader.for_plan(command, ["hydra.job.num=7", "hydra.verbose=true"])
+    assert not loader.for_plan(command, ["seed=2"]).hydra.verbose
 
 
 def test_launchers_pickle_it(loader: SweepLoader) -> None:

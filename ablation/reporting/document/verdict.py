@@ -72,9 +72,9 @@ def _chosen(facts: Sequence[Fact]) -> list[Fact]:
 
 
 def _steps(facts: Sequence[Fact]) -> list[Step]:
-    """Return at most STEPS steps that have a command: the first, then one that adds cells before one that adds seeds."""
+    """Return at most STEPS steps that have a command: the first, then the one that adds the fewest seeds, or cells alone."""
     found = [fact.step for fact in facts if fact.step and fact.step.command]
-    return [*found[:1], *sorted(found[1:], key=lambda step: step.seeds > 0)][:STEPS]
+    return [*found[:1], *sorted(found[1:], key=lambda step: step.seeds)][:STEPS]
 
 
 def _argued(analysis: Analysis, group: Group) -> list[Fact]:

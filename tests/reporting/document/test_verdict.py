@@ -371,6 +371,15 @@ def test_a_headline_contrast_that_one_data_set_lacks_is_told_of_it(runs: Runs) -
     assert said(runs).sentences[-1] == (f"data cifar100: w{LEARNING[1:]}: no run has resizer=bilinear; add it to the sweep.")
 
 
+def test_of_what_is_open_the_second_command_adds_the_fewest_seeds(runs: Runs) -> None:
+    """The next cell lies close, so that telling them apart would take many seeds; the headline contrast takes few."""
+    fates: dict[Place, list[Fate]] = {BASE: [91.1, 90.5], BILINEAR: [95.5, 97.7], PLAIN: [95.0, 89.7]}
+    fill(runs, {**fates, ("bilinear", "cutmix"): [97.5, 92.5], ("plain", "cutmix"): [86.4, 83.8]})
+    first, second = said(runs).steps
+    assert first.purpose == "to decide between bilinear \u00b7 base and Baseline"
+    assert second.purpose == "to decide what learning (bilinear -> plain) adds" and 0 < second.seeds < 10
+
+
 def test_a_study_without_contrasts_says_nothing_of_learning(runs: Runs) -> None:
     study = {**TABLE1, "contrasts": {}, "headline": None}
     fill(runs, {BASE: [93.0, 93.1], ("none", "cutmix"): [94.0, 94.1], BILINEAR: [95.0, 95.1]}, study)
