@@ -4,6 +4,7 @@
     python reports/make_figures.py --run ID          of this run
     python reports/make_figures.py --only 4,7        two of them
 
+Figure 8 shows the best run of every learned Resizer of the sweep, the best first; with --run that run alone.
 Written to reports/<study>/figures as PNG and PDF, with figures.json (titles, captions, numbers).
 Exit codes: 0 all drawn, 2 some refused, 1 nothing written.
 """

@@ -33,6 +33,7 @@ class Caption:
     title: str
     text: str
     numbers: dict[str, Any] = field(default_factory=dict)
+    run_id: str | None = None  # of the run that it shows first, where that may be another than the other figures'
 
 
 def write(folder: Path, drawn: Sequence[tuple[str, Caption]], numbers: Sequence[int], run_id: str | None) -> Path:
@@ -49,7 +50,10 @@ def write(folder: Path, drawn: Sequence[tuple[str, Caption]], numbers: Sequence[
     kept = [entry for entry in (files.read_json(file) or {}).get("figures", []) if entry["number"] not in numbers]
     for stem, caption in drawn:
         about = {"number": caption.number, "title": visible(caption.title), "caption": visible(caption.text)}
-        kept.append(about | {"file": f"{stem}.png", "pdf": f"{stem}.pdf", "run_id": run_id, "numbers": caption.numbers})
+        kept.append(
+            about
+            | {"file": f"{stem}.png", "pdf": f"{stem}.pdf", "run_id": caption.run_id or run_id, "numbers": caption.numbers}
+        )
     files.write_json(file, {"figures": sorted(kept, key=lambda entry: int(entry["number"]))})
     return file
 
@@ -136,6 +140,7 @@ class Learned:
     """A learned resizer of figure 8."""
 
     name: str
+    run_id: str
     weights: str  # run, epoch and accuracy, in words
     size: Sequence[int]  # of its output: height, width
     measured: Comparison
@@ -154,4 +159,4 @@ def resized(data: str, learned: Sequence[Learned]) -> Caption:
     )
     text += "".join(f" {each.name}, {each.weights}: {' '.join(sentences(each.measured, each.name)[:2])}" for each in others)
     numbers = asdict(best.measured) | {"others": {each.name: asdict(each.measured) for each in others}}
-    return Caption(8, f"Bilinear and {', '.join(each.name for each in learned)}", text, numbers)
+    return Caption(8, f"Bilinear and {', '.join(each.name for each in learned)}", text, numbers, best.run_id)

@@ -128,7 +128,8 @@ def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> 
         resizer, kind = each.trained_resizer()
         assert each.row is not None
         measured = sharpness.summary([sharpness.measure(*resize_both(resizer, pixels)) for pixels in chosen.split(BATCH)])
-        learned.append(captions.Learned(each.name, captions.weights(each.row, kind), resizer.resize.size, measured))
+        weights = captions.weights(each.row, kind)
+        learned.append(captions.Learned(each.name, each.row["run_id"], weights, resizer.resize.size, measured))
         bilinear, pictures = resize_both(resizer, drawn.pixels)
         if not rows:
             first = np.abs(pictures - bilinear).mean(-1)

@@ -194,16 +194,23 @@ def find(runs: Path, sweep: str | None, study: str | None, run_id: str | None = 
 
 
 def _best_of_each(ranked: Sequence[TrainedRun]) -> list[TrainedRun]:
-    """Return the first done run of each learned resizer, of those with the images and the output size of the very first."""
+    """Return the first done run of each learned resizer, of those with the images and the output size of the very first.
+
+    Of runs that share resizer and data only the first one's config.yaml is read: the others, its seeds among them, rank below.
+    """
     shown: dict[str, TrainedRun] = {}
+    seen: list[dict[str, Any]] = []
     images: Any = None
     for run in ranked:
-        if run.row is not None and run.row["outcome"] == "done" and run.learns:
-            flat = run.row["config"]
-            own = {key: value for key, value in flat.items() if key.partition(".")[0] == "data" or key == "resizer.size"}
-            images = own if images is None else images
-            if own == images:
-                shown.setdefault(run.name, run)
+        assert run.row is not None
+        flat = {key: value for key, value in run.row["config"].items() if key.partition(".")[0] in ("data", "resizer")}
+        if run.row["outcome"] != "done" or flat in seen:
+            continue
+        seen.append(flat)
+        own = {key: value for key, value in flat.items() if key.partition(".")[0] == "data" or key == "resizer.size"}
+        if images in (None, own) and run.learns:
+            images = own
+            shown.setdefault(run.name, run)
     return list(shown.values())
 
 

@@ -351,7 +351,7 @@ def test_the_shown_resizer_is_the_one_whose_accuracy_is_named(done: Path) -> Non
 def test_figure_8_has_every_learned_resizer_clipped_and_normalised(
     trained: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of each the best run, the best first; a Resizer that starts at zero is told from one that starts as noise."""
+    """Two rows for the best run of each, in order of accuracy; `plain_zero` has another name than `plain` would have."""
     folders = [trained(f"resizer={name}", runs=tmp_path / "several") for name in ("cbam", "plain_zero")]
     sheets: list[dict[str, Any]] = []
     monkeypatch.setattr(sheet, "sheet", lambda *rows, **named: sheets.append({"rows": rows[1], **named}))
@@ -368,6 +368,8 @@ def test_figure_8_has_every_learned_resizer_clipped_and_normalised(
     caption = entries(tmp_path)[8]
     assert all(folder.name in str(caption["caption"]) for folder in folders)
     assert list(caption["numbers"]["others"]) == names[1:]
+    first = folders[0] if names[0] == "Resizer_CBAM" else folders[1]
+    assert caption["run_id"] == first.name
 
 
 def refused(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], others: str = "7") -> str:
