@@ -13,7 +13,7 @@ import platform
 import socket
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,15 @@ def same_code(recorded: Mapping[str, Any], own: Mapping[str, str]) -> bool:
     return recorded["source"] == source_digest() and (recorded.get("own") or {}) == own
 
 
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None  # a run that does not need the package trains without it: wandb under tracker=none
+
+
 def provenance(own: Mapping[str, str] | None = None, **facts: Any) -> dict[str, Any]:
     """Return code, versions and machine, together with the caller's facts (device, data checksum); `own` as for `code`."""
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    versions = {"python": platform.python_version(), **{name: found for name in PACKAGES if (found := _version(name))}}
     machine = {"host": socket.gethostname(), "system": platform.system(), "machine": platform.machine()}
     return {"code": code(own), "versions": versions, "machine": machine, **facts}

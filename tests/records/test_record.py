@@ -392,3 +392,9 @@ def test_the_source_digest_is_deaf_to_what_changes_no_number(source_of: Callable
 
 def test_every_file_that_numbers_depend_on_is_there() -> None:
     assert all(list(provenance.PACKAGE.glob(name)) for name in provenance.NUMBERS)
+
+
+def test_a_package_that_is_not_installed_is_left_out_of_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As wandb may be where tracker=none: the run trains, and its record names what was there."""
+    monkeypatch.setattr(provenance, "PACKAGES", ("torch", "no-such-package"))
+    assert list(provenance.provenance()["versions"]) == ["python", "torch"]
