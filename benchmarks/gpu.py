@@ -94,6 +94,14 @@ def compiled(cell: str, mode: str, options: argparse.Namespace) -> list[float]:
     return [next(rows).seconds for _ in range(options.repeats + 1)][1:]
 
 
+def whole(turns: Turns, images: int) -> Turns:
+    """Return the measurements with the seconds of epochs scaled to those of all images; a step costs the same in both."""
+    return {
+        name: [value * TRAINED / images for value in values] if name in ("seconds", *MODES) else values
+        for name, values in turns.items()
+    }
+
+
 def clean() -> None:
     """Free the memory and compiled code of a cell."""
     torch.compiler.reset()
@@ -128,7 +136,7 @@ def main() -> int:
     add("--steps", type=int, default=50, help="of a turn of the limit (default: 50)")
     add("--images", type=int, default=TRAINED, help="of an epoch; a fifth as many are evaluated (default: 50,000)")
     add("--precision", choices=("bf16", "fp32", "fp16"), default="bf16")
-    add("--no-compile", action="store_true", help="leave out the compiled epochs")
+    add("--compiled", nargs="*", choices=CELLS, default=list(CELLS), metavar="CELL", help="those that are compiled, too")
     add("--only-epochs", action="store_true", help="leave out what step, memory and resizer print")
     options, about = command_line.parse_args(), machine()
     measured: dict[str, Turns] = {}
@@ -139,19 +147,19 @@ def main() -> int:
     for cell in options.cells if about["gpu"] else ():
         measured[cell] = measure(cell, options)
         clean()
-        for mode in () if options.no_compile else MODES:
+        for mode in MODES if cell in options.compiled else ():
             measured[cell][mode] = compiled(cell, mode, options)
             clean()
+        scaled = {name: whole(turns, options.images) for name, turns in measured.items()}
         rate = peak(about["gpu"], options.precision)
+        scaling = "" if options.images == TRAINED else f", their seconds scaled to {TRAINED:,} + {TESTED:,}"
         lines = [
-            f"Median (lowest to highest) of {options.repeats} epochs of {options.images:,} + {options.images // 5:,} images,"
+            f"Median (lowest to highest) of {options.repeats} epochs of {options.images:,} + {options.images // 5:,} images"
+            f"{scaling}; batches of {options.batch}, {options.precision}; a step by CUDA events, from step end to step end."
         ]
-        lines[0] += (
-            f" batches of {options.batch}, {options.precision}; a step by CUDA events, from one step's end to the next's."
-        )
         lines += [f"Evaluation: of an epoch's seconds. Checkpoint: what it stops training for, of {INTERVAL} s or an epoch."]
         lines += [f"MFU: 2 x 3 x MACs x images a second, over {rate / 1e12:,.1f} TFLOP/s (dense, data sheet)." if rate else ""]
-        publish("gpu", options, about, Table(HEADER, [row(name, measured.get(name)) for name in CELLS], lines), measured)
+        publish("gpu", options, about, Table(HEADER, [row(name, scaled.get(name)) for name in CELLS], lines), measured)
     if not measured:
         publish("gpu", options, about, Table(HEADER, [row(name, None) for name in CELLS], lines), measured)
     elif not options.only_epochs:

@@ -135,9 +135,9 @@ def warm(runs: Iterable[Planned]) -> bool:
     """Import what these runs will import, so that a process forked from this one finds it.
 
     Returns:
-        True if such a process can initialise CUDA: this one has not.
+        True if such a process can initialise CUDA: this one has neither done so nor asked for its devices.
     """
-    import torch
+    from ablation.launch import forked
 
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # torch.cuda.is_available() then does not initialise CUDA's driver
     targets = {
@@ -146,7 +146,7 @@ def warm(runs: Iterable[Planned]) -> bool:
     for name in (*IMPORTED_LATE, *(target.rpartition(".")[0] for target in sorted(targets))):
         importlib.import_module(name)
     del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]
-    return not torch.cuda.is_initialized()
+    return forked.usable_for_cuda()
 
 
 def trial(planned: Planned) -> Trial | None:

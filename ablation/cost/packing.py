@@ -1,12 +1,16 @@
 """How many runs of a queue share a GPU: hydra.launcher.jobs_per_device=auto, from the memory that its runs need.
 
-A run's memory is measured (an earlier record or check of its cell on this GPU), else estimated. Initialises no CUDA.
+A run's memory is measured (an earlier record or check of its cell on this GPU), else estimated, in a process of its own: the
+fake tensors on which it is counted ask CUDA for its devices, and after that no fork of the asking process can use CUDA.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,17 +68,31 @@ def of_queue(runs: Sequence[Planned]) -> int:
     launcher = runs[0].launcher
     if launcher["jobs_per_device"] != "auto":
         return int(launcher["jobs_per_device"])
-    from ablation.cost import memory, model_size  # torch
+    from ablation.cost import model_size  # torch
 
     gpus = gpu_facts.of_queue(launcher).gpus  # at least one: the command was refused otherwise
     where = Hardware(gpus[0].name)
     cells = {run.cell: run for run in runs}
     known = history.read(runs[0].folder.parent, cells, where)
     needed = []
-    for name, run in cells.items():
+    for (name, run), estimated in zip(cells.items(), _estimates(list(cells.values())), strict=True):
         cache = Path(run.config["paths"]["cache"])
         epoch = known.records.get(name) or history.read_check(cache, name, where, model_size.work(run))
-        needed.append(process_bytes(epoch.peak_memory if epoch else None, memory.estimate(run).peak))
+        needed.append(process_bytes(epoch.peak_memory if epoch else None, estimated))
     found = jobs(needed, min(gpu.memory for gpu in gpus), cores() / len(gpus))
     print(f"hydra.launcher.jobs_per_device=auto: {found.number} on each GPU ({found.reason})")
     return found.number
+
+
+def _estimates(runs: Sequence[Planned]) -> list[int | None]:
+    """Return the estimated peak of each run in bytes; on Linux, where runs are forked, from another process."""
+    if sys.platform != "linux":
+        return _peaks(runs)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as process:
+        return process.submit(_peaks, runs).result()
+
+
+def _peaks(runs: Sequence[Planned]) -> list[int | None]:
+    from ablation.cost import memory
+
+    return [memory.estimate(run).peak for run in runs]

@@ -33,6 +33,16 @@ def possible() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
+def usable_for_cuda() -> bool:
+    """Return True if a fork of this process could initialise CUDA, asked of one: torch itself says so to no other process."""
+    import torch
+
+    process = os.fork()
+    if process == 0:
+        os._exit(int(torch.cuda._is_in_bad_fork()))
+    return os.waitpid(process, 0)[1] == 0
+
+
 class Forked:
     """A process that runs a script as `python SCRIPT ARGUMENTS` would; its methods are those of subprocess.Popen.
 

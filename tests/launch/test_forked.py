@@ -6,6 +6,7 @@ import atexit
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,6 +22,7 @@ from ablation.commands import run
 from ablation.launch import forked
 from ablation.launch.forked import Forked
 from ablation.sweep import planned_run
+from tests.conftest import ROOT
 
 ABOUT = """
 import json, os, signal, sys
@@ -110,11 +112,26 @@ def test_nothing_is_forked_from_a_process_with_threads(monkeypatch: pytest.Monke
 def test_nothing_is_forked_from_a_process_that_has_cuda(
     composed: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is imported for: everything that a run imports late, and CUDA stays uninitialised by that."""
+    """It is imported for: everything that a run imports late. Asking for CUDA's devices is enough to lose it for all forks."""
     runs = [planned_run.plan(composed("profile=demo"))]
-    assert run.warm(runs) is not torch.cuda.is_initialized()
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    assert run.warm(runs) is False
+    for usable in (True, False):
+        monkeypatch.setattr(forked, "usable_for_cuda", lambda usable=usable: usable)
+        assert run.warm(runs) is usable
+    source = """
+import torch
+from ablation.cost import packing
+from ablation.launch import forked
+from ablation.sweep import planned_run
+from tests.conftest import ROOT
+from benchmarks.ours import compose
+
+packing._estimates([planned_run.plan(compose("profile=demo"))])
+print(forked.usable_for_cuda())
+torch.cuda.is_available()
+print(forked.usable_for_cuda())
+"""
+    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", str(torch.version.cuda is None)]
 
 
 def test_the_launchers_folders_and_exits_stay_its_own(fork: Callable[..., tuple[Forked, Path]], tmp_path: Path) -> None:
