@@ -5,7 +5,7 @@
 
 An epoch is the real one: 50,000 images trained on and 10,000 evaluated by `Fit`, bf16, batches of 128, compiled and not. The
 first one warms up or compiles and is not counted. Every measurement is saved in results/gpu-<card>.json: send it if yours is
-missing. Without a GPU the table says so; this is not an error.
+missing. Without a GPU it says so and leaves the table as it is; this is not an error.
 """
 
 from __future__ import annotations
@@ -140,11 +140,13 @@ def main() -> int:
     add("--only-epochs", action="store_true", help="leave out what step, memory and resizer print")
     options, about = command_line.parse_args(), machine()
     measured: dict[str, Turns] = {}
-    lines = ["No GPU on this machine."]
-    if about["gpu"] and options.out == HERE / "results" / "gpu.json":
+    if not about["gpu"]:
+        print("No GPU on this machine: nothing is measured, and the table in benchmarks/README.md stays.")
+        return 0
+    if options.out == HERE / "results" / "gpu.json":
         card = re.sub(r"[^a-z0-9]+", "-", about["gpu"].lower()).strip("-")
         options.out = options.out.with_name(f"gpu-{card}.json")
-    for cell in options.cells if about["gpu"] else ():
+    for cell in options.cells:
         measured[cell] = measure(cell, options)
         clean()
         for mode in MODES if cell in options.compiled else ():
@@ -160,9 +162,7 @@ def main() -> int:
         lines += [f"Evaluation: of an epoch's seconds. Checkpoint: what it stops training for, of {INTERVAL} s or an epoch."]
         lines += [f"MFU: 2 x 3 x MACs x images a second, over {rate / 1e12:,.1f} TFLOP/s (dense, data sheet)." if rate else ""]
         publish("gpu", options, about, Table(HEADER, [row(name, scaled.get(name)) for name in CELLS], lines), measured)
-    if not measured:
-        publish("gpu", options, about, Table(HEADER, [row(name, None) for name in CELLS], lines), measured)
-    elif not options.only_epochs:
+    if not options.only_epochs:
         for other in ("step", "memory", "resizer"):
             out = options.out.with_name(f"{options.out.stem}-{other}.json")
             arguments = [f"benchmarks/{other}.py", "--device", "cuda", "--repeats", str(options.repeats), "--out", str(out)]

@@ -137,6 +137,8 @@ def warm(runs: Iterable[Planned]) -> bool:
     Returns:
         True if such a process can initialise CUDA: this one has neither done so nor asked for its devices.
     """
+    import torch
+
     from ablation.launch import forked
 
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # torch.cuda.is_available() then does not initialise CUDA's driver
@@ -146,7 +148,7 @@ def warm(runs: Iterable[Planned]) -> bool:
     for name in (*IMPORTED_LATE, *(target.rpartition(".")[0] for target in sorted(targets))):
         importlib.import_module(name)
     del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]
-    return forked.usable_for_cuda()
+    return forked.true_in_a_fork(lambda: not torch.cuda._is_in_bad_fork())  # torch tells it to no other process
 
 
 def trial(planned: Planned) -> Trial | None:

@@ -116,16 +116,17 @@ def _cell(name: str, run: Planned, where: Hardware, known: history.History, rate
     measured = known.records.get(name) or history.read_check(Path(run.config["paths"]["cache"]), name, where, work)
     if measured is None and precision not in rates:
         rates[precision] = hardware.rate(where, run)
-    return CellCost(size, needed, measured or flops.by_rate(work, rates[precision], _traffic(run, where, size.parameters)))
+    return CellCost(size, needed, measured or flops.by_rate(work, rates[precision], _traffic(run, where, size)))
 
 
-def _traffic(run: Planned, where: Hardware, parameters: int) -> Traffic:
+def _traffic(run: Planned, where: Hardware, size: model_size.Size) -> Traffic:
     """Return what a run moves in the precision in which it is priced."""
     if where.assumed:
         executed = replace(run.train, precision=cards.CARDS[where.name].computed_in(run.train.precision))
         run = replace(run, train=executed)
     needed = memory.estimate(run)
-    return Traffic(-(-run.trained_images // run.train.batch_size), needed.kept, parameters, needed.resume_file)
+    steps = -(-run.trained_images // run.train.batch_size)
+    return Traffic(steps, needed.kept, needed.narrow, size.layers, size.parameters, needed.resume_file)
 
 
 def _item(run: Planned, parts: CellCost, rates: Mapping[str, Rate]) -> RunCost:

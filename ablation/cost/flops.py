@@ -15,9 +15,15 @@ from ablation.records.numbers import size, speed
 FLOPS = 2  # of one multiply-accumulate
 TRAINING = 3  # forward passes per training step: the backward pass counts as two (gradients of inputs and of weights)
 
-# On a GPU: arithmetic, then traffic of its memory, one after the other (a simple model, +-25 %; not measured here)
+# On a GPU: arithmetic, then traffic of its memory, one after the other, or the launches of kernels if these take longer.
+# Fitted to an H100 SXM in bf16 (benchmarks/README.md): 2.4, 17.0, 27.0 and 31.1 s an epoch of none, bilinear, plain and cbam.
 SHARES = {"fp32": 0.75, "fp16": 0.6, "bf16": 0.6}  # of the peak that kernels bound by arithmetic reach: assumed
-PASSES = 7  # over what the forward pass keeps, in a step; counted on fake tensors: 7.4 for VGG16 alone, 7.3 plain, 8.0 cbam
+PASSES = (
+    11  # over what the forward pass keeps, at the speed of a copy; counted on fake tensors: 7.4, which are slower than copies
+)
+NARROW = 16  # channels, at most, of narrow maps, as a Resizer has
+NARROW_PASSES = 44  # over narrow maps, whose kernels use the memory four times worse
+LAYER = 0.12e-3  # seconds in which a processor launches the kernels of a layer in a step; 0.12 for VGG16 and EfficientNet-Lite0
 PARAMETER_BYTES = 38  # read and written in a step of SGD with momentum: casts to bf16 and back 18, the optimizer 20
 BANDWIDTH_SHARE = 0.85  # of the data sheet's
 COPY = 12e9  # bytes/s of a checkpoint's copy into pinned memory over PCIe 3; it is written while training goes on
@@ -73,17 +79,24 @@ class Rate:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What a run moves: steps of an epoch, bytes that a step keeps for its backward pass, parameters, bytes of a checkpoint."""
+    """What a run moves, and in how many launches.
+
+    `steps`: of an epoch; `kept`: bytes that a step keeps for its backward pass, of which `narrow` are maps of few channels;
+    `checkpoint`: bytes.
+    """
 
     steps: int
     kept: int
+    narrow: int
+    layers: int
     parameters: int
     checkpoint: int
 
     @property
     def memory(self) -> int:
         """Bytes that an epoch reads from a GPU's memory and writes to it."""
-        return self.steps * (PASSES * self.kept + PARAMETER_BYTES * self.parameters)
+        maps = PASSES * (self.kept - self.narrow) + NARROW_PASSES * self.narrow
+        return self.steps * (maps + PARAMETER_BYTES * self.parameters)
 
 
 @dataclass(frozen=True)
@@ -120,10 +133,11 @@ def measured_rate(flops: float, precision: str, bytes_per_second: float | None =
 
 
 def by_rate(work: Work, rate: Rate, traffic: Traffic | None = None) -> Epoch:
-    """Return the estimated seconds of an epoch that was never run: its FLOPs over the rate, on a GPU also its traffic."""
+    """Return the estimated seconds of an epoch that was never run: by its FLOPs, on a GPU by traffic and launches, too."""
     seconds = work.flops / rate.flops
     if traffic is not None and rate.bandwidth is not None:
-        seconds += traffic.memory / rate.bandwidth + traffic.checkpoint / COPY
+        computed = seconds + traffic.memory / rate.bandwidth
+        seconds = max(computed, traffic.steps * traffic.layers * LAYER) + traffic.checkpoint / COPY
     return Epoch(seconds, None, rate.basis)
 
 

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ablation.cost import model_size
+from ablation.cost.flops import NARROW
 from ablation.sweep import settings
 from ablation.sweep.planned_run import Planned
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_OF_MODELS: dict[str, tuple[int, int, int, int | None]] = {}
+_OF_MODELS: dict[str, tuple[int, int, int, tuple[int, int] | None]] = {}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Memory:
     """Sizes in bytes.
 
     `weights`: parameters and buffers; `activations`: saved for the backward pass, None if unknown, of which `casts` are the
-    weights in half precision.
+    weights in half precision and `narrow` maps of at most NARROW channels.
     """
 
     weights: int
@@ -35,6 +36,7 @@ class Memory:
     optimizer: int
     activations: int | None
     casts: int
+    narrow: int
     images: int
 
     @property
@@ -62,13 +64,15 @@ def estimate(run: Planned) -> Memory:
         Refused: a part does not take its arguments.
     """
     dataset = run.dataset
-    weights, gradients, casts, activations = _of_model(run)
+    weights, gradients, casts, saved = _of_model(run)
+    activations, narrow = saved or (None, 0)
     return Memory(
         weights=weights,
         gradients=gradients,
         optimizer=gradients * _states(run),
         activations=activations,
         casts=casts,
+        narrow=narrow,
         images=3 * dataset.height * dataset.width * (run.trained_images + run.evaluated_images),
     )
 
@@ -87,8 +91,8 @@ def _states(run: Planned) -> int:
     return sum(isinstance(state, Tensor) and state.shape == parameter.shape for state in states)
 
 
-def _of_model(run: Planned) -> tuple[int, int, int, int | None]:
-    """Return the bytes of weights, gradients, casts, and what the forward pass of a full batch saves; once for equal models."""
+def _of_model(run: Planned) -> tuple[int, int, int, tuple[int, int] | None]:
+    """Return the bytes of weights, gradients, casts, and `_saved_bytes` of a full batch; once for equal models."""
     batch = torch.Size((run.train.batch_size, 3, run.dataset.height, run.dataset.width))
     key = json.dumps([run.config["backbone"], run.config["resizer"], run.dataset.classes, *batch, run.train.precision])
     if key not in _OF_MODELS:
@@ -104,8 +108,8 @@ def _of_model(run: Planned) -> tuple[int, int, int, int | None]:
     return _OF_MODELS[key]
 
 
-def _saved_bytes(model: nn.Module, batch: torch.Size, precision: str) -> int:
-    """Count the bytes that autograd saves. The weights do not count; their half-precision copies by autocast do.
+def _saved_bytes(model: nn.Module, batch: torch.Size, precision: str) -> tuple[int, int]:
+    """Count the bytes that autograd saves, all and of narrow maps. Weights do not count; their copies by autocast do.
 
     Args:
         model: on the meta device; moved to fake CPU tensors, because autocast does nothing on meta.
@@ -113,12 +117,13 @@ def _saved_bytes(model: nn.Module, batch: torch.Size, precision: str) -> int:
         precision: of autocast.
     """
     weights: set[int] = set()
-    saved: dict[int, torch.UntypedStorage] = {}
+    saved: dict[int, tuple[torch.UntypedStorage, bool]] = {}
 
     def save(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage._cdata not in weights:
-            saved[storage._cdata] = storage  # the reference keeps the address from being reused
+            narrow = tensor.dim() == 4 and tensor.shape[1] <= NARROW
+            saved[storage._cdata] = storage, narrow  # the reference keeps the address from being reused
         return tensor
 
     with FakeTensorMode(allow_non_fake_inputs=True):
@@ -128,4 +133,5 @@ def _saved_bytes(model: nn.Module, batch: torch.Size, precision: str) -> int:
             with torch.autocast("cpu", DTYPES[precision], enabled=precision != "fp32"):
                 logits = model(torch.empty(batch))
             nn.functional.cross_entropy(logits.float(), torch.zeros(batch[0], dtype=torch.int64))
-        return sum(storage.nbytes() for storage in saved.values())
+        sizes = [(storage.nbytes(), narrow) for storage, narrow in saved.values()]
+        return sum(size for size, _ in sizes), sum(size for size, narrow in sizes if narrow)

@@ -27,10 +27,11 @@ _MEASURED: dict[str, Size | None] = {}  # by the nodes that a measurement or che
 
 @dataclass(frozen=True)
 class Size:
-    """Trainable parameters of a run's classifier, and MACs of one image's forward pass (convolutions and linear layers)."""
+    """Of a run's classifier: trainable parameters, MACs of an image's forward pass (convolutions and linear layers), layers."""
 
     parameters: int
     macs: int
+    layers: int  # modules without modules of their own
 
 
 def size(run: Planned) -> Size:
@@ -85,7 +86,8 @@ def _measure(run: Planned) -> Size:
         raise Refused(f"{chosen}: do not fit together at {facts.height}x{facts.width}: {one_line(error)}") from None
     _check_last_batch(run, model, image)
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    return Size(parameters, counter.get_total_flops() // 2)
+    layers = sum(not any(module.children()) for module in model.modules())
+    return Size(parameters, counter.get_total_flops() // 2, layers)
 
 
 def _check_last_batch(run: Planned, model: torch.nn.Module, image: torch.Tensor) -> None:

@@ -17,7 +17,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from ablation.cost.estimate import FILES, CommandCost, RunCost, command_cost
-from ablation.cost.flops import DISK, PARAMETER_BYTES, PASSES, START
+from ablation.cost.flops import DISK, LAYER, NARROW, NARROW_PASSES, PARAMETER_BYTES, PASSES, START
 from ablation.records.numbers import count, duration, exact, figures, gpu_hours, size
 from ablation.records.outcome import FINISHED
 from ablation.sweep import names
@@ -114,7 +114,8 @@ def _basis(cost: CommandCost) -> list[tuple[str, str]]:
     if any(rate.bandwidth for rate in cost.rates.values()):
         crude = (
             "FLOPs (2 a MAC, a training image 3 forwards, an evaluated one 1) over the rate; plus, each step,"
-            f" {PASSES} passes over what the forward pass keeps and {PARAMETER_BYTES} bytes a parameter over the memory's;"
+            f" {PASSES} passes over what the forward pass keeps ({NARROW_PASSES} over maps of at most {NARROW} channels) and"
+            f" {PARAMETER_BYTES} bytes a parameter over the memory's, or {duration(LAYER)} a layer if that is more;"
             f" {duration(START)} to start a run, {size(DISK)}/s for its last files. +-25 %: check=true measures"
         )
     return [(basis, text) for basis, text in explanations.items() if basis in bases] + [("", crude)] * bool(cost.rates)

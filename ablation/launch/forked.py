@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,13 +33,11 @@ def possible() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
-def usable_for_cuda() -> bool:
-    """Return True if a fork of this process could initialise CUDA, asked of one: torch itself says so to no other process."""
-    import torch
-
+def true_in_a_fork(question: Callable[[], bool]) -> bool:
+    """Return the answer of a fork of this process to a question, False if it cannot answer."""
     process = os.fork()
     if process == 0:
-        os._exit(int(torch.cuda._is_in_bad_fork()))
+        os._exit(int(not question()))
     return os.waitpid(process, 0)[1] == 0
 
 

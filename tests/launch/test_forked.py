@@ -115,7 +115,7 @@ def test_nothing_is_forked_from_a_process_that_has_cuda(
     """It is imported for: everything that a run imports late. Asking for CUDA's devices is enough to lose it for all forks."""
     runs = [planned_run.plan(composed("profile=demo"))]
     for usable in (True, False):
-        monkeypatch.setattr(forked, "usable_for_cuda", lambda usable=usable: usable)
+        monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda usable=usable: not usable)
         assert run.warm(runs) is usable
     source = """
 import torch
@@ -126,12 +126,12 @@ from tests.conftest import ROOT
 from benchmarks.ours import compose
 
 packing._estimates([planned_run.plan(compose("profile=demo"))])
-print(forked.usable_for_cuda())
+print(forked.true_in_a_fork(torch.cuda._is_in_bad_fork))
 torch.cuda.is_available()
-print(forked.usable_for_cuda())
+print(forked.true_in_a_fork(torch.cuda._is_in_bad_fork))
 """
     done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", str(torch.version.cuda is None)]
+    assert done.stdout.split() == ["False", str(torch.version.cuda is not None)]
 
 
 def test_the_launchers_folders_and_exits_stay_its_own(fork: Callable[..., tuple[Forked, Path]], tmp_path: Path) -> None:

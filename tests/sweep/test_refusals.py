@@ -178,9 +178,9 @@ def test_too_large_for_a_cpu(composed: Compose, monkeypatch: pytest.MonkeyPatch)
 def test_the_plan_counts_as_the_paper_is_counted(composed: Compose) -> None:
     """Golden facts: VGG16 with Resizer_CBAM at 224, and VGG16 alone at 32."""
     assert model_size.size(planned_run.plan(composed("resizer=cbam"))) == model_size.Size(
-        134_313_698, 15_466_209_280 + 472_418_368
+        134_313_698, 15_466_209_280 + 472_418_368, 59
     )
-    assert model_size.size(planned_run.plan(composed())) == model_size.Size(134_301_514, 432_775_168)
+    assert model_size.size(planned_run.plan(composed())) == model_size.Size(134_301_514, 432_775_168, 40)
 
 
 CANARY = "canary-0123456789abcdef"
