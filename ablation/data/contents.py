@@ -21,7 +21,7 @@ from typing import NamedTuple
 BATCH = 256  # files per task of a reading thread
 THREADED_BYTES = 16_384  # mean file size from which several threads are faster than one
 YOUNG_NS = 2_000_000_000
-FORMAT = 1  # of the cache file; a file with another number is ignored
+FORMAT = 2  # of the cache file; a file with another number is ignored
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,11 @@ class Content(NamedTuple):
     height: int
     width: int
     animated: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self[1:3]
 
 
 def read(folder: Path, stamps: Mapping[str, str], cache: Path) -> tuple[dict[str, Content], dict[str, str]]:
@@ -55,9 +60,9 @@ def read(folder: Path, stamps: Mapping[str, str], cache: Path) -> tuple[dict[str
         contents, unknown = _known(store, stamps)  # another process may have read them while this one waited
         fresh, faults = _read_all(folder, {path: stamps[path] for path in unknown})
         contents |= {path: content for path, (_, content) in fresh.items()}
-        trusted = {path: fresh[path][0] if path in fresh else stamps[path] for path in contents}
-        entries = {path: _line(trusted[path], content) for path, content in contents.items() if trusted[path]}
-        stored = {"format": FORMAT, "folder": str(folder.resolve()), "files": entries}
+        trusted = {path: stamp for path in contents if (stamp := fresh[path][0] if path in fresh else stamps[path])}
+        columns = list(zip(*(contents[path] for path in trusted), strict=True))
+        stored = {"format": FORMAT, "folder": str(folder.resolve()), "stamps": trusted, "contents": columns}
         try:
             publish(store, json.dumps(stored, separators=(",", ":")).encode())
         except OSError as error:
@@ -70,24 +75,13 @@ def _known(store: Path, stamps: Mapping[str, str]) -> tuple[dict[str, Content], 
     """Return the cached contents of unchanged files, and the paths of the files to be read."""
     try:
         stored = json.loads(store.read_bytes())
-        lines: dict[str, str] = stored["files"] if stored["format"] == FORMAT else {}
-        contents = {
-            path: _content(line[len(mark) :])
-            for path, mark in stamps.items()
-            if (line := lines.get(path, "")).startswith(f"{mark} ")
-        }
+        known: dict[str, str] = stored["stamps"] if stored["format"] == FORMAT else {}
+        contents = dict(zip(known, map(Content._make, zip(*stored["contents"], strict=True)), strict=True))
+        if known != stamps:
+            contents = {path: contents[path] for path, mark in stamps.items() if known.get(path) == mark}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing or damaged: read all files
         contents = {}
     return contents, [path for path in stamps if path not in contents]
-
-
-def _line(mark: str, content: Content) -> str:
-    return f"{mark} {content.sha256} {content.height} {content.width} {content.animated:d}"
-
-
-def _content(line: str) -> Content:
-    sha256, height, width, animated = line.split()
-    return Content(sha256, int(height), int(width), animated == "1")
 
 
 def stamp(status: os.stat_result) -> str:

@@ -41,7 +41,7 @@ def findings(images: Listing, size: int | None = None) -> list[Finding]:
         _contradicting(files),
         _repeated(images.train),
         _uneven(images),
-        _animated(files, [file for file in files if file.animated]),
+        _animated(files, [file for file in files if file.content.animated]),
         _enlarged(files, size),
     ]
     return [finding for finding in results if finding is not None]
@@ -56,11 +56,11 @@ def _named(examples: Sequence[str], total: int) -> str:
 
 
 def _seen(images: Listing) -> Finding | None:
-    trained = {file.sha256: file for file in images.train}
-    copies = [file for file in images.test if file.sha256 in trained]
+    trained = {file.content.sha256: file for file in images.train}
+    copies = [file for file in images.test if file.content.sha256 in trained]
     if not copies:
         return None
-    pairs = tuple(f"{printable(f.path)} = {printable(trained[f.sha256].path)}" for f in copies)
+    pairs = tuple(f"{printable(f.path)} = {printable(trained[f.content.sha256].path)}" for f in copies)
     sentence = (
         f"{len(copies):,} of {len(images.test):,} test images stand in train too, byte for byte ({_named(pairs, len(pairs))})"
     )
@@ -70,11 +70,11 @@ def _seen(images: Listing) -> Finding | None:
 def _contradicting(files: Sequence[File]) -> Finding | None:
     labels = defaultdict(set)
     for file in files:
-        labels[file.sha256].add(file.label)
-    relabelled = [file for file in files if len(labels[file.sha256]) > 1]
+        labels[file.content.sha256].add(file.label)
+    relabelled = [file for file in files if len(labels[file.content.sha256]) > 1]
     if not relabelled:
         return None
-    relabelled.sort(key=lambda file: file.sha256)
+    relabelled.sort(key=lambda file: file.content.sha256)
     sentence = (
         f"{len(relabelled):,} images stand in more than one class, byte for byte"
         f" ({_named(_paths(relabelled), len(relabelled))})"
@@ -86,7 +86,7 @@ def _repeated(train: Sequence[File]) -> Finding | None:
     seen: set[tuple[str, int]] = set()
     copies = []
     for file in train:
-        key = file.sha256, file.label
+        key = file.content.sha256, file.label
         if key in seen:
             copies.append(file)
         seen.add(key)
@@ -118,7 +118,7 @@ def _animated(files: Sequence[File], animated: Sequence[File]) -> Finding | None
 
 
 def _enlarged(files: Sequence[File], size: int | None) -> Finding | None:
-    small = [file for file in files if size is not None and min(file.height, file.width) < size]
+    small = [file for file in files if size is not None and min(file.content.size) < size]
     if not small:
         return None
     sentence = f"{len(small):,} of {len(files):,} images are smaller than data.size={size} and are enlarged"

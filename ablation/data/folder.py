@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import time
@@ -136,7 +137,7 @@ def _check_space(listed: Listing, part: Path) -> None:
 def _decode_all(source: ImageFolder, listed: Listing, part: Path) -> None:
     """Decode train and test into new array files, uint8 (N, 3, H, W) each."""
     faults: dict[str, str] = {}
-    animated = [file.path for file in (*listed.train, *listed.test) if file.animated]
+    animated = [file.path for file in (*listed.train, *listed.test) if file.content.animated]
     if animated:
         log.warning("%d animated images, as %s: of each the first frame is taken", len(animated), animated[0])
     with quiet(), bar("decoding images", len(listed.train) + len(listed.test)) as advance:
@@ -164,7 +165,7 @@ def _decode(source: ImageFolder, files: tuple[File, ...], array: np.ndarray, adv
 
     # Pillow releases the GIL while it decodes, but for small files the switching costs more than it saves
     # (60,000 images of 1 kB on two cores: 3.5 s with one thread, 7 s with two).
-    large = files[0].height * files[0].width >= THREADED_PIXELS
+    large = math.prod(files[0].content.size) >= THREADED_PIXELS
     with ThreadPoolExecutor(os.cpu_count() if large else 1) as pool:
         for _ in pool.map(decode, range(0, len(files), BATCH)):
             pass
@@ -178,6 +179,6 @@ def _pixels(source: ImageFolder, file: File) -> np.ndarray:
         Unreadable: it cannot be decoded, or changed since it was listed: a run must train on the images it was planned with.
     """
     content, _ = bytes_of(Path(source.root, file.path))
-    if hashlib.sha256(content).hexdigest() != file.sha256:
+    if hashlib.sha256(content).hexdigest() != file.content.sha256:
         raise Unreadable("was changed after it was listed: start again")
     return pixels(content, source.size, source.background)

@@ -11,9 +11,8 @@ import stat
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ablation.data.contents import stamp
 
@@ -60,7 +59,13 @@ def names(roots: Sequence[str]) -> dict[str, str]:
     return {root: printable(root) for root in roots}
 
 
-Entry = tuple[int, str, str, str]  # a file with an image's ending: index and name of its class, own name, `contents.stamp`
+class Found(NamedTuple):
+    """The files of a split with an image's ending, as columns: path below the split, class index, name, `contents.stamp`."""
+
+    paths: list[str]
+    labels: list[int]
+    names: list[str]
+    stamps: list[str]
 
 
 def refusal(source: ImageFolder, words: str) -> OSError:
@@ -100,7 +105,7 @@ def split_here(source: ImageFolder) -> bool:
     """
     has_test = source.test is not None and Path(source.root, source.test).is_dir()
     if source.test_share is None and not has_test:
-        others = [printable(entry.name) for entry in _entries(source, ".") if Path(entry.path).is_dir()]
+        others = [printable(name) for name in _names(source, ".") if Path(source.root, name).is_dir()]
         raise refusal(
             source,
             f"has no folder {source.test or 'for test'}{'/' * bool(source.test)} (there are: {_listed(others)}); say"
@@ -118,24 +123,20 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(ordered[:NAMED]) + f" and {len(ordered) - NAMED} more" * (len(ordered) > NAMED) or "none"
 
 
-def _ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in LITTER
-
-
 def classes_of(source: ImageFolder, folder: str) -> dict[str, str]:
     """Return class name -> folder name of the folders in `root/folder`, sorted by class name."""
     if not Path(source.root, folder).is_dir():
         raise refusal(source, f"has no folder {folder}/; data=imagefolder reads {LAYOUT}, or say data.train=FOLDER")
     classes: dict[str, str] = {}
     loose = {}
-    for entry in _entries(source, folder):
-        name = printable(entry.name)
-        if not Path(entry.path).is_dir():  # False for a broken or circular link
-            loose[f"{folder}/{entry.name}"] = "is in no class folder"
+    for own in _names(source, folder):
+        name = printable(own)
+        if not Path(source.root, folder, own).is_dir():  # False for a broken or circular link
+            loose[f"{folder}/{own}"] = "is in no class folder"
         elif name in classes:
             raise refusal(source, f"{folder}/ has the class {name} in two spellings of Unicode (NFC and NFD): merge them")
         else:
-            classes[name] = entry.name
+            classes[name] = own
     if loose:
         raise refusal(source, f"{unusable(loose)}; expected {LAYOUT}")
     if not classes:
@@ -143,11 +144,11 @@ def classes_of(source: ImageFolder, folder: str) -> dict[str, str]:
     return dict(sorted(classes.items()))
 
 
-def _entries(source: ImageFolder, folder: str) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder below the root, without the ignored files."""
+def _names(source: ImageFolder, folder: str) -> list[str]:
+    """Return the names in a folder below the root, without the ignored files."""
     try:
-        with os.scandir(Path(source.root, folder)) as entries:
-            return [entry for entry in entries if not _ignored(entry.name)]
+        names = os.listdir(Path(source.root, folder))  # noqa: PTH208 - names alone, in a third of the time
+        return [name for name in names if name[0] != "." and name.lower() not in LITTER]
     except OSError as error:
         raise refusal(source, f"{printable(folder)}/ cannot be read ({error.strerror})") from None
 
@@ -168,26 +169,34 @@ def check_classes(source: ImageFolder, classes: Mapping[str, Iterable[str]]) -> 
         )
 
 
-def images(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tuple[dict[str, Entry], dict[str, str]]:
-    """Return the images of a split by path, sorted by class and name, and the reason for each file that is not an image."""
-    by_path: dict[str, Entry] = {}
+def images(source: ImageFolder, folder: str, classes: Mapping[str, str]) -> tuple[Found, dict[str, str]]:
+    """Return the images of a split, sorted by class and name, and the reason for each file that is not an image."""
+    found = Found([], [], [], [])
     faults: dict[str, str] = {}
     for label, (class_name, class_folder) in enumerate(classes.items()):
-        entries = _entries(source, f"{folder}/{class_folder}")
-        if not entries:
+        names = _names(source, f"{folder}/{class_folder}")
+        if not names:
             raise refusal(source, f"{folder}/{class_name}/ has no image; expected {LAYOUT}")
-        named = [(entry.name if entry.name.isascii() else printable(entry.name), entry.name, entry) for entry in entries]
-        for name, own, entry in sorted(named, key=itemgetter(0, 1)):
-            path = f"{class_folder}/{own}"
-            try:
-                status = entry.stat()
-            except OSError as error:  # a broken or circular link
-                faults[path] = (error.strerror or type(error).__name__).lower()
-                continue
-            if not stat.S_ISREG(status.st_mode):
-                faults[path] = "is no file"
-            elif not own.lower().endswith(SUFFIXES):
-                faults[path] = f"is no image; legal: {', '.join(SUFFIXES)}"
-            else:
-                by_path[path] = label, class_name, name, stamp(status)
-    return by_path, faults
+        directory = os.open(
+            Path(source.root, folder, class_folder), os.O_RDONLY
+        )  # a status by its name alone takes half the time
+        try:
+            for name, own in sorted((own if own.isascii() else printable(own), own) for own in names):
+                path = f"{class_folder}/{own}"
+                try:
+                    status = os.stat(own, dir_fd=directory)
+                except OSError as error:  # a broken or circular link
+                    faults[path] = (error.strerror or type(error).__name__).lower()
+                    continue
+                if stat.S_IFMT(status.st_mode) != stat.S_IFREG:
+                    faults[path] = "is no file"
+                elif not own.lower().endswith(SUFFIXES):
+                    faults[path] = f"is no image; legal: {', '.join(SUFFIXES)}"
+                else:
+                    found.paths.append(path)
+                    found.labels.append(label)
+                    found.names.append(name)
+                    found.stamps.append(stamp(status))
+        finally:
+            os.close(directory)
+    return found, faults

@@ -89,7 +89,16 @@ def test_a_bad_file_is_read_again_until_it_is_good(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{", b'{"format": 1}', b'{"format": 1, "files": []}', b'{"format": 9, "files": {}}']
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"format": 1, "files": {}}',
+        b'{"format": 2, "stamps": []}',
+        b'{"format": 2, "stamps": {"1.bmp": "1 2 3 4"}, "contents": []}',
+        b'{"format": 9, "stamps": {}, "contents": []}',
+    ],
 )
 def test_a_damaged_memory_is_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     first = read(folder)

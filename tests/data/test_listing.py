@@ -92,13 +92,13 @@ def test_a_split_made_here_is_balanced_and_fixed(listed: Callable[..., Listing],
         paint(root / "train" / ("rare" if number < 50 else "often") / f"{number:03} copy.png", number)
     found = listed(root, test_share=0.2)
     assert [sum(file.label == label for file in found.test) for label in (0, 1)] == [40, 20]
-    tested = {file.sha256 for file in found.test}
-    assert not tested & {file.sha256 for file in found.train}
+    tested = {file.content.sha256 for file in found.test}
+    assert not tested & {file.content.sha256 for file in found.train}
     for file in root.glob("train/*/*.png"):
         file.rename(file.with_name(f"{hash(file.name)}.png"))
-    assert {file.sha256 for file in listed(root, test_share=0.2).test} == tested
+    assert {file.content.sha256 for file in listed(root, test_share=0.2).test} == tested
     paint(root / "train/often/new.png", 999)
-    assert len(tested - {file.sha256 for file in listed(root, test_share=0.2).test}) <= 1
+    assert len(tested - {file.content.sha256 for file in listed(root, test_share=0.2).test}) <= 1
     assert listed(root, test_share=0.2).digest != listed(root, test_share=0.4).digest
 
 
