@@ -135,7 +135,7 @@ def warm(runs: Iterable[Planned]) -> bool:
     """Import what these runs will import, so that a process forked from this one finds it.
 
     Returns:
-        True if such a process can initialise CUDA: this one has neither done so nor asked for its devices.
+        True if such a process can use the GPUs, if any: this one has neither initialised CUDA nor asked for its devices.
     """
     import torch
 
@@ -147,8 +147,9 @@ def warm(runs: Iterable[Planned]) -> bool:
     }
     for name in (*IMPORTED_LATE, *(target.rpartition(".")[0] for target in sorted(targets))):
         importlib.import_module(name)
+    usable = forked.true_in_a_fork(lambda: not (torch.cuda._is_in_bad_fork() and torch.cuda.is_available()))
     del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]
-    return forked.true_in_a_fork(lambda: not torch.cuda._is_in_bad_fork())  # torch tells it to no other process
+    return usable
 
 
 def trial(planned: Planned) -> Trial | None:

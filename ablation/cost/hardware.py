@@ -20,8 +20,8 @@ from ablation.cost.memory import DTYPES
 from ablation.sweep import gpu_facts, settings
 from ablation.sweep.planned_run import Planned
 
-SIDE = {"cpu": 1024}  # of the square matrices; 4096 on GPUs: large enough for the full rate, small enough to fit beside a run
-SECONDS = 0.3  # of measuring
+SIDE = {"cpu": 512}  # of the square matrices; 4096 on GPUs: large enough for the full rate, small enough to fit beside a run
+SECONDS = 0.1  # of measuring
 
 
 def as_executed(run: Planned) -> Planned:

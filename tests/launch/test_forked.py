@@ -114,15 +114,15 @@ def test_nothing_is_forked_from_a_process_that_has_cuda(
 ) -> None:
     """It is imported for: everything that a run imports late. Asking for CUDA's devices is enough to lose it for all forks."""
     runs = [planned_run.plan(composed("profile=demo"))]
-    for usable in (True, False):
-        monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda usable=usable: not usable)
+    for bad, there, usable in ((False, True, True), (True, False, True), (True, True, False)):
+        monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda bad=bad: bad)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert run.warm(runs) is usable
     source = """
 import torch
 from ablation.cost import packing
 from ablation.launch import forked
 from ablation.sweep import planned_run
-from tests.conftest import ROOT
 from benchmarks.ours import compose
 
 packing._estimates([planned_run.plan(compose("profile=demo"))])
