@@ -1,10 +1,11 @@
 """A process that has imported torch, Hydra and all of the program, and forks itself into `python SCRIPT ARGUMENTS` on request.
 
-    python -m tests.fork_server FD
+    python -m tests.fork_server FD [without torch]
 
 FD is a Unix socket of packets. A request is JSON (argv, cwd, environment) with three open files, which become standard input,
 output and error; the answers are the child's process id and its exit code (minus the signal that ended it). The server ends
-when the socket is closed. Clients call tests/commands.py.
+when the socket is closed. Clients call tests/commands.py. Without torch, which must then fail to import, only what needs no
+torch is imported.
 """
 
 from __future__ import annotations
@@ -33,13 +34,23 @@ FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # made by wandb as it is i
 LARGEST_REQUEST = 1 << 18  # bytes; a packet of a Unix socket holds no more unless the system is told so
 
 
-def import_everything() -> None:
-    """Import every module of the program and what it imports late, and compute nothing: a forked thread pool would hang."""
-    for package in PACKAGES:
-        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            importlib.import_module(module.name)
-    for name in IMPORTED_LATE:
-        importlib.import_module(name)
+def import_everything(torch: bool = True) -> None:
+    """Import every module of the program and what it imports late, and compute nothing: a forked thread pool would hang.
+
+    Args:
+        torch: whether there is torch; if not, a module that imports it is left out.
+    """
+    modules = [
+        module.name
+        for package in PACKAGES
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.", lambda name: None)
+    ]
+    for name in [*modules, *IMPORTED_LATE]:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            if torch:
+                raise
     FOLDERS.extend(thing for thing in gc.get_objects() if isinstance(thing, tempfile.TemporaryDirectory))
     threads = len(list(Path("/proc/self/task").iterdir()))
     assert threads == threading.active_count() == 1, f"{threads} threads: what they hold is never released in a child"
@@ -80,7 +91,7 @@ def become(request: bytes, files: list[int]) -> str:
 
 if __name__ == "__main__":
     listening = socket.socket(fileno=int(sys.argv[1]))
-    import_everything()
+    import_everything(torch=len(sys.argv) == 2)
     gc.collect()
     gc.freeze()  # a child's first collection would copy the memory that it shares
     os._exit(forked.run_script(serve(listening)))

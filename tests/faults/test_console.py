@@ -7,45 +7,88 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.commands import script
 from tests.conftest import ROOT, TINY, outcome_of
 from tests.reporting.argued import six_cells
 
 RUN = shlex.join([sys.executable, str(ROOT / "run.py"), *TINY, "resizer=none"])
-CONSOLES = {
-    "a pipe that closes": f"{RUN} 2>error | head -1",
-    "a pipe that is closed": f"{RUN} 2>error | true",
-    "a full disk": f"{RUN} >/dev/full 2>error",
-    "both on a full disk": f"{RUN} >/dev/full 2>/dev/full",
+FRESH = {  # consoles that a process must find as it starts
     "closed": f"{RUN} >&- 2>error",
     "all closed": f"{RUN} <&- >&- 2>&-",
     "no terminal": f"setsid {RUN} </dev/null >out 2>error",
     "nohup": f"nohup {RUN} >out 2>error",
-    "a narrow one without colours": f"COLUMNS=40 NO_COLOR=1 TERM=dumb {RUN} >out 2>error",
     "the C locale": f"LC_ALL=C LANG=C {RUN} >out 2>error",
     "an encoding without the folder's letters": f"PYTHONIOENCODING=ascii {RUN} paths.runs=\"'rüns ö'\" >out 2>error",
     "no home": f"HOME=/dev/null/home XDG_CACHE_HOME=/dev/null/cache {RUN} >out 2>error",
 }
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("command", CONSOLES.values(), ids=CONSOLES)
-def test_trained_to_the_end(tmp_path: Path, command: str) -> None:
-    """In a folder with spaces and letters of other scripts; the record is whole, and nothing is printed into it."""
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with spaces and letters of other scripts."""
     folder = tmp_path / "ünï cödé 한글"
     folder.mkdir()
+    return folder
+
+
+def a_pipe_that_closes() -> dict[int, int]:
+    """After its first line, as of `| head -1`."""
+    read, write = os.pipe()
+    threading.Thread(target=lambda: os.fdopen(read).readline()).start()  # closed as the file is forgotten
+    return {1: write}
+
+
+def a_pipe_that_is_closed() -> dict[int, int]:
+    read, write = os.pipe()
+    os.close(read)
+    return {1: write}
+
+
+def a_full_disk() -> dict[int, int]:
+    return {1: os.open("/dev/full", os.O_WRONLY)}
+
+
+def both_on_a_full_disk() -> dict[int, int]:
+    return dict.fromkeys((1, 2), os.open("/dev/full", os.O_WRONLY))
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("command", FRESH.values(), ids=FRESH)
+def test_trained_to_the_end(folder: Path, command: str) -> None:
+    """The record is whole, and nothing is printed into it."""
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=folder, timeout=300, capture_output=True, text=True)
-    assert done.returncode == 0, (done.stdout, done.stderr, *(file.read_text() for file in folder.glob("error")))
+    errors = [path.read_text() for path in folder.glob("error")]
+    whole(folder, done.returncode, done.stderr, *errors)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("console", [a_pipe_that_closes, a_pipe_that_is_closed, a_full_disk, both_on_a_full_disk])
+def test_trained_whatever_happens_to_the_console(folder: Path, console: Callable[[], dict[int, int]]) -> None:
+    done = script("run.py", *TINY, "resizer=none", cwd=folder, files=console())
+    whole(folder, done.returncode, done.stderr)
+
+
+@pytest.mark.faults
+def test_trained_on_a_narrow_console_without_colours(folder: Path) -> None:
+    narrow = {"COLUMNS": "40", "NO_COLOR": "1", "TERM": "dumb"}
+    done = script("run.py", *TINY, "resizer=none", cwd=folder, environment=narrow)
+    whole(folder, done.returncode, done.stderr)
+
+
+def whole(folder: Path, code: int, *errors: str) -> None:
+    """Assert that a command trained its run to the end, and that nothing of logging's own errors was printed."""
+    assert code == 0, errors
     (file,) = folder.glob("r*/*/outcome.json")
     assert outcome_of(file.parent)["outcome"] == "done"
     assert len((file.parent / "epochs.jsonl").read_text().splitlines()) == 2
     assert sum(" epoch " in line for line in (file.parent / "run.log").read_text().splitlines()) == 2
-    errors = [path.read_text() for path in folder.glob("error")]
     assert not any("Traceback" in text or "Logging error" in text or "Exception ignored" in text for text in errors), errors
 
 
@@ -57,7 +100,7 @@ def started(folder: Path, ignored: bool, *more: str) -> subprocess.Popen[str]:
         str(ROOT / "run.py"),
         *more,
         *TINY,
-        f"train.epochs={60 if ignored else 2000}",
+        f"train.epochs={30 if ignored else 2000}",
         f"paths.runs={folder}",
     ]
     run = subprocess.Popen(

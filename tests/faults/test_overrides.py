@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from tests.commands import ForkServer
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.faults
@@ -112,23 +110,25 @@ class Answer:
         return [problem for problem, found in checks.items() if found]
 
 
-def answer(arguments: list[str], folder: Path) -> Answer:
-    """Run the command in an empty folder of its own."""
-    folder.mkdir()
-    (folder / "no_torch").mkdir()
-    (folder / "no_torch" / "torch.py").write_text("raise ImportError('torch was imported')")  # and so no refusal
-    environment = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(folder / "no_torch")}
-    command = [sys.executable, str(ROOT / "run.py"), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
-    written = sorted(file.name for file in folder.iterdir() if file.name != "no_torch")
-    return Answer(done.returncode, done.stdout, done.stderr, written)
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[list[str]], Answer]]:
+    """Run a command in an empty folder of its own, in a process in which torch cannot be imported."""
+    server = ForkServer(tmp_path_factory.mktemp("no_torch"))
+
+    def run(arguments: list[str]) -> Answer:
+        folder = tmp_path_factory.mktemp("folder")
+        environment = {**os.environ, "COLUMNS": "100"}
+        code, out, error = server.run([str(ROOT / "run.py"), *arguments], folder, environment, 300)
+        return Answer(code, out, error, sorted(file.name for file in folder.iterdir()))
+
+    yield run
+    server.close()
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
+def answers(answer: Callable[[list[str]], Answer]) -> dict[str, Answer]:
     """All of them."""
-    folder = tmp_path_factory.mktemp("overrides")
-    return {bad.line: answer(bad.arguments, folder / str(number)) for number, bad in enumerate(BAD)}
+    return {bad.line: answer(bad.arguments) for bad in BAD}
 
 
 @pytest.mark.parametrize("bad", BAD, ids=[bad.line for bad in BAD])
@@ -136,9 +136,10 @@ def test_a_bad_override_is_refused(bad: Bad, answers: dict[str, Answer]) -> None
     assert answers[bad.line].problems(bad) == []
 
 
-def test_the_check_can_fail(tmp_path: Path) -> None:
-    """A good command passes for no refusal, and neither does a refusal of something else."""
-    assert answer(["train.epochs=3", "--cfg", "job"], tmp_path / "good").problems(BAD[0])
+def test_the_check_can_fail(answer: Callable[[list[str]], Answer]) -> None:
+    """A good command passes for no refusal, and neither do a refusal of something else and a command that needs torch."""
+    assert answer(["train.epochs=3", "--cfg", "job"]).problems(BAD[0])
+    assert "torch was imported" in answer(["profile=demo", "plan=true"]).error
     said = "refused: train.epochs=0: must be a whole number >= 1 (conf/config.yaml has 300)\n"
     right = Bad("train.epochs=0", "train.epochs=0", "a whole number >= 1")
     assert Answer(1, "", said, []).problems(right) == []

@@ -20,7 +20,7 @@ from tests.faults import forks
 
 pytestmark = pytest.mark.faults
 
-EPOCHS = 40
+EPOCHS = 20
 TINY = [*forks.TINY[:-1], f"train.epochs={EPOCHS}"]
 SIX = ["-m", "-v", *TINY, "resizer=none,plain,cbam", "aug=base,cutmix"]
 THREE = ["-m", "-v", *TINY, "resizer=none,plain,cbam", "aug=base"]

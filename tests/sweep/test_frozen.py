@@ -154,7 +154,7 @@ def test_an_edit_while_a_sweep_runs_changes_no_run(tmp_path: Path, launcher: str
     conf, runs = tmp_path / "conf", tmp_path / "runs"
     shutil.copytree(ROOT / "conf", conf)
     more = [] if launcher == "basic" else ["hydra/launcher=local_gpus", "hydra.launcher.devices=cpu"]
-    typed = [f"--config-path={conf}", "-m", *TINY, "train.epochs=20", "resizer=none,plain", "aug=base", f"paths.runs={runs}"]
+    typed = [f"--config-path={conf}", "-m", *TINY, "train.epochs=8", "resizer=none,plain", "aug=base", f"paths.runs={runs}"]
     sweep = subprocess.Popen(
         [sys.executable, "run.py", *typed, *more], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
