@@ -307,7 +307,7 @@ def test_a_deleted_run_goes_on_under_another_id(
 def test_killed_stopped_and_resumed_online_each_epoch_is_there_once(server: Server, tmp_path: Path) -> None:
     """SIGKILL of the real command, when the server has the summary of an epoch but no row; SIGTERM, when it has some rows."""
     count = 40
-    size = ["profile=demo", "data.limit=600", "data.test_limit=40", f"train.epochs={count}", "train.batch_size=20"]
+    size = ["profile=demo", "data.limit=300", "data.test_limit=40", f"train.epochs={count}", "train.batch_size=20"]
     command = [sys.executable, "run.py", "-v", *size, *ONLINE, f"paths.runs={tmp_path}"]
 
     def session(number: signal.Signals | None = None, at: int = 0) -> tuple[int, str]:

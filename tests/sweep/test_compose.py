@@ -18,10 +18,10 @@ Compose = Callable[..., DictConfig]
 SWEEPS = [
     ["resizer=none,plain", "optimizer.lr=0.1,0.01", "seed=1"],
     ["profile=demo", "resizer=plain", "resizer.channels=8,16", "+tracker.note=a"],
-    ["backbone=vgg16", "+study.cells=[{label: a, where: {resizer: none}}]", "seed=range(3)"],
+    ["backbone=vgg16", "+study.cells=[{label: a, where: {resizer: none}}]", "aug=base", "seed=range(2)"],
     ["schedule={gamma: 0.5}", "resizer=plain", "resizer.channels=${.num_blocks}", "++optimizer.extra={a: 1}"],
-    ["resizer=glob(*,exclude=c*)", "~schedule.milestones", "optimizer=sgd_plain"],
-    ["data=imagefolder", "data.root='/a b/c, d=e'", "aug=choice(base,cutmix)"],
+    ["resizer=glob(*,exclude=c*)", "~schedule.milestones", "optimizer=sgd_plain", "aug=base"],
+    ["data=imagefolder", "data.root='/a b/c, d=e'", "aug=choice(base,cutmix)", "resizer=none"],
 ]
 
 
