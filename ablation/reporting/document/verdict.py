@@ -5,6 +5,7 @@ Owns which facts stand in it, and in which order. Their words are `claims`'; eve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from ablation.reporting.statistics.sameness import Answer
 
 MOST = 4  # sentences under the headline
 EFFECTS = 3  # of them that are about effects
+NAMED = 3  # cells, at most, that a headline names
 STEPS = 2  # commands for what is open
 WHEN = {
     "last": "at the last epoch",
@@ -126,10 +128,30 @@ def _lead(analysis: Analysis, group: Group) -> list[Fact]:
     other = f"the next, {main.other.cell.label}" if main is group.next else main.other.cell.label
     would, step = _decides(analysis, main)
     detail = f"{claims.undecided(analysis, main)}{would}."
+    tied = _tied(analysis, group, best)
+    but = "" if main.other in tied else f", but not shown to beat {other}"
     return [
-        Fact(f"{best.cell.label} is highest with {_mean(analysis, best)}, but not shown to beat {other}."),
+        Fact(f"{_highest(tied)} with {_mean(analysis, best)}{but}."),
         Fact(f"{detail[:1].upper()}{detail[1:]}", step),
     ]
+
+
+def _tied(analysis: Analysis, group: Group, best: Row) -> list[Row]:
+    """Return the cells with the mean and the number of seeds of the best one, it among them."""
+    highest = best.samples[analysis.metric]
+    samples = [(row, row.samples[analysis.metric]) for row in group.ranked]
+    same = [row for row, each in samples if each.n == highest.n and math.isclose(each.mean or 0, highest.mean or 0)]
+    return [best, *(row for row in same if row is not best)]
+
+
+def _highest(tied: Sequence[Row]) -> str:
+    """Return the beginning of a headline that names the highest cell, or all that are."""
+    names = [row.cell.label for row in tied]
+    if len(names) == 1:
+        return f"{names[0]} is highest"
+    if len(names) > NAMED:
+        return f"{names[0]} and {len(names) - 1} more are equal and highest"
+    return f"{', '.join(names[:-1])} and {names[-1]} are equal and highest"
 
 
 def _judged(analysis: Analysis, compared: Comparison, next_one: bool = False, known: Scope | None = None) -> Fact:
@@ -161,7 +183,7 @@ def _one_seed(analysis: Analysis, group: Group) -> list[Fact]:
     if len(group.ranked) == 1:
         return _lead(analysis, group)
     highest = percent(best.samples[analysis.metric].mean or 0.0)
-    headline = Fact(f"{best.cell.label} is highest with {highest} %, but one seed a cell decides nothing.")
+    headline = Fact(f"{_highest(_tied(analysis, group, best))} with {highest} %, but one seed a cell decides nothing.")
     found = _planned(analysis, best) or group.single_next
     by_image = claims.image_by_image(found) if found else None
     step = more_seeds(analysis, analysis.rows, 2, "to see how much seeds scatter")
