@@ -27,8 +27,10 @@ def title(analysis: Analysis) -> str:
         return str(own)
     configs = [row.cell.config for row in analysis.rows]
     sizes = {_pixels(config) for config in configs}
+    runs = [(row.cell.config, run) for row in analysis.rows for run in row.cell.runs]
+    with_result = [(config, run) for config, run in runs if run["classes"]]  # the others do not know their classes
     parts = [
-        _listed((_data(row.cell.config, run) for row in analysis.rows for run in row.cell.runs), "data sets"),
+        _listed((_data(config, run) for config, run in with_result or runs), "data sets"),
         _listed((str(config["backbone"]) for config in configs if "backbone" in config), "backbones"),
         f"{next(iter(sizes))} px" if len(sizes) == 1 and None not in sizes else "",
         f"{exact(analysis.images)} test images" if analysis.images else "",

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
 from ablation.records.numbers import size
@@ -138,12 +139,17 @@ def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8").strip()
 
 
+def _typeset(text: str) -> Markup:
+    """Return escaped text in which no line ends between a number and its percent sign."""
+    return Markup(re.sub(r"(?<=\d) (?=%)", "&nbsp;", escape(visible(typeset(text)))))
+
+
 @cache
 def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["typeset"] = typeset
+    environment.filters["typeset"] = _typeset
     environment.filters["tick"] = lambda value: f"{value:g}".replace("-", MINUS)
     environment.finalize = lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
     return environment.get_template("page.html.j2")

@@ -366,11 +366,11 @@ def test_numeric_columns_hold_numbers_alone(runs: Runs, make_table: Callable[...
 def test_a_title_is_of_what_was_trained(runs: Runs, make_table: Callable[..., int]) -> None:
     """ "CIFAR-10, VGG16" stood over one's own 60 images."""
     own = {"data": "imagefolder", "data__listing": "a" * 64, "backbone": "resnet18", "train__epochs": 5}
-    planned = [config("plain", seed=seed, **own) | {"resizer.size": 64} for seed in range(2)]
+    planned = [config("plain", seed=seed, **own) | {"resizer.size": 64} for seed in range(3)]
     runs.manifest({**TABLE1, "note": "of the report's data"}, planned)
-    for flat in planned:
+    for flat in planned[:2]:
         runs.record(outcome(flat, test_images=60, dataset="shapes", classes=3))
-    assert make_table() == 0
+    assert make_table() == 2  # the third has no result, so it does not know its classes
     text = table(runs).read_text()
     assert text.startswith("# Accuracy (%), 3 classes of shapes, resnet18, 64 px, 60 test images\n")
     assert "of the report's data" not in text

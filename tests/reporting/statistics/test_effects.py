@@ -19,7 +19,7 @@ from ablation.reporting.statistics.estimate import Reason, Scope
 from ablation.reporting.statistics.factors import factors
 from ablation.reporting.statistics.sample import Sample, summarise
 
-PUBLISHED = Path(__file__).parents[3] / "reports" / "published" / "laptop-cifar10-jpeg"
+PUBLISHED = Path(__file__).parent / "laptop"
 RESIZERS = {"none": 0.0, "bilinear": 2.0, "plain": 2.5, "cbam": 2.75}
 AUGS = {"base": 0.0, "cutmix": 1.0}
 STUDY: dict[str, Any] = {
