@@ -36,15 +36,16 @@ def sections(analysis: Analysis) -> list[Section]:
 
 
 def first(analysis: Analysis) -> tuple[list[Row], int]:
-    """Return the rows that matter most, best and baseline first, then the decided ones, and how many are left."""
+    """Return the rows that matter most, best and baseline first, then the decided ones by their means; how many are left."""
     if len(analysis.rows) <= FOLDED:
         return analysis.rows, 0
     compared = [*analysis.comparisons, *analysis.against]
-    decided = [each.row for each in compared if each.decision.answer not in (Answer.CANNOT_TELL, Answer.NO_TEST)]
+    answered = {id(each.row) for each in compared if each.decision.answer not in (Answer.CANNOT_TELL, Answer.NO_TEST)}
     best = [row for group in analysis.groups for row in group.ranked[:2]]
     own = [each.other for each in analysis.comparisons if any(each.row is row for row in best)]
     others = list({id(each.other): each.other for each in compared}.values())
     ranked = [row for group in analysis.groups for row in group.ranked]
+    decided = [row for row in ranked if id(row) in answered]
     wanted = list(
         {
             id(row): row for row in [*best, *own, *(others if len(others) < 3 else []), *decided, *ranked, *analysis.rows]
