@@ -18,9 +18,7 @@ TRAINING = 3  # forward passes per training step: the backward pass counts as tw
 # On a GPU: arithmetic, then traffic of its memory, one after the other, or the launches of kernels if these take longer.
 # Fitted to an H100 SXM in bf16 (benchmarks/README.md): 2.4, 17.0, 27.0 and 31.1 s an epoch of none, bilinear, plain and cbam.
 SHARES = {"fp32": 0.75, "fp16": 0.6, "bf16": 0.6}  # of the peak that kernels bound by arithmetic reach: assumed
-PASSES = (
-    11  # over what the forward pass keeps, at the speed of a copy; counted on fake tensors: 7.4, which are slower than copies
-)
+PASSES = 11  # over what the forward pass keeps, at the speed of a copy; counted on fake tensors: 7.4, each slower than a copy
 NARROW = 16  # channels, at most, of narrow maps, as a Resizer has
 NARROW_PASSES = 44  # over narrow maps, whose kernels use the memory four times worse
 LAYER = 0.12e-3  # seconds in which a processor launches the kernels of a layer in a step; 0.12 for VGG16 and EfficientNet-Lite0

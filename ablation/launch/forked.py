@@ -37,7 +37,11 @@ def true_in_a_fork(question: Callable[[], bool]) -> bool:
     """Return the answer of a fork of this process to a question, False if it cannot answer."""
     process = os.fork()
     if process == 0:
-        os._exit(int(not question()))
+        code = 1
+        try:
+            code = int(not question())
+        finally:
+            os._exit(code)  # whatever the question raises: a second launcher must not go on from here
     return os.waitpid(process, 0)[1] == 0
 
 

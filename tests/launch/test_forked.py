@@ -126,12 +126,22 @@ from ablation.sweep import planned_run
 from benchmarks.ours import compose
 
 packing._estimates([planned_run.plan(compose("profile=demo"))])
-print(forked.true_in_a_fork(torch.cuda._is_in_bad_fork))
+print(forked.possible(), forked.true_in_a_fork(torch.cuda._is_in_bad_fork))
 torch.cuda.is_available()
 print(forked.true_in_a_fork(torch.cuda._is_in_bad_fork))
 """
     done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", str(torch.version.cuda is not None)]
+    assert done.stdout.split() == ["True", "False", str(torch.version.cuda is not None)]
+
+
+def test_a_question_that_a_fork_cannot_answer_is_no() -> None:
+    """It ends in the fork, which would go on as a second launcher otherwise."""
+
+    def raising() -> bool:
+        raise RuntimeError("planted")
+
+    process = os.getpid()
+    assert not forked.true_in_a_fork(raising) and forked.true_in_a_fork(lambda: True) and os.getpid() == process
 
 
 def test_the_launchers_folders_and_exits_stay_its_own(fork: Callable[..., tuple[Forked, Path]], tmp_path: Path) -> None:
