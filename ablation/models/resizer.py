@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -44,16 +45,17 @@ class Interpolate(nn.Module):
 
 
 class WideConv2d(nn.Conv2d):
-    """`nn.Conv2d` to a few channels, computed on a CPU for four neighbouring pixels at once: same parameters, same result.
+    """`nn.Conv2d` to a few channels, computed for several neighbouring pixels at once: same parameters, same result.
 
-    A CPU's kernels compute 16 output channels at a time (the lanes of an AVX-512 vector), so three leave most lanes idle.
-    Four copies of the kernel, each shifted by one pixel, give 12 channels at a quarter of the positions.
+    A CPU's kernels compute 16 output channels at a time (the lanes of an AVX-512 vector), a GPU's 32 (a tile of its matrix
+    unit), so three leave most of them idle. Four copies of the kernel, each shifted by one pixel, give 12 channels at a quarter
+    of the positions. On an H100, 16 x 224 x 224 to 3, forward and backward, eight take a third of the time.
 
     Args:
         kernel: odd side of the kernel in pixels; the padding keeps the size.
     """
 
-    PIXELS = 4
+    PIXELS: ClassVar = {"cpu": 4, "cuda": 8}  # the fastest of 1, 2, 4 and 8; one elsewhere, also on meta tensors (FLOP counter)
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         assert kernel % 2 == 1, kernel
@@ -61,14 +63,19 @@ class WideConv2d(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
-        if features.device.type != "cpu" or features.shape[3] % self.PIXELS:  # also on meta tensors (FLOP counter)
+        pixels = self.PIXELS.get(features.device.type, 1)
+        if pixels == 1 or features.shape[3] % pixels:
             return functional.conv2d(features, self.weight, self.bias, padding=self.padding)
-        shifts = [functional.pad(self.weight, (shift, self.PIXELS - 1 - shift)) for shift in range(self.PIXELS)]
+        return self.computed_at_once(features, pixels)
+
+    def computed_at_once(self, features: Tensor, pixels: int) -> Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W) with so many pixels of a row at once, of which W is a multiple."""
+        shifts = [functional.pad(self.weight, (shift, pixels - 1 - shift)) for shift in range(pixels)]
         kernels = torch.cat(shifts).contiguous(memory_format=torch.channels_last)
         assert self.bias is not None
-        wide = functional.conv2d(features, kernels, self.bias.repeat(self.PIXELS), (1, self.PIXELS), self.padding)
-        pixels: Tensor = wide.permute(0, 2, 3, 1).unflatten(3, (self.PIXELS, self.out_channels))
-        return pixels.flatten(2, 3).permute(0, 3, 1, 2)
+        wide = functional.conv2d(features, kernels, self.bias.repeat(pixels), (1, pixels), self.padding)
+        apart: Tensor = wide.permute(0, 2, 3, 1).unflatten(3, (pixels, self.out_channels))
+        return apart.flatten(2, 3).permute(0, 3, 1, 2)
 
 
 class ResBlock(nn.Module):

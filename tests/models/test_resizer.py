@@ -61,9 +61,10 @@ def test_multiply_accumulates_of_one_image(size: int, options: dict[str, Any], e
     assert counter.get_total_flops() == 2 * expected
 
 
-@pytest.mark.parametrize("width", [4, 40, 42, 43])
-def test_the_wide_convolution_is_torchs_own(width: int) -> None:
-    """Same parameters, result and gradients, whether four pixels fit the width or not; drawn from the same stream."""
+@pytest.mark.parametrize(("width", "pixels"), [(8, 4), (40, 4), (42, 4), (43, 4), (8, 8), (40, 8), (44, 8)])
+def test_the_wide_convolution_is_torchs_own(monkeypatch: pytest.MonkeyPatch, width: int, pixels: int) -> None:
+    """Same parameters, result and gradients, whether the pixels fit the width or not; drawn from the same stream."""
+    monkeypatch.setattr(WideConv2d, "PIXELS", {"cpu": pixels})
     torch.manual_seed(0)
     plain = nn.Conv2d(5, 3, 7, padding=3).double()
     torch.manual_seed(0)

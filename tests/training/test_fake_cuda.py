@@ -151,6 +151,7 @@ def test_under_autocast_every_map_of_the_resizer_is_bf16(position: str, count: i
     assert len(maps) == count and {tensor.dtype for tensor in maps} == {torch.bfloat16}
     assert maps[0].is_contiguous(memory_format=torch.channels_last)  # what was upsampled
     assert "bmm" in on_device and not [name for name in on_device if name.startswith("upsample")]
+    assert (4, 24, 224, 28) in {tuple(tensor.shape) for _, tensor in calls.outputs}  # the last layer: eight pixels at once
 
 
 def test_a_checkpoints_copy_waits_once_for_all_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
