@@ -21,7 +21,11 @@ import tempfile
 import threading
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import grammar_parser
+
 from ablation.launch import forked
+from ablation.records import provenance
 
 PACKAGES = ("ablation", "hydra_plugins")
 IMPORTED_LATE = (
@@ -51,9 +55,20 @@ def import_everything(torch: bool = True) -> None:
         except ImportError:
             if torch:
                 raise
+    remember()
     FOLDERS.extend(thing for thing in gc.get_objects() if isinstance(thing, tempfile.TemporaryDirectory))
     threads = len(list(Path("/proc/self/task").iterdir()))
     assert threads == threading.active_count() == 1, f"{threads} threads: what they hold is never released in a child"
+
+
+def remember() -> None:
+    """Have done once what every command does in the same way: the source digest, and what ANTLR learns as it parses."""
+    provenance.source_digest()
+    OverridesParser.create().parse_overrides(
+        ["resizer=plain,cbam", "paths.runs=/a-b/c.d", "+x.y=[a,1.5,true]", "seed=range(0,3)"]
+    )
+    for text in ("${paths.runs}/sweeps/${sweep_id:}", "${oc.select:study.looks,[3,5,8]}"):
+        grammar_parser.parse(text)
 
 
 def serve(connection: socket.socket) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -28,6 +29,13 @@ PER_RUN = ("overrides", "job")  # parts of Hydra's own node that each run has fo
 MANY = 1000  # runs: planning a larger grid takes more than some seconds
 
 
+class _ReadOnce(CachingConfigRepository):
+    """Reads each file of conf/ once for all choices; Hydra, which copies the repository for each, gets the same one."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _ReadOnce:
+        return self
+
+
 class SweepLoader(ConfigLoaderImpl):
     """Hydra's configuration loader during one sweep. What it has composed stays as it was when conf/ is edited.
 
@@ -36,7 +44,7 @@ class SweepLoader(ConfigLoaderImpl):
     """
 
     def __init__(self, loader: ConfigLoaderImpl) -> None:
-        self.config_search_path, self.repository = loader.config_search_path, loader.repository
+        self.config_search_path, self.repository = loader.config_search_path, _ReadOnce(loader.repository)  # type: ignore[assignment]
         self._by_options: dict[tuple[str, ...], DictConfig] = {}
         self._groups: dict[str, bool] = {}
 
