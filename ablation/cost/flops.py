@@ -16,11 +16,11 @@ FLOPS = 2  # of one multiply-accumulate
 TRAINING = 3  # forward passes per training step: the backward pass counts as two (gradients of inputs and of weights)
 
 # On a GPU: arithmetic, then traffic of its memory, one after the other, or the launches of kernels if these take longer.
-# Fitted to an H100 SXM in bf16 (benchmarks/README.md): 2.4, 17.0, 27.0 and 31.1 s an epoch of none, bilinear, plain and cbam.
+# Fitted to an H100 SXM in bf16 (benchmarks/README.md): 2.4, 17.0, 24.5 and 28.6 s an epoch of none, bilinear, plain and cbam.
 SHARES = {"fp32": 0.75, "fp16": 0.6, "bf16": 0.6}  # of the peak that kernels bound by arithmetic reach: assumed
 PASSES = 11  # over what the forward pass keeps, at the speed of a copy; counted on fake tensors: 7.4, each slower than a copy
 NARROW = 16  # channels, at most, of narrow maps, as a Resizer has
-NARROW_PASSES = 44  # over narrow maps, whose kernels use the memory four times worse
+NARROW_PASSES = 34  # over narrow maps, whose kernels use the memory three times worse
 LAYER = 0.12e-3  # seconds in which a processor launches the kernels of a layer in a step; 0.12 for VGG16 and EfficientNet-Lite0
 PARAMETER_BYTES = 38  # read and written in a step of SGD with momentum: casts to bf16 and back 18, the optimizer 20
 BANDWIDTH_SHARE = 0.85  # of the data sheet's

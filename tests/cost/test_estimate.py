@@ -30,13 +30,13 @@ V100 = Hardware("V100", assumed=True)
 def test_the_v100_by_hand() -> None:
     """VGG16 with Resizer_CBAM: 15,938,627,648 MACs x 2 x (3 x 50,000 + 10,000) at 0.75 x 15.7 TFLOP/s: 433.15 s.
 
-    391 steps x (11 x 10 GB + 44 x 2 GB + 38 x 134,313,698 bytes) over 0.85 x 900 GB/s: 103.81 s. A copy of 1.2 GB at 12 GB/s:
+    391 steps x (11 x 10 GB + 34 x 2 GB + 38 x 134,313,698 bytes) over 0.85 x 900 GB/s: 93.59 s. A copy of 1.2 GB at 12 GB/s:
     0.1 s. Launching 59 layers in each step takes less, 2.77 s.
     """
     work = Work(trained=50_000, evaluated=10_000, macs=15_466_209_280 + 472_418_368)
     assert work.flops == 5_100_360_847_360_000
     epoch = by_rate(work, assumed_rate("V100", "fp32"), Traffic(391, 12 * 10**9, 2 * 10**9, 59, 134_313_698, 1_200_000_000))
-    assert (round(epoch.seconds, 2), epoch.basis, epoch.peak_memory) == (pytest.approx(433.15 + 103.81 + 0.10), "assumed", None)
+    assert (round(epoch.seconds, 2), epoch.basis, epoch.peak_memory) == (pytest.approx(433.15 + 93.59 + 0.10), "assumed", None)
     assert once(1_200_000_000, 800_000_000) == 20 + 5
 
 
@@ -101,13 +101,12 @@ def test_measured_rates_are_discounted_and_say_so() -> None:
 
 
 def test_the_price_of_an_h100_is_near_what_was_measured(composed: Compose) -> None:
-    """benchmarks/README.md, in bf16: a Resizer adds 3 % of arithmetic and 60 to 80 % of time; none waits for its launches."""
-    measured = {"none": 2.4, "bilinear": 17.0, "plain": 27.0, "cbam": 31.1}
+    """benchmarks/README.md, in bf16: a Resizer adds 3 % of arithmetic and 44 to 68 % of time; none waits for its launches."""
+    measured = {"none": 2.4, "bilinear": 17.0, "plain": 24.5, "cbam": 28.6}
     runs = [planned(composed, f"resizer={resizer}", "plan_gpu=H100", "train.precision=bf16") for resizer in measured]
     priced = [item.cell.epoch.seconds for item in estimate.command_cost(runs).items]
-    assert priced == pytest.approx(list(measured.values()), rel=0.25) and priced[1:] == pytest.approx(
-        [17.0, 27.0, 31.1], rel=0.05
-    )
+    assert priced == pytest.approx(list(measured.values()), rel=0.25)
+    assert priced[1:] == pytest.approx(list(measured.values())[1:], rel=0.05)
 
 
 def test_a_card_that_torch_cannot_use_is_priced(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
