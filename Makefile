@@ -3,12 +3,14 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 WORKERS ?= 2
+INSTALL ?= $(BIN)/python -m pip install
+PREPARE ?=
 
 .PHONY: demo test faults system gpu lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(INSTALL) --quiet --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/.installed    ## eight cells on the embedded digits, two seeds each: a line a run, then the page and one sentence
@@ -22,6 +24,7 @@ faults: $(VENV)/.installed    ## kills, full disks, hostile input, a failing W&B
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m faults
 
 system: $(VENV)/.installed    ## the page in a browser, the LaTeX table, SLURM: needs `.ci/packages` (Debian)
+	$(PREPARE)
 	$(BIN)/python -m pytest -m system
 
 gpu: $(VENV)/.installed    ## what needs a CUDA device, then the GPU's table in benchmarks/README.md; without one both say so
