@@ -22,11 +22,9 @@ RUN = shlex.join([sys.executable, str(ROOT / "run.py"), *TINY, "resizer=none"])
 FRESH = {  # consoles that a process must find as it starts
     "closed": f"{RUN} >&- 2>error",
     "all closed": f"{RUN} <&- >&- 2>&-",
-    "no terminal": f"setsid {RUN} </dev/null >out 2>error",
-    "nohup": f"nohup {RUN} >out 2>error",
-    "the C locale": f"LC_ALL=C LANG=C {RUN} >out 2>error",
+    "no terminal, under nohup": f"setsid nohup {RUN} </dev/null >out 2>error",
+    "the C locale and no home": f"LC_ALL=C LANG=C HOME=/dev/null/home XDG_CACHE_HOME=/dev/null/cache {RUN} >out 2>error",
     "an encoding without the folder's letters": f"PYTHONIOENCODING=ascii {RUN} paths.runs=\"'rüns ö'\" >out 2>error",
-    "no home": f"HOME=/dev/null/home XDG_CACHE_HOME=/dev/null/cache {RUN} >out 2>error",
 }
 
 
