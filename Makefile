@@ -3,7 +3,6 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 WORKERS ?= 2
-FAULTS_WORKERS ?= $(WORKERS)
 INSTALL ?= $(BIN)/python -m pip install
 PREPARE ?=
 
@@ -22,7 +21,7 @@ test: $(VENV)/.installed    ## in two processes; WORKERS=0 for one that a debugg
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 faults: $(VENV)/.installed    ## kills, full disks, hostile input, a failing W&B: prints the figures of the README's table
-	$(BIN)/python -m pytest -n $(FAULTS_WORKERS) --dist loadfile -m faults
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m faults
 
 system: $(VENV)/.installed    ## the page in a browser, the LaTeX table, SLURM: needs `.ci/packages` (Debian)
 	$(PREPARE)
