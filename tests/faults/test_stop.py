@@ -15,12 +15,13 @@ import pytest
 
 from ablation.records.record import Record
 from ablation.sweep import callback
+from tests.commands import script
 from tests.conftest import ROOT, outcome_of
 from tests.faults import forks
 
 pytestmark = pytest.mark.faults
 
-EPOCHS = 20
+EPOCHS = 12
 TINY = [*forks.TINY[:-1], f"train.epochs={EPOCHS}"]
 SIX = ["-m", "-v", *TINY, "resizer=none,plain,cbam", "aug=base,cutmix"]
 THREE = ["-m", "-v", *TINY, "resizer=none,plain,cbam", "aug=base"]
@@ -52,6 +53,12 @@ class Command:
         """Wait for the end; return exit code, stdout and stderr."""
         out, error = self.process.communicate(timeout=300)
         return self.process.returncode, self.said + out, error
+
+
+def to_the_end(*arguments: str) -> tuple[int, str, str]:
+    """Run a command that gets no signal; return exit code, stdout and stderr."""
+    done = script("run.py", *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -112,12 +119,12 @@ def test_a_sweep_that_is_preempted_twice(
         assert durable == finished and 5 <= finished <= EPOCHS  # what came while the thread was writing is written at the end
         expected.append(f"resume epoch={durable}")
     missing = [run_id for run_id, word in words(runs).items() if word != "done"]
-    code, said, error = command(*arguments).finish()
+    code, said, error = to_the_end(*arguments)
     assert code == 0 and begun(said) == missing and said.count("resume epoch=") == 1 and expected[0] in said, said + error
     assert set(words(runs).values()) == {"done"}
     folders = [runs / run_id for run_id in words(runs)]
     before = forks.tree(*folders)
-    code, said, error = command(*arguments).finish()
+    code, said, error = to_the_end(*arguments)
     assert code == 0 and begun(said) == [] and said.count("skipped") == 6
     assert forks.tree(*folders) == before
     figure(
@@ -168,7 +175,7 @@ def test_an_interrupt_leaves_the_rest_alone(tmp_path: Path, command: Callable[..
     assert list(seen.values()) == ["done", "interrupted", "missing"] and list(seen)[1] == run_id
     assert "2 of 3 runs not finished" in error and all(other in error for other in list(seen)[1:])
     assert next(iter(seen)) not in error and "Traceback" not in said + error
-    code, said, error = command(*arguments).finish()
+    code, said, error = to_the_end(*arguments)
     assert code == 0 and begun(said) == list(seen)[1:] and "resume epoch=" in said, said + error
     assert set(words(runs).values()) == {"done"}
 

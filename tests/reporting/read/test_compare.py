@@ -135,7 +135,6 @@ TAMPERED: dict[str, tuple[Change, list[str]]] = {
 def test_a_disagreement_is_named(name: str, runs: Runs, server: Server, check: Check) -> None:
     """Run, key and both values, exit 1; under the manifest's configuration nothing hides."""
     first, _ = two_runs(runs, server)
-    assert check()[0] == 0
     change, lines = TAMPERED[name]
     change(runs, server, first)
     lines = [line.replace("FOLDER", str(runs.folder / first)).replace("WAY_OUT", WAY_OUT) for line in lines]
