@@ -119,7 +119,7 @@ def _mixture_lines(cells: Sequence[Cell]) -> list[str]:
     runs = [run for cell in cells for run in cell.done]
     codes = Counter(str(run["code_source"] or run["code_commit"]) for run in runs)
     if len(codes) > 1:
-        versions = ", ".join(f"{code} ({number} runs)" for code, number in sorted(codes.items()))
+        versions = ", ".join(f"{code} ({_runs(number)})" for code, number in sorted(codes.items()))
         lines.append(f"its runs were made by {len(codes)} versions of the code: {versions}; rerun=stale trains old ones again")
     own = sorted({package for run in runs for package in (run["code_own"] or {}).items()})
     for name in dict.fromkeys(name for name, _ in own):
@@ -128,13 +128,17 @@ def _mixture_lines(cells: Sequence[Cell]) -> list[str]:
     devices = Counter(str(run["device"]) for run in runs)
     if len(devices) > 1:
         lines.append(
-            f"times of different devices: {', '.join(f'{device} ({n} runs)' for device, n in sorted(devices.items()))}"
+            f"times of different devices: {', '.join(f'{device} ({_runs(n)})' for device, n in sorted(devices.items()))}"
         )
     mixed = sorted(f"{run['run_id']} ({run['mixed']})" for run in runs if run["mixed"])
     if mixed:
         more = f" and {len(mixed) - NAMED} more" if len(mixed) > NAMED else ""
         lines.append(f"mixed within one run, so not bit-identical to one that never stopped: {'; '.join(mixed[:NAMED])}{more}")
     return lines
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'s'[: number != 1]}"
 
 
 def _problem_lines(cells: Sequence[Cell]) -> list[str]:

@@ -56,7 +56,7 @@ def scale(values: Iterable[float]) -> Scale:
     low, high = min(found), max(found)
     room = MARGIN * (high - low) or 1.0
     low, high = low - room, high + room
-    ticks = MaxNLocator(TICKS, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    ticks = MaxNLocator(TICKS, steps=[1, 2, 5, 10]).tick_values(low, high)
     inner = [float(tick) for tick in ticks if low + room / 2 <= tick <= high - room / 2]
     return Scale(low, high, tuple(0.0 if abs(tick) < 1e-9 else tick for tick in inner))
 

@@ -313,9 +313,9 @@ def test_mixed_code_and_mixed_devices_are_said(runs: Runs, make_table: Callable[
     ):
         runs.record(outcome(flat, word, code={"commit": None, "dirty": None, "source": source * 16}, device=device))
     make_table()
-    versions = "aaaaaaaaaaaaaaaa (2 runs), bbbbbbbbbbbbbbbb (1 runs)"
+    versions = "aaaaaaaaaaaaaaaa (2 runs), bbbbbbbbbbbbbbbb (1 run)"
     assert f"its runs were made by 2 versions of the code: {versions}; rerun=stale trains old ones again" in lines(runs)
-    assert "times of different devices: cpu (2 runs), gpu (1 runs)" in lines(runs)
+    assert "times of different devices: cpu (2 runs), gpu (1 run)" in lines(runs)
 
 
 @pytest.mark.parametrize("values", [(0.1, 0.2, 0.3), (93.1, 1e-13, 95.7)])
