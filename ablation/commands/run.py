@@ -69,7 +69,7 @@ def run(planned: Planned) -> None:
         place=place(planned),
     )
     try:
-        if record.skip(planned.config["rerun"], frozen.data_checksums(planned)):
+        if record.earlier.skip(planned.config["rerun"], frozen.data_checksums(planned)):
             exit_reason.write("skipped", "has a result already")
             return
         frozen.check_unchanged(planned)
@@ -179,7 +179,7 @@ def train(planned: Planned, record: Record) -> None:
     facts |= {"peak_memory_bytes": engine.peak_memory}  # called when the run ends, however it ends
     text = yaml.safe_dump(planned.config, sort_keys=False, allow_unicode=True)
     record.describe(text, provenance(planned.own_code, device=engine.name, data_checksum=dataset.checksum), **facts)
-    checkpoints = Checkpoints(record.folder / "checkpoints", record.digest, **planned.config["records"])
+    checkpoints = Checkpoints(record.folder / "checkpoints", planned.digest, **planned.config["records"])
     if state := checkpoints.load():
         fit.load_state_dict(state)
     record.restore(fit.history, fit.chosen())

@@ -16,8 +16,8 @@ from typing import Any
 
 from ablation.launch.live_view import say, shown
 from ablation.launch.process import Child
+from ablation.records.earlier_record import EarlierRecord
 from ablation.records.outcome import FINISHED
-from ablation.records.record import Record
 from ablation.sweep import signals
 from ablation.sweep.devices import Slot
 from ablation.sweep.frozen import data_checksums
@@ -175,8 +175,8 @@ class Queue:
 
 def skipped(run: Planned) -> bool:
     """Return True if a run already has a result, and print it."""
-    record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
-    return run.state in FINISHED and record.skip(run.config["rerun"], data_checksums(run))
+    earlier = EarlierRecord(run.folder, run.digest, run.identity, run.own_code)
+    return run.state in FINISHED and earlier.skip(run.config["rerun"], data_checksums(run))
 
 
 def expected_work(run: Planned) -> int:

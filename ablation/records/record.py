@@ -12,7 +12,7 @@ import math
 import os
 import statistics
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ablation.records import correctness, files
-from ablation.records.lock import Busy, Lock, locked
+from ablation.records.earlier_record import EarlierRecord, delete_resume_files
+from ablation.records.lock import Busy, Lock
 from ablation.records.numbers import duration
 from ablation.records.outcome import (
     CHOSEN,
@@ -32,17 +33,15 @@ from ablation.records.outcome import (
     NAME,
     NEW,
     accuracies,
-    differing,
     first_line,
     line,
     newest_checkpoint,
     outcome_of,
-    read,
     rows,
     sentence,
     summary,
 )
-from ablation.records.provenance import code, same_code
+from ablation.records.provenance import code
 
 # known only once the model is built; `dataset` is a name for display, the identity has the content's digest
 FACTS = (
@@ -86,6 +85,8 @@ class Record:
         study: name of the study under which the run is trained.
         own: digest of each package of the user's own that the run uses.
         place: of the run in its sweep, `3/16`, for the line that is printed when it ends.
+
+    Its `earlier` says what an earlier start of the run left.
     """
 
     def __init__(
@@ -98,7 +99,8 @@ class Record:
         own: Mapping[str, str] | None = None,
         place: str = "",
     ) -> None:
-        self.folder, self.digest, self._own, self.place = folder, digest, own or {}, place
+        self.folder, self.place = folder, place
+        self.earlier = EarlierRecord(folder, digest, config, own or {})
         self.tracker: Tracker | None = None
         self._handler: logging.FileHandler | None = None
         self.rows: list[dict[str, Any]] = []
@@ -115,78 +117,6 @@ class Record:
             "code": code(own),
         }
 
-    def skip(self, rerun: str = "never", checksums: Collection[str] = ()) -> bool:
-        """Return True if the run already has a result, and log it.
-
-        Args:
-            rerun: `stale` trains a run again if other code or data made its result; the old folder is moved to runs/replaced.
-            checksums: of the run's data as they are here; empty: not known.
-
-        Raises:
-            ValueError: the folder has a run of another identity or format, or one that was trained on other data.
-            Busy: another process is training the stale run again.
-        """
-        old = self.old()
-        if old is None or old["outcome"] not in FINISHED:
-            return False
-        stale, other_data = not same_code(old["code"], self._own), self.other_data(checksums)
-        if (stale or other_data) and rerun == "stale":
-            self._set_aside(old["code"], other_data or "made by other code")
-            return False
-        if other_data:
-            raise ValueError(f"{self.folder}: {other_data}: rerun=stale trains it again")
-        by = f", by other code ({_changed(old['code'], self._outcome['code'])}; rerun=stale trains it again)"
-        log.info("%s: %s, skipped (%s)%s", self.folder.name, old["outcome"], accuracies(old), by if stale else "")
-        if old["outcome"] == "done" and not locked(self.folder):
-            self._tidy()  # deletes what a run killed at its very end has left
-        return True
-
-    def old(self) -> dict[str, Any] | None:
-        """Return the record of an earlier start, None if there is none.
-
-        Raises:
-            ValueError: it cannot be read, or it is of another run; the message lists the differences.
-        """
-        old = read(self.folder)
-        if old is not None and old["digest"] != self.digest and old["config"] != self._outcome["config"]:
-            raise ValueError(
-                f"{self.folder}: holds run {old['digest']}, expected {self.digest};"
-                f" they differ in {differing(old['config'], self._outcome['config'])}: move the folder away to go on"
-            )
-        return old
-
-    def other_data(self, checksums: Collection[str]) -> str | None:
-        """Return the words that the result was made with data other than those with these checksums; None if not so."""
-        old = self.old()
-        if not checksums or old is None or old["outcome"] not in FINISHED:
-            return None
-        made_with = (files.read_json(self.folder / "provenance.json") or {}).get("data_checksum")
-        if made_with is None or made_with in checksums:
-            return None
-        return f"made with data {str(made_with)[:16]}, here are {', '.join(sorted(name[:16] for name in checksums))}"
-
-    def _set_aside(self, code: Mapping[str, Any], reason: str) -> None:
-        """Move the old record away under the lock, so that published numbers stay traceable.
-
-        Raises:
-            Busy: another process has started to train the run again.
-        """
-        lock = Lock(self.folder)
-        try:
-            if (self.old() or {}).get("code") != code:
-                raise Busy("trained again by another process")
-            self._move_aside(code["source"], reason)
-        finally:
-            lock.release()
-
-    def _move_aside(self, source: str, reason: str) -> None:
-        kept = self.folder.parent / "replaced"
-        kept.mkdir(exist_ok=True)
-        number = len(list(kept.glob(f"{self.folder.name}.{source}.*")))
-        target = kept / f"{self.folder.name}.{source}.{number}"
-        self.folder.rename(target)
-        log.info("%s: %s, trained again (the old record is in %s)", self.folder.name, reason, target)
-
     def __enter__(self) -> Record:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = Lock(self.folder)
@@ -199,7 +129,7 @@ class Record:
 
     def _begin(self) -> None:
         """Delete leftover temporary files, open run.log and write outcome=running."""
-        if (old := self.old()) and old["outcome"] in FINISHED:  # finished by another process between `skip` and the lock
+        if (old := self.earlier.read()) and old["outcome"] in FINISHED:  # by another process, before the lock
             raise Busy("finished meanwhile by another process")
         for leftover in self.folder.glob(".tmp.*"):
             leftover.unlink()
@@ -312,7 +242,7 @@ class Record:
                     self._outcome["tracker"] = self.tracker.status
                     self._write()
             if ending == "done":
-                self._tidy()
+                delete_resume_files(self.folder)
         finally:
             self._release()
         return ending == "diverged"
@@ -345,11 +275,6 @@ class Record:
         known = {key: None if callable(value) else value for key, value in self._outcome.items()}
         files.write_json(self.folder / NAME, known)
 
-    def _tidy(self) -> None:
-        """Delete resume files (a done run is never resumed, and they are 1 GB each for VGG16) and leftover temporary files."""
-        for file in (*self.folder.glob(".tmp.*"), *self.folder.glob("checkpoints/epoch-*.pt")):
-            file.unlink(missing_ok=True)  # two processes may skip the run at the same time
-
 
 def _detail() -> int:
     """Return the level of lines that run.log has always, the console with -v alone: it gets one line a run."""
@@ -365,13 +290,6 @@ def _gpu() -> str | None:
     """Return the GPU in CUDA_VISIBLE_DEVICES, by index or UUID; None if it does not list exactly one."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     return visible[0] or None if len(visible) == 1 else None
-
-
-def _changed(old: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return which digests of two records' `code` differ, with both."""
-    before, after = ({"source": code["source"], **(code.get("own") or {})} for code in (old, now))
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return ", ".join(f"{name} {before.get(name, 'none')}, now {after.get(name, 'none')}" for name in names)
 
 
 def _mixed(sessions: list[dict[str, Any]]) -> str | None:

@@ -17,10 +17,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from ablation.records.earlier_record import EarlierRecord
 from ablation.records.manifest import write_manifest
 from ablation.records.numbers import duration
 from ablation.records.outcome import FINISHED
-from ablation.records.record import Record
 from ablation.sweep import (
     busy_gpus,
     command_checks,
@@ -145,12 +145,12 @@ def _check_all(jobs: Iterable[tuple[list[str], DictConfig]], command: DictConfig
         known_keys.check(config, values, typed)
         if run.folder in planned:
             raise Refused(f"{' '.join(typed)}: planned twice (run {run.run_id}); name each run once")
-        record = Record(run.folder, digest=run.digest, config=run.identity, study=run.study, own=run.own_code)
+        earlier = EarlierRecord(run.folder, run.digest, run.identity, run.own_code)
         try:
-            record.old()  # refuses a folder of another run
+            earlier.read()  # refuses a folder of another run
         except NotADirectoryError:
             raise Refused(f"paths.runs={run.folder.parent}: is or lies in a file, must be a folder") from None
-        if run.config["rerun"] != "stale" and (words := record.other_data(frozen.data_checksums(run))):
+        if run.config["rerun"] != "stale" and (words := earlier.other_data(frozen.data_checksums(run))):
             raise Refused(f"{run.folder}: {words}: rerun=stale trains it again")
         planned[run.folder] = run
     PLANNED[:] = planned.values()

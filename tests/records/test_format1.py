@@ -65,7 +65,7 @@ def test_a_run_done_in_format_1_is_found_skipped_and_tabled(
     folder = old_record(tmp_path, identity)
     assert planned_run.plan(config).folder == folder != tmp_path / run_id(identity)
     with caplog.at_level(logging.INFO):
-        assert Record(folder, digest=digest(identity), config=identity, study="demo").skip()
+        assert Record(folder, digest=digest(identity), config=identity, study="demo").earlier.skip()
     assert "done, skipped" in caplog.text
     planned = {folder.name: with_targets(identity)}  # as its sweep's manifest has it
     (row,) = local(tmp_path, Selection({"name": "demo"}, planned, others=False, description="")).to_dict("records")

@@ -238,14 +238,14 @@ def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
 def test_a_result_is_skipped_and_said(tmp_path: Path, error: Exception | None, caplog: pytest.LogCaptureFixture) -> None:
     trained(tmp_path / "a", error)
     with caplog.at_level("INFO"):
-        assert opened(tmp_path / "a").skip()
+        assert opened(tmp_path / "a").earlier.skip()
     assert "skipped (best 90.00 % (epoch 1), last 80.00 % (epoch 2))" in caplog.text and "other code" not in caplog.text
 
 
 def test_a_failure_is_not_skipped(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         trained(tmp_path / "a", RuntimeError("no"))
-    assert not opened(tmp_path / "a").skip() and not opened(tmp_path / "b").skip()
+    assert not opened(tmp_path / "a").earlier.skip() and not opened(tmp_path / "b").earlier.skip()
 
 
 def test_other_code_is_said_and_rerun_on_request(
@@ -254,9 +254,9 @@ def test_other_code_is_said_and_rerun_on_request(
     trained(tmp_path / "a")
     monkeypatch.setattr(provenance, "source_digest", lambda: "other")
     with caplog.at_level("INFO"):
-        assert opened(tmp_path / "a").skip()
+        assert opened(tmp_path / "a").earlier.skip()
     assert f"by other code (source {CODE['source']}, now other; rerun=stale trains it again)" in caplog.text
-    assert not opened(tmp_path / "a").skip(rerun="stale")
+    assert not opened(tmp_path / "a").earlier.skip(rerun="stale")
     assert not (tmp_path / "a").exists()
     assert outcome(tmp_path / "replaced" / f"a.{CODE['source']}.0")["outcome"] == "done"
 
@@ -264,7 +264,7 @@ def test_other_code_is_said_and_rerun_on_request(
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     trained(tmp_path / "a")
     with pytest.raises(ValueError, match=r"holds run abc, expected xyz; they differ in seed \(0, here 1\): move"):
-        Record(tmp_path / "a", digest="xyz", config=IDENTITY | {"seed": 1}, study="table1").skip()
+        Record(tmp_path / "a", digest="xyz", config=IDENTITY | {"seed": 1}, study="table1").earlier.skip()
 
 
 def test_an_unknown_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_an_unknown_format_is_refused_with_both_numbers(tmp_path: Path) -> None:
     content = outcome(tmp_path / "a") | {"format": 7}
     (tmp_path / "a" / "outcome.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"a record in format 7, this version reads 1"):
-        opened(tmp_path / "a").skip()
+        opened(tmp_path / "a").earlier.skip()
 
 
 def test_other_circumstances_are_kept_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -311,7 +311,7 @@ def test_a_file_system_without_locks_is_an_error_not_a_busy_run(tmp_path: Path, 
 
 def test_done_meanwhile_by_another_process_is_busy_not_trained_again(tmp_path: Path) -> None:
     late = opened(tmp_path / "a")
-    assert not late.skip()
+    assert not late.earlier.skip()
     trained(tmp_path / "a")
     before = (tmp_path / "a" / "outcome.json").read_bytes()
     with pytest.raises(Busy, match="finished meanwhile"), late:

@@ -135,16 +135,16 @@ def test_a_result_of_other_pixels_is_no_result_of_these(planned: Callable[..., p
     run.run(one)
     assert outcome_of(one.folder)["outcome"] == "done"
     record = Record(one.folder, digest=one.digest, config=one.identity, study=one.study)
-    assert record.skip("never", frozen.data_checksums(one)) and len(frozen.data_checksums(one)) == 1
+    assert record.earlier.skip("never", frozen.data_checksums(one)) and len(frozen.data_checksums(one)) == 1
     provenance = json.loads((one.folder / "provenance.json").read_text()) | {"data_checksum": "0123456789abcdef0123"}
     (one.folder / "provenance.json").write_text(json.dumps(provenance))
     with pytest.raises(
         ValueError, match=r"made with data 0123456789abcdef, here are [0-9a-f]{16}: rerun=stale trains it again"
     ):
-        record.skip("never", frozen.data_checksums(one))
+        record.earlier.skip("never", frozen.data_checksums(one))
     done = script("run.py", *TINY, *typed, f"paths.runs={tmp_path / 'runs'}", f"paths.cache={tmp_path / 'cache'}")
     assert done.returncode == 1 and "made with data 0123456789abcdef" in done.stderr, done.stdout + done.stderr
-    assert not record.skip("stale", frozen.data_checksums(one)) and not one.folder.exists()
+    assert not record.earlier.skip("stale", frozen.data_checksums(one)) and not one.folder.exists()
 
 
 @pytest.mark.faults
