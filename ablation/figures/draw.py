@@ -25,6 +25,7 @@ COLUMNS = 6  # images side by side in figures 5 to 8
 MEASURED = 500  # test images measured for figure 8, or all if there are fewer
 BATCH = 20  # images per forward pass of figure 8
 ROWS = 20  # most classes in figure 4
+SCALE = "Numbers below a picture: 1st and 99th percentile of its values, where 0 is black and 1 is white."
 NORMAL = (0.01, 0.99)  # quantiles of a picture's values that are black and white where it is normalised
 
 
@@ -134,9 +135,9 @@ def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> 
         if not rows:
             first = np.abs(pictures - bilinear).mean(-1)
             rows.append(sheet.Row("bilinear", bilinear))
-        name = each.name.replace(", ", ",\n")
+        name = _in_lines(each)
         rows += [sheet.Row(f"{name},\nclipped", pictures), _normalised(f"{name},\nnormalised", pictures)]
-    rows.append(_normalised("difference\nof the first", first, black=0.0))
+    rows.append(_normalised(f"|{_in_lines(shown[0])}\n- bilinear|", first, black=0.0))
     heads = [data.classes[label] for label in drawn.labels]
     sheet.sheet(
         stem,
@@ -144,9 +145,13 @@ def resized(run: TrainedRun, stem: Path, _: int, generator: torch.Generator) -> 
         labels=[row.label for row in rows],
         heads=heads,
         notes=[row.notes or [""] * len(heads) for row in rows],
-        foot=f"{learned[0].name}: {learned[0].weights}",
+        foot="\n".join([*(f"{each.name}: {each.weights}" for each in learned), SCALE]),
     )
     return captions.resized(shown[0].data, learned)
+
+
+def _in_lines(run: TrainedRun) -> str:
+    return run.name.replace(", ", ",\n")
 
 
 def _normalised(label: str, pictures: np.ndarray, black: float | None = None) -> sheet.Row:

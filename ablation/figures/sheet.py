@@ -71,7 +71,7 @@ def sheet(
 
     Args:
         rows: images (H, W, 3) or (H, W) in [0, 1], or None for an empty tile; smaller ones are centred.
-        labels: of the rows, at their left; heads: of the columns; foot: one line below.
+        labels: of the rows, at their left; heads: of the columns; foot: lines below.
         notes: of each row, one or two lines below each image; windows: of each row, what to outline in each image.
     """
     largest = max(max(image.shape[:2]) for row in rows for image in row if image is not None)
@@ -81,7 +81,7 @@ def sheet(
     below = [max((text.count("\n") + 1 for text in texts if text), default=0) for texts in notes] or [0] * len(rows)
     tops = [GAP + LINE * bool(heads) + row * (tile + GAP) + LINE * sum(below[:row]) for row in range(len(rows))]
     width = margin + columns * (tile + GAP)
-    lines = textwrap.wrap(foot, width // 10)
+    lines = [line for part in foot.splitlines() for line in textwrap.wrap(part, width // 10)]
     height = tops[-1] + tile + GAP + LINE * (below[-1] + len(lines))
     canvas = np.ones((height, width, 3), dtype=np.float32)
     with saved(stem, (width + 0.01) / DPI, (height + 0.01) / DPI) as figure:

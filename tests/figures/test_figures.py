@@ -362,12 +362,12 @@ def test_figure_8_has_every_learned_resizer_clipped_and_normalised(
     assert labels == [
         "bilinear",
         *(f"{name}, {how}" for name in names for how in ("clipped", "normalised")),
-        "difference of the first",
+        f"|{names[0]} - bilinear|",
     ]
     normalised = sheets[0]["rows"][2]
     assert all(picture.min() == 0 and picture.max() == 1 for picture in normalised)
     caption = entries(tmp_path)[8]
-    assert all(folder.name in str(caption["caption"]) for folder in folders)
+    assert all(folder.name in str(caption["caption"]) and folder.name in sheets[0]["foot"] for folder in folders)
     assert list(caption["numbers"]["others"]) == names[1:]
     first = folders[0] if names[0] == "Resizer_CBAM" else folders[1]
     assert caption["run_id"] == first.name

@@ -21,6 +21,7 @@ from ablation.reporting.statistics.analysis import Analysis, Row
 from ablation.reporting.statistics.curve_difference import difference_by_epoch
 
 BOLD: dict[str, Any] = {"linewidth": 2.2}
+SHORT = 24  # letters of a label that an axis has room for
 SEEDS = 3  # fewest of a cell whose difference is drawn
 
 
@@ -76,9 +77,12 @@ def differences(analysis: Analysis, curves: Mapping[str, Curve]) -> Plot | None:
         return None
     drawn = rows[:CELLS]
     lines = [(row.cell.label, {"color": style.colour, "linestyle": style.dash, **BOLD}) for row, style, _ in drawn]
+    baselines = list(dict.fromkeys(compared[id(row)].cell.label for row, _, _ in drawn))
+
+    named = baselines[0] if len(baselines) == 1 and len(baselines[0]) <= SHORT else "the baseline"
 
     def paint(figure: Figure, foot: float) -> None:
-        axes = panel(figure, foot, "difference to the baseline, points", "epoch")
+        axes = panel(figure, foot, f"difference to {named}, points", "epoch")
         axes.axhline(0, color=MUTED, linewidth=1.2)
         for _, style, estimates in drawn:
             epochs, means = zip(*((epoch, each.points) for epoch, each in estimates), strict=True)
@@ -89,8 +93,8 @@ def differences(analysis: Analysis, curves: Mapping[str, Curve]) -> Plot | None:
                 axes.fill_between(ends, low, high, color=style.colour, alpha=0.15, linewidth=0)
         _over_epochs(axes)
 
-    baselines = "; ".join(dict.fromkeys(compared[id(row)].cell.label for row, _, _ in drawn))
-    parts = [f"Difference to {baselines}, mean over seeds. Bands: 95 % over seeds, for this test set, of each epoch alone."]
+    bands = "Bands: 95 % over seeds, for this test set, of each epoch alone."
+    parts = [f"Difference to {'; '.join(baselines)}, mean over seeds. {bands}"]
     return Plot(name, with_legend(name, "curve-differences", lines, paint), " ".join([*parts, *_first(len(rows))]))
 
 

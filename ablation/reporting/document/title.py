@@ -1,4 +1,4 @@
-"""What a table is of, from what was trained: `Accuracy (%), 3 classes of shapes, resnet18, 64 px, 60 test images`.
+"""What a table is of, from what was trained: `Accuracy (%), 3 classes of shapes, resnet18, 64 px, 12 epochs, 60 test images`.
 
 Owns the title. A study's own title and note stand only over runs that are what its protocol says.
 """
@@ -33,6 +33,7 @@ def title(analysis: Analysis) -> str:
         _listed((_data(config, run) for config, run in with_result or runs), "data sets"),
         _listed((str(config["backbone"]) for config in configs if "backbone" in config), "backbones"),
         f"{next(iter(sizes))} px" if len(sizes) == 1 and None not in sizes else "",
+        _listed((f"{config['train.epochs']} epochs" for config in configs if "train.epochs" in config), "lengths of training"),
         f"{exact(analysis.images)} test images" if analysis.images else "",
     ]
     return ", ".join(["Accuracy (%)", *filter(None, parts)])

@@ -372,10 +372,10 @@ def test_a_title_is_of_what_was_trained(runs: Runs, make_table: Callable[..., in
         runs.record(outcome(flat, test_images=60, dataset="shapes", classes=3))
     assert make_table() == 2  # the third has no result, so it does not know its classes
     text = table(runs).read_text()
-    assert text.startswith("# Accuracy (%), 3 classes of shapes, resnet18, 64 px, 60 test images\n")
+    assert text.startswith("# Accuracy (%), 3 classes of shapes, resnet18, 64 px, 5 epochs, 60 test images\n")
     assert "of the report's data" not in text
     page = table(runs, "index.html").read_text()
-    assert "<title>Accuracy (%), 3 classes of shapes, resnet18, 64 px, 60 test images</title>" in page
+    assert "<title>Accuracy (%), 3 classes of shapes, resnet18, 64 px, 5 epochs, 60 test images</title>" in page
 
 
 @pytest.mark.parametrize(
