@@ -33,6 +33,7 @@ class Calls(TorchDispatchMode):
         super().__init__()
         self.waits: list[str] = []
         self.outputs: list[tuple[str, Tensor]] = []
+        self.current: list[torch.device] = []  # what was made the current device
         self._pinned: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -76,10 +77,11 @@ class Calls(TorchDispatchMode):
 def fake_cuda() -> Iterator[Calls]:
     """Pretend that `cuda:0` is there, and log what is called on it."""
     augment._constants.cache_clear()
+    current: list[torch.device] = []
     patches = [
         mock.patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
         mock.patch("torch.cuda.is_bf16_supported", lambda *_, **__: True),
-        mock.patch("torch.cuda.set_device", lambda device: None),
+        mock.patch("torch.cuda.set_device", lambda device: current.append(device)),
         mock.patch.object(engine, "find_device", lambda asked: DEVICE),
         mock.patch.object(Classifier, "to", placed),
         mock.patch.object(Tensor, "backward", backward),
@@ -87,6 +89,7 @@ def fake_cuda() -> Iterator[Calls]:
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), Calls() as calls:
+            calls.current = current
             for patch in patches:
                 patch.start()
             yield calls

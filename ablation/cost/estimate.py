@@ -96,7 +96,7 @@ def command_cost(planned: Sequence[Planned]) -> CommandCost:
     rates: dict[str, Rate] = {}
     cells = {name: _cell(name, each, where, known, rates) for name, each in firsts.items()}
     items = [_item(run, cells[run.cell], rates) for run in planned]
-    shared = _jobs(where, items) if first.launcher.get("jobs_per_device") == "auto" else None
+    shared = _jobs(where, items, first.launcher) if first.launcher.get("jobs_per_device") == "auto" else None
     return CommandCost(
         where,
         rates,
@@ -140,15 +140,26 @@ def _item(run: Planned, parts: CellCost, rates: Mapping[str, Rate]) -> RunCost:
     return RunCost(run.run_id, state, done, left, parts, kept, once)
 
 
-def _jobs(where: Hardware, items: Sequence[RunCost]) -> Jobs:
-    """Return how many of the runs that are left share a GPU; of a machine that is not this one the cores are not counted."""
+def _jobs(where: Hardware, items: Sequence[RunCost], launcher: Mapping[str, Any]) -> Jobs:
+    """Return how many of the runs that are left share a GPU of the queue, as `packing.of_queue`.
+
+    Of a machine that is not this one the cores are not counted.
+    """
     cells = [item.cell for item in items if item.left]
     needed = [packing.process_bytes(cell.epoch.peak_memory, cell.memory.peak) for cell in cells]
-    gpus = () if where.assumed else gpu_facts.read().gpus
+    gpus = () if where.assumed or where.host else _gpus(launcher)
     if not where.assumed and not gpus:
         return Jobs(1, "no GPU here")
     device_memory = min(gpu.memory for gpu in gpus) if gpus else cards.CARDS[where.name].memory * 10**9
     return packing.jobs(needed, device_memory, packing.cores() / len(gpus) if gpus else math.inf)
+
+
+def _gpus(launcher: Mapping[str, Any]) -> tuple[gpu_facts.Gpu, ...]:
+    """Return the GPUs of a queue; if it names others than this machine has, this machine's."""
+    try:
+        return gpu_facts.of_queue(launcher).gpus
+    except Refused:
+        return gpu_facts.read().gpus
 
 
 def slots(launcher: Mapping[str, Any], jobs: int = 1) -> int:

@@ -69,10 +69,10 @@ def of_engine(engine: Any) -> Hardware:
 
 
 def rate(where: Hardware, run: Planned) -> Rate:
-    """Return the rates of training a run: assumed, or measured now at the run's precision."""
+    """Return the rates of training a run: by a known card's data sheet, to which they were fitted, else measured now."""
     precision = run.train.precision
-    if where.assumed:
-        return assumed_rate(where.name, precision)
+    if card := where.name if where.assumed else cards.named(where.name):
+        return assumed_rate(card, precision)
     device = engine(run).device
     copied = copy_rate(device) if device.type == "cuda" else None
     return measured_rate(matrix_rate(device, precision), precision, copied)

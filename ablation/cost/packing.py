@@ -39,15 +39,15 @@ def jobs(needed: Iterable[int | None], device_memory: int, cores: float) -> Jobs
     Args:
         needed: of `process_bytes`, of every run that is to be trained.
         device_memory: bytes.
-        cores: of the processor, for each GPU.
+        cores: of the processor, for each GPU; fewer than one still train one run.
     """
     known = list(needed)
     sizes = [number for number in known if number is not None]
     if not sizes or len(sizes) < len(known):
         return Jobs(1, "the memory of a run is unknown" if known else "no run is left")
     fitting = int(USABLE * device_memory // max(sizes))
-    if 1 <= cores < fitting:
-        return Jobs(int(cores), f"{cores:g} cores for each")
+    if cores < fitting:
+        return Jobs(max(1, int(cores)), f"{cores:g} cores for each")
     return Jobs(max(1, fitting), f"the largest run needs {size(max(sizes))} of {size(device_memory)}")
 
 

@@ -22,7 +22,7 @@ from hydra._internal.utils import get_args_parser
 from ablation.launch.forked import Forked
 from ablation.records import outcome
 from ablation.records.numbers import duration
-from ablation.records.outcome import FINISHED, accuracies, changed
+from ablation.records.outcome import FINISHED, accuracies, changed, clock_seconds
 from ablation.sweep import exit_reason, frozen
 from ablation.sweep.devices import Slot
 from ablation.sweep.planned_run import Planned
@@ -129,7 +129,7 @@ class Child:
         code, reason, record = self._process.wait(), exit_reason.take(self._reason_file), self._record()
         word = record.get("outcome", "running")
         if word == "done":
-            return Ending(word, f"done: {accuracies(record)}, {record['epochs']} epochs in {duration(record['seconds'])}")
+            return Ending(word, f"done: {accuracies(record)}, {record['epochs']} epochs in {duration(clock_seconds(record))}")
         if word in ("interrupted", "preempted"):
             return Ending(word, f"{word}, resumes after epoch {record['epochs']}")
         if word != "running":

@@ -33,6 +33,7 @@ from ablation.records.outcome import (
     NAME,
     NEW,
     accuracies,
+    clock_seconds,
     first_line,
     line,
     newest_checkpoint,
@@ -261,7 +262,7 @@ class Record:
             "tracker": dict(self.tracker.status) if self.tracker else None,
         }
         if error is None:
-            name, time = f"{self.place} {self.folder.name}".lstrip(), duration(self._outcome["seconds"])
+            name, time = f"{self.place} {self.folder.name}".lstrip(), duration(clock_seconds(self._outcome))
             log.info("%s: done: %s, %d epochs in %s", name, accuracies(self._outcome), len(self.rows), time)
             return
         text = "".join(traceback.format_exception(error)) if ending == "failed" else None

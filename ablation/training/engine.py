@@ -43,7 +43,8 @@ class Engine:
     Args:
         device: auto, cuda, cuda:N, mps or cpu.
         precision: fp32 (exact: TF32 is off), bf16 (autocast) or fp16 (autocast with loss scaling).
-        compile: False; "default", fused kernels by `torch.compile`; "reduce-overhead", these in CUDA graphs.
+        compile: False; "default", fused kernels by `torch.compile`; "reduce-overhead", these in CUDA graphs (ValueError
+            without CUDA).
         cpu_threads: of torch's CPU kernels, or None for torch's own choice.
         deterministic: bit-identical results on a GPU too, at some cost in speed; a CPU always has them.
     """
@@ -59,6 +60,11 @@ class Engine:
         self.device = find_device(device)
         self.precision = precision
         assert compile is False or compile in MODES, compile
+        if compile == "reduce-overhead" and self.device.type != "cuda":
+            raise ValueError(
+                f"engine.compile=reduce-overhead: CUDA graphs need a CUDA device, this one is {self.device.type}:"
+                " engine.compile=default"
+            )
         self.compile, self.deterministic = compile, deterministic
         self.check_every = 1 if self.device.type == "cpu" else CHECK_EVERY
         if cpu_threads is not None:

@@ -109,6 +109,12 @@ def test_the_price_of_an_h100_is_near_what_was_measured(composed: Compose) -> No
     assert priced[1:] == pytest.approx(list(measured.values())[1:], rel=0.05)
 
 
+def test_a_known_card_is_priced_alike_here_and_from_afar(composed: Compose) -> None:
+    """The shares of the peak were fitted to the data sheet's; a product measured here is below it."""
+    run = planned(composed, "train.precision=bf16")
+    assert hardware.rate(Hardware("NVIDIA H100 80GB HBM3"), run) == assumed_rate("H100", "bf16")
+
+
 def test_a_card_that_torch_cannot_use_is_priced(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless another one is typed."""
     facts = gpu_facts.Facts("2.14.1", "13.0", (), (), ("NVIDIA A100-SXM4-40GB",), "470.57.02")

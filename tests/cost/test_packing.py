@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from ablation.cost import memory, packing, plan_table
+from ablation.cost import estimate, hardware, memory, packing, plan_table
+from ablation.cost.flops import Hardware
 from ablation.cost.packing import CONTEXT, Jobs, jobs, process_bytes
 from ablation.sweep import gpu_facts
 from ablation.sweep.planned_run import Planned
@@ -29,7 +30,7 @@ QUEUE = ("hydra/launcher=local_gpus", "hydra.launcher.jobs_per_device=auto", "re
         ([90 * GB], 8, Jobs(1, "the largest run needs 90 GB of 80 GB")),  # it may fit after all
         ([2 * GB, None], 8, Jobs(1, "the memory of a run is unknown")),
         ([], 8, Jobs(1, "no run is left")),
-        ([2 * GB], 0.5, Jobs(38, "the largest run needs 2 GB of 80 GB")),
+        ([2 * GB], 0.5, Jobs(1, "0.5 cores for each")),
     ],
 )
 def test_by_hand(needed: list[int | None], cores: float, expected: Jobs) -> None:
@@ -65,6 +66,24 @@ def test_a_queue_takes_what_was_measured_on_its_gpus_before_an_estimate(
     assert packing.of_queue([run]) == 4  # 22.8 / 5.6
     assert "jobs_per_device=auto: 4 on each GPU (the largest run needs 5.6 GB of 24 GB)" in capsys.readouterr().out
     assert packing.of_queue([queue("hydra.launcher.jobs_per_device=3")]) == 3
+
+
+def test_a_plan_and_its_queue_share_one_gpu_alike(
+    composed: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One GPU of a machine with eight has all its cores."""
+    machine = gpu_facts.Facts("2.14.1", "13.0", ("sm_90",), (gpu_facts.Gpu("A", (9, 0), 80 * GB),) * 8)
+    one = gpu_facts.Facts("2.14.1", "13.0", ("sm_90",), machine.gpus[:1])
+    monkeypatch.setattr(gpu_facts, "read", lambda: machine)
+    monkeypatch.setattr(gpu_facts, "of_queue", lambda launcher: one)
+    monkeypatch.setattr(packing, "cores", lambda: 16)
+    monkeypatch.setattr(hardware, "hardware", lambda runs, typed=(): Hardware("A"))
+    more = ("hydra.launcher.devices=[0]", f"paths.runs={tmp_path}", f"paths.cache={tmp_path / 'cache'}")
+    run, done = (planned(composed, *QUEUE, *more, f"seed={seed}") for seed in (0, 1))
+    record(done, device="A", peak_memory_bytes=2 * GB)
+    priced = estimate.command_cost([run]).jobs
+    assert priced == Jobs(16, "16 cores for each") and packing.of_queue([run]) == 16
+    assert f"16 on each GPU ({priced.reason})" in capsys.readouterr().out
 
 
 def test_a_plan_says_it(composed: Compose, capsys: pytest.CaptureFixture[str]) -> None:

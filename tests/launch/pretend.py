@@ -150,7 +150,7 @@ def install() -> None:
     """Put the pretence in place: training, and a plan that needs no torch."""
     import ablation.sweep
     from ablation.commands import run
-    from ablation.records.record import Record
+    from ablation.records.earlier_record import EarlierRecord
     from ablation.sweep import exit_reason, gpu_facts
 
     plan: Any = types.ModuleType("ablation.cost.model_size")
@@ -161,16 +161,16 @@ def install() -> None:
     gpu_facts.read_apart = lambda environment: gpu_facts.Facts("2.14.1", "13.0", ("sm_90",), gpus)  # type: ignore[assignment]
     sys.modules["ablation.cost.model_size"] = ablation.cost.model_size = plan  # type: ignore[attr-defined]
     run.train, run.warm = train, lambda runs: True  # type: ignore[assignment]
-    skip = Record.skip
+    skip = EarlierRecord.skip
 
-    def before(record: Record, *arguments: Any) -> bool:
+    def before(record: EarlierRecord, *arguments: Any) -> bool:
         """Behave as asked for before the record is begun, in a run's own process alone."""
         action = json.loads(os.environ.get("PRETEND", "{}")).get(f"before {record.folder.name.split('-vgg')[0]}")
         if action and exit_reason.VARIABLE in os.environ:
             ACTIONS[action](record.folder)
         return skip(record, *arguments)
 
-    Record.skip = before  # type: ignore[method-assign]
+    EarlierRecord.skip = before  # type: ignore[method-assign]
 
 
 def main() -> int:

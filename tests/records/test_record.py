@@ -137,6 +137,7 @@ def test_the_record_says_when_where_and_how_long(tmp_path: Path, monkeypatch: py
     second = outcome(folder)
     assert (second["started"], second["ended"]) == (first["started"], "2026-01-02T00:00:00+00:00")
     assert [row["wall_seconds"] for row in rows(folder)] == [3.0, 7.0] and second["wall_seconds"] == 10.0
+    assert "2 epochs in 10 s" in (folder / "run.log").read_text()  # on the clock, not the 4 s of training and evaluation
 
 
 def test_the_wall_time_of_a_lost_row_is_unknown_and_not_zero(tmp_path: Path) -> None:

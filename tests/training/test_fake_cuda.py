@@ -47,14 +47,14 @@ def made(count: int, side: int = 32) -> Images:
     return Images(pixels, torch.empty(count, dtype=torch.int64, device=DEVICE))
 
 
-def built(config: DictConfig) -> Fit:
+def built(config: DictConfig, classes: int = 10, side: int = 32) -> Fit:
     """A run as run.py builds it, from the configuration, on the pretended device."""
     engine = settings.build(config, "engine", precision=config.train.precision)
     resizer = on_meta(lambda: settings.build(config, "resizer"))
-    backbone = on_meta(lambda: settings.build(config, "backbone", num_classes=10, weights="none"))
+    backbone = on_meta(lambda: settings.build(config, "backbone", num_classes=classes, weights="none"))
     classifier = engine.prepare(Classifier(resizer, backbone))
     optimizer = settings.build(config, "optimizer", params=classifier.parameters())
-    data = Dataset("made", made(STEPS * BATCH), made(3), None, tuple("0123456789"), "")
+    data = Dataset("made", made(STEPS * BATCH, side), made(3, side), None, tuple(map(str, range(classes))), "")
     parts = (classifier, data, settings.build(config, "aug"), optimizer, settings.build(config, "schedule"))
     return Fit(*parts, epochs=2, batch_size=BATCH, seed=0, engine=engine)
 
@@ -90,6 +90,13 @@ def test_every_other_option(composed: Compose, options: list[str]) -> None:
             assert waits(built(config), calls) == []
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(("classes", "side"), [(100, 32), (10, 8), (2, 64)])  # cifar100, digits, a folder of one's own
+def test_data_of_other_sizes(composed: Compose, classes: int, side: int) -> None:
+    config = composed("input_size=64", "resizer=cbam", "aug=cutmix", "backbone=vgg_tiny", "backbone.weights=none")
+    with fake_cuda() as calls:
+        assert waits(built(config, classes, side), calls) == []
 
 
 def test_these_are_all_the_options() -> None:
