@@ -117,7 +117,7 @@ def _basis(cost: CommandCost) -> list[tuple[str, str]]:
             f" {PASSES} passes over what the forward pass keeps ({NARROW_PASSES} over maps of at most {NARROW} channels) and"
             f" {PARAMETER_BYTES} bytes a parameter over the memory's, or {duration(LAYER)} a layer if that is more;"
             f" {duration(START)} to start a run, {size(DISK)}/s for its last files."
-            " +-25 % on an H100, other cards were not timed: check=true measures"
+            " +-25 % on an H100, to which it was fitted: check=true measures"
         )
     return [(basis, text) for basis, text in explanations.items() if basis in bases] + [("", crude)] * bool(cost.rates)
 
