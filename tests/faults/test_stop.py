@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation.records.record import Record
+from ablation.records.earlier_record import EarlierRecord
 from ablation.sweep import callback
 from tests.commands import script
 from tests.conftest import ROOT, outcome_of
@@ -183,7 +183,7 @@ def test_an_interrupt_leaves_the_rest_alone(tmp_path: Path, command: Callable[..
 def test_a_signal_outside_a_run(tmp_path: Path, figure: Callable[[str, str], None]) -> None:
     """While the sweep is planned, and before a run has begun: a process is ours to stop at any time, always by code 75."""
     forks.composed()
-    places = {"planning": (callback, "_check_all"), "between two runs": (Record, "skip")}
+    places = {"planning": (callback, "_check_all"), "between two runs": (EarlierRecord, "skip")}
 
     def signalled(when: str) -> int:
         owner, name = places[when]
