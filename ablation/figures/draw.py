@@ -25,7 +25,7 @@ COLUMNS = 6  # images side by side in figures 5 to 8
 MEASURED = 500  # test images measured for figure 8, or all if there are fewer
 BATCH = 20  # images per forward pass of figure 8
 ROWS = 20  # most classes in figure 4
-SCALE = "Numbers below a picture: 1st and 99th percentile of its values, where 0 is black and 1 is white."
+SCALE = "Numbers below a picture: its 1st (last row: 0) and 99th percentile. A display shows 0 as black, 1 as white."
 NORMAL = (0.01, 0.99)  # quantiles of a picture's values that are black and white where it is normalised
 
 

@@ -124,9 +124,9 @@ def check(facts: Facts, device: str, precision: str, overrides: Sequence[str] = 
         return  # no such GPU, which the engine refuses; or AMD's, which torch builds for all alike
     gpu = facts.gpus[int(index or 0)]
     if not any(covers(architecture, gpu.capability) for architecture in facts.built_for):
-        way_out = BEFORE_TURING if gpu.capability >= (5, 0) else "no torch from 2.10 on is: engine.device=cpu"
-        if gpu.capability >= TURING:
-            way_out = "install a newer torch, built for it"
+        way_out = "install a torch that is built for it"
+        if gpu.capability < TURING:
+            way_out = BEFORE_TURING if gpu.capability >= (5, 0) else "no torch from 2.10 on is: engine.device=cpu"
         raise Refused(f"{quoted}: {gpu}: torch {facts.torch} is built for {' '.join(facts.built_for)} only: {way_out}")
     if precision == "bf16" and gpu.capability < BF16:
         raise Refused(

@@ -38,7 +38,7 @@ def refused(facts: Facts, device: str = "auto", precision: str = "bf16", *overri
         (here(V100), "auto", "fp32", "engine.device=auto: Tesla V100-SXM2-16GB (sm_70): torch 2.14.1+cu130 is built for sm_75"),
         (here(V100), "cuda", "bf16", "CUDA 12.6 (+cu126)"),  # first what no precision mends
         (here(H100, V100), "cuda:1", "fp16", "engine.device=cuda:1: Tesla V100-SXM2-16GB (sm_70)"),
-        (here(Gpu("next", (13, 0))), "auto", "fp32", "sm_120 only: install a newer torch, built for it"),
+        (here(Gpu("next", (13, 0))), "auto", "fp32", "sm_120 only: install a torch that is built for it"),
         (here(Gpu("Tesla K80", (3, 7))), "auto", "fp32", "sm_120 only: no torch from 2.10 on is: engine.device=cpu"),
         (here(T4), "auto", "bf16", "train.precision=bf16: Tesla T4 (sm_75) has no arithmetic in bf16: train.precision=fp16 ("),
         (here(V100, built_for=LEGACY), "auto", "bf16", "Tesla V100-SXM2-16GB (sm_70) has no arithmetic in bf16"),

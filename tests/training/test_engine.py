@@ -37,7 +37,7 @@ def test_deterministic_fills_no_new_tensor() -> None:
 
 
 @pytest.mark.parametrize(("mode", "graphs"), [(False, None), ("default", False), ("reduce-overhead", True)])
-def test_the_classifier_alone_is_compiled(monkeypatch: pytest.MonkeyPatch, mode: Any, graphs: bool | None) -> None:
+def test_how_a_classifier_is_compiled(monkeypatch: pytest.MonkeyPatch, mode: Any, graphs: bool | None) -> None:
     """With torch's own dropout masks in either mode, in CUDA graphs in one."""
     compiled: list[tuple[nn.Module, dict[str, Any]]] = []
     monkeypatch.setattr(nn.Module, "compile", lambda module, options: compiled.append((module, options)))
